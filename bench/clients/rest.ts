@@ -1,41 +1,35 @@
 import { setTimeout as delay } from "node:timers/promises";
-import type { HttpClient } from "./http.ts";
+import { type Airlock, createAirlock } from "#sdk/airlock.ts";
+import { type Execution, isSettled } from "#sdk/execution.ts";
+import { createNodeTransport } from "#sdk/node-transport.ts";
+import type { Transport } from "#sdk/transport.ts";
 
-/** The members of an execution that the benchmark reads. */
-export type ExecutionView = {
-  readonly execution_id: string;
-  readonly status: string;
-  readonly stdout: string;
-  readonly error: string | null;
-  readonly llm_request: { readonly id: string } | null;
-};
+/** A client of Airlock's REST API over connections that stay open, as agents have them. */
+export type RestClient = Airlock & { close(): void };
 
 /**
  * The method by which a client learns that an execution has ended: repeated calls, or a long poll
- * (`?wait=60`).
+ * (`?wait=30`).
  */
 export type Following = "poll" | "wait";
 
 /** Milliseconds between two polls. */
 export const POLL_MS = 2;
 
-export async function submit(http: HttpClient, project: string, code: string): Promise<string> {
-  const text = await http.post("/execute", { project, code, timeout: 300 });
-  return (JSON.parse(text) as ExecutionView).execution_id;
+const ATTEMPT_MS = 120_000;
+
+/**
+ * Makes a client that costs little, because its own cost is part of every figure, and that repeats nothing,
+ * because a repetition would be measured as one slow call. `around` wraps the transport.
+ */
+export function restClient(url: string, around = (send: Transport) => send): RestClient {
+  const { send, close } = createNodeTransport();
+  return { ...createAirlock({ url, transport: around(send), retry: "never", attemptMs: ATTEMPT_MS }), close };
 }
 
-/** Waits until the execution is neither pending nor running. */
-export async function settled(
-  http: HttpClient,
-  id: string,
-  following: Following = "wait",
-): Promise<ExecutionView> {
-  for (;;) {
-    const text = await http.get(`/executions/${id}${following === "wait" ? "?wait=60" : ""}`);
-    const execution = JSON.parse(text) as ExecutionView;
-    if (execution.status !== "pending" && execution.status !== "running") return execution;
-    if (following === "poll") await delay(POLL_MS);
-  }
+/** Submits a script. Resolves to its execution id. */
+export async function submit(airlock: Airlock, project: string, code: string): Promise<string> {
+  return (await airlock.submit({ project, code, timeout: 300 })).execution_id;
 }
 
 /**
@@ -43,14 +37,23 @@ export async function settled(
  * make good figures.
  */
 export async function execute(
-  http: HttpClient,
+  airlock: Airlock,
   project: string,
   code: string,
   following: Following = "wait",
-): Promise<ExecutionView> {
-  const execution = await settled(http, await submit(http, project, code), following);
+): Promise<Execution> {
+  const id = await submit(airlock, project, code);
+  const execution = following === "wait" ? await airlock.executions.wait(id) : await pollOften(airlock, id);
   if (execution.status !== "completed") {
     throw new Error(`an execution in ${project} ended as ${execution.status}: ${execution.error}`);
   }
   return execution;
+}
+
+async function pollOften(airlock: Airlock, id: string): Promise<Execution> {
+  for (;;) {
+    const execution = await airlock.executions.get(id);
+    if (isSettled(execution)) return execution;
+    await delay(POLL_MS);
+  }
 }

@@ -2,11 +2,11 @@ import { chmod, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Transport } from "#sdk/transport.ts";
 import { table } from "../../cli/terminal/table.ts";
 import { PYTHON } from "../../cli/tools.ts";
 import { startAirlock } from "../../test/harness/airlock.ts";
-import { type HttpClient, httpClient } from "../clients/http.ts";
-import { execute } from "../clients/rest.ts";
+import { execute, restClient } from "../clients/rest.ts";
 import { digits } from "../numbers.ts";
 import { SCRIPT } from "../rows/latency.ts";
 import type { Stamp } from "./stamp.ts";
@@ -37,17 +37,18 @@ export async function measureProfile(say: (progress: string) => void): Promise<P
         AIRLOCK_PROFILE: path("services"),
       },
     });
-    const http = httpClient(airlock.url);
     const own: Stamp[][] = [];
+    const client = restClient(airlock.url, (send) => noting(send, () => own.at(-1)));
     try {
-      for (let each = 0; each < WARM_UP; each++) await execute(http, "plain", SCRIPT);
+      for (let each = 0; each < WARM_UP; each++) await execute(client, "plain", SCRIPT);
       for (let each = 0; each < EXECUTIONS; each++) {
         await delay(PAUSE_MS);
-        own.push(await executeWithStamps(http));
+        own.push([]);
+        await execute(client, "plain", SCRIPT);
       }
       await delay(PAUSE_MS);
     } finally {
-      http.close();
+      client.close();
       await airlock.remove();
     }
     const read = async (name: string) => JSON.parse(await readFile(path(name), "utf8")) as Stamp[];
@@ -59,20 +60,15 @@ export async function measureProfile(say: (progress: string) => void): Promise<P
   }
 }
 
-/** Runs the script once and records when the client sends each request and has its answer. */
-async function executeWithStamps(http: HttpClient): Promise<Stamp[]> {
-  const stamps: Stamp[] = [];
-  const stamp = (what: string) => stamps.push([Number(process.hrtime.bigint()) / 1e6, `client: ${what}`]);
-  const noting =
-    <Args extends unknown[]>(method: string, call: (...args: Args) => Promise<string>) =>
-    async (...args: Args) => {
-      stamp(`${method} sent`);
-      const text = await call(...args);
-      stamp(`${method} answered`);
-      return text;
-    };
-  await execute({ ...http, get: noting("GET", http.get), post: noting("POST", http.post) }, "plain", SCRIPT);
-  return stamps;
+/** A transport that records when it sends each request and has its answer. `stamps` is undefined while warming up. */
+function noting(send: Transport, stamps: () => Stamp[] | undefined): Transport {
+  const stamp = (what: string) => stamps()?.push([Number(process.hrtime.bigint()) / 1e6, `client: ${what}`]);
+  return async (request) => {
+    stamp(`${request.method} sent`);
+    const answer = await send(request);
+    stamp(`${request.method} answered`);
+    return answer;
+  };
 }
 
 /**

@@ -1,6 +1,5 @@
 import type { Row } from "../bench.ts";
-import { httpClient } from "../clients/http.ts";
-import { execute } from "../clients/rest.ts";
+import { execute, restClient } from "../clients/rest.ts";
 import { cpus } from "../machine.ts";
 import { BURST } from "../plan.ts";
 import { interleave, type Subject, timed } from "../rounds.ts";
@@ -17,7 +16,7 @@ export const burst: Row = {
   async measure(bench) {
     const pools = await bench.pools();
     const { plan } = bench;
-    const clients = new Map(pools.map(({ stack }) => [stack, httpClient(stack.url)]));
+    const clients = new Map(pools.map(({ stack }) => [stack, restClient(stack.url)]));
     const burstOf = async (work: () => Promise<unknown>) => {
       const times = await Promise.all(Array.from({ length: BURST }, () => timed(work)));
       return { p50: median(times), p95: quantile(times, 0.95), all: Math.max(...times) };
@@ -34,8 +33,8 @@ export const burst: Row = {
       },
     }));
     for (const { stack, where, project, floor } of pools) {
-      const http = clients.get(stack) ?? httpClient(stack.url);
-      const round = () => burstOf(() => execute(http, project, SCRIPT));
+      const airlock = clients.get(stack) ?? restClient(stack.url);
+      const round = () => burstOf(() => execute(airlock, project, SCRIPT));
       subjects.push({ name: where, floor: floor.name, round });
     }
     for (const contender of await bench.contenders()) {
@@ -49,7 +48,7 @@ export const burst: Row = {
       bench.say("burst");
       return (await interleave(subjects, plan.bursts)).figures(this.name, "ms", "p95");
     } finally {
-      for (const http of clients.values()) http.close();
+      for (const airlock of clients.values()) airlock.close();
     }
   },
 };

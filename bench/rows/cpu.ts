@@ -1,6 +1,5 @@
 import type { Row } from "../bench.ts";
-import { httpClient } from "../clients/http.ts";
-import { execute } from "../clients/rest.ts";
+import { execute, restClient } from "../clients/rest.ts";
 import { type CpuMs, cpuMsOfTree } from "../cpu-time.ts";
 import { interleave, type Subject } from "../rounds.ts";
 import { SCRIPT } from "./latency.ts";
@@ -19,10 +18,10 @@ export const cpu: Row = {
   title: "CPU of one execution, in all processes but the client's",
   async measure(bench) {
     const pools = (await bench.pools()).filter(({ stack }) => stack.name === "embedded");
-    const clients = new Map(pools.map(({ stack }) => [stack, httpClient(stack.url)]));
+    const clients = new Map(pools.map(({ stack }) => [stack, restClient(stack.url)]));
     const subjects: Subject<keyof CpuMs>[] = pools.flatMap(
       ({ stack, project, where, floor: { name, fork } }) => {
-        const http = clients.get(stack) ?? httpClient(stack.url);
+        const airlock = clients.get(stack) ?? restClient(stack.url);
         const each = async (pid: number, count: number, work: () => Promise<unknown>) => {
           const before = await cpuMsOfTree(pid);
           await work();
@@ -36,7 +35,7 @@ export const cpu: Row = {
           };
         };
         const executions = async () => {
-          for (let done = 0; done < EXECUTIONS; done++) await execute(http, project, SCRIPT);
+          for (let done = 0; done < EXECUTIONS; done++) await execute(airlock, project, SCRIPT);
         };
         const pid = stack.processes["all services"] as number;
         return [
@@ -57,7 +56,7 @@ export const cpu: Row = {
       const figures = (await interleave(subjects, ROUNDS)).figures(this.name, "ms", "all");
       return figures.filter(({ median }) => median > 0);
     } finally {
-      for (const http of clients.values()) http.close();
+      for (const airlock of clients.values()) airlock.close();
     }
   },
 };

@@ -4,7 +4,7 @@ import { execute } from "../clients/rest.ts";
 import type { Figure } from "../figure.ts";
 import { interleave, type Subject } from "../rounds.ts";
 import { type Percentiles, percentiles } from "../statistics.ts";
-import { SCRIPT, withHttp } from "./latency.ts";
+import { SCRIPT, withClient } from "./latency.ts";
 
 const READS = 300;
 
@@ -25,13 +25,13 @@ export const grpc: Row = {
       return [];
     }
     const { perRound, rounds } = bench.plan;
-    return await withHttp(bench, "plain", async ({ stack, project, floor }, http): Promise<Figure[]> => {
+    return await withClient(bench, "plain", async ({ stack, project, floor }, airlock): Promise<Figure[]> => {
       bench.say("single calls by ghz");
-      const { execution_id: executionId } = await execute(http, project, SCRIPT);
+      const { execution_id: executionId } = await execute(airlock, project, SCRIPT);
       const calling = (call: Omit<GhzCall, "address">) => async (): Promise<Percentiles> => {
         const { p50, p95, p99 } = await runGhz(ghz, { ...call, address: stack.routerAddress });
         // Waits until the submitted executions have run, because this one is queued behind them.
-        await execute(http, project, SCRIPT);
+        await execute(airlock, project, SCRIPT);
         return { p50, p95, p99 };
       };
       const submit = { rpc: "Submit", request: { project, code: SCRIPT }, count: perRound };

@@ -1,7 +1,6 @@
 import type { Bench, Row } from "../bench.ts";
 import { grpcClient } from "../clients/grpc.ts";
-import { httpClient } from "../clients/http.ts";
-import { execute, type Following } from "../clients/rest.ts";
+import { execute, type Following, type RestClient, restClient } from "../clients/rest.ts";
 import { type Figure, figureOf } from "../figure.ts";
 import type { Pool } from "../pool.ts";
 import { interleave, type Rounds, type Subject, timedEach } from "../rounds.ts";
@@ -18,7 +17,7 @@ export const latency: Row = {
   async measure(bench) {
     const pools = await bench.pools();
     const forks = new Map(pools.map(({ floor }) => [floor.name, floor.fork]));
-    const clients = { http: new Map(pools.map(({ stack }) => [stack, httpClient(stack.url)])) };
+    const clients = new Map(pools.map(({ stack }) => [stack, restClient(stack.url)]));
     const grpc = new Map(pools.map(({ stack }) => [stack, grpcClient(stack.routerAddress)]));
     const { perRound } = bench.plan;
     const measured = (
@@ -32,8 +31,8 @@ export const latency: Row = {
       round: async () => percentiles(await timedEach(count, work)),
     });
     const rest = (pool: Pool, following: Following): Latency => {
-      const http = clients.http.get(pool.stack) ?? httpClient(pool.stack.url);
-      const work = () => execute(http, pool.project, SCRIPT, following);
+      const airlock = clients.get(pool.stack) ?? restClient(pool.stack.url);
+      const work = () => execute(airlock, pool.project, SCRIPT, following);
       return measured(`${pool.where}: REST, ${following}`, pool.floor.name, work);
     };
     const subjects: Latency[] = [
@@ -63,7 +62,7 @@ export const latency: Row = {
       const rounds = await interleave(subjects, bench.plan.rounds);
       return [...rounds.figures(this.name, "ms", "p50"), ...timesAirlock(this.name, rounds)];
     } finally {
-      for (const client of [...clients.http.values(), ...grpc.values()]) client.close();
+      for (const client of [...clients.values(), ...grpc.values()]) client.close();
     }
   },
 };
@@ -83,18 +82,18 @@ function timesAirlock(row: string, rounds: Rounds<keyof Percentiles>): Figure[] 
 }
 
 /**
- * Runs `work` with a pool and an HTTP client for it, which is closed afterwards. Other rows use this, too.
+ * Runs `work` with a pool and a REST client for it, which is closed afterwards. Other rows use this, too.
  */
-export async function withHttp<Value>(
+export async function withClient<Value>(
   bench: Bench,
   kind: "plain" | "pandas",
-  work: (pool: Pool, http: ReturnType<typeof httpClient>) => Promise<Value>,
+  work: (pool: Pool, airlock: RestClient) => Promise<Value>,
 ): Promise<Value> {
   const pool = await bench.pool(kind);
-  const http = httpClient(pool.stack.url);
+  const airlock = restClient(pool.stack.url);
   try {
-    return await work(pool, http);
+    return await work(pool, airlock);
   } finally {
-    http.close();
+    airlock.close();
   }
 }

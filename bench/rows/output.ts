@@ -1,6 +1,5 @@
 import type { Row } from "../bench.ts";
-import { httpClient } from "../clients/http.ts";
-import { execute } from "../clients/rest.ts";
+import { execute, restClient } from "../clients/rest.ts";
 import { interleave, type Subject, timed } from "../rounds.ts";
 import { median } from "../statistics.ts";
 
@@ -13,10 +12,10 @@ export const output: Row = {
   async measure(bench) {
     const all = (await bench.pools()).filter(({ kind }) => kind === "plain");
     const pools = bench.plan.name === "full" ? all : all.slice(0, 1);
-    const clients = new Map(pools.map(({ stack }) => [stack, httpClient(stack.url)]));
+    const clients = new Map(pools.map(({ stack }) => [stack, restClient(stack.url)]));
     const subjects = new Map<string, Subject<keyof typeof SIZES>>();
     for (const { stack, where, project, floor } of pools) {
-      const http = clients.get(stack) ?? httpClient(stack.url);
+      const airlock = clients.get(stack) ?? restClient(stack.url);
       const round = (work: (bytes: number) => Promise<number>) => async () => ({
         "1 kB": await work(SIZES["1 kB"]),
         "1 MB": await work(SIZES["1 MB"]),
@@ -27,7 +26,7 @@ export const output: Row = {
         round: round(async (bytes) => median(await floor.fork.run(printing(bytes), 3))),
       });
       const seen = async (bytes: number) => {
-        const { stdout } = await execute(http, project, printing(bytes));
+        const { stdout } = await execute(airlock, project, printing(bytes));
         if (stdout.length !== bytes) throw new Error(`${stdout.length} bytes of ${bytes} came out`);
       };
       subjects.set(where, {
@@ -40,7 +39,7 @@ export const output: Row = {
       bench.say("outputs");
       return (await interleave([...subjects.values()], bench.plan.outputRounds)).figures(this.name, "ms");
     } finally {
-      for (const http of clients.values()) http.close();
+      for (const airlock of clients.values()) airlock.close();
     }
   },
 };

@@ -1,6 +1,5 @@
 import type { Row } from "../bench.ts";
-import { type HttpClient, httpClient } from "../clients/http.ts";
-import { settled, submit } from "../clients/rest.ts";
+import { type RestClient, restClient, submit } from "../clients/rest.ts";
 import type { Pool } from "../pool.ts";
 import { interleave, type Subject } from "../rounds.ts";
 import { median } from "../statistics.ts";
@@ -17,7 +16,7 @@ export const pause: Row = {
   title: "llm.complete: submit to question seen, answer to result seen",
   async measure(bench) {
     const pools = (await bench.pools()).filter(({ kind }) => kind === "plain");
-    const clients = new Map(pools.map(({ stack }) => [stack, httpClient(stack.url)]));
+    const clients = new Map(pools.map(({ stack }) => [stack, restClient(stack.url)]));
     const { perRound } = bench.plan;
     const subjects: Subject<"pause" | "resume">[] = pools.flatMap((pool) => [
       {
@@ -30,7 +29,7 @@ export const pause: Row = {
       {
         name: pool.where,
         floor: pool.floor.name,
-        round: () => roundOf(clients.get(pool.stack) ?? httpClient(pool.stack.url), pool, perRound),
+        round: () => roundOf(clients.get(pool.stack) ?? restClient(pool.stack.url), pool, perRound),
       },
     ]);
     const named = new Map(subjects.map((subject) => [subject.name, subject]));
@@ -38,24 +37,21 @@ export const pause: Row = {
       bench.say("pause and resume");
       return (await interleave([...named.values()], bench.plan.rounds)).figures(this.name, "ms");
     } finally {
-      for (const http of clients.values()) http.close();
+      for (const airlock of clients.values()) airlock.close();
     }
   },
 };
 
-async function roundOf(http: HttpClient, { project }: Pool, count: number) {
+async function roundOf(airlock: RestClient, { project }: Pool, count: number) {
   const pauses: number[] = [];
   const resumes: number[] = [];
   for (let each = 0; each < count; each++) {
     const from = performance.now();
-    const id = await submit(http, project, ASKING);
-    const asked = await settled(http, id);
+    const id = await submit(airlock, project, ASKING);
+    const asked = await airlock.executions.wait(id);
     const paused = performance.now();
-    await http.post(`/executions/${id}/respond`, {
-      response: "An answer.",
-      llm_request_id: asked.llm_request?.id,
-    });
-    const ended = await settled(http, id);
+    await airlock.executions.respond(id, "An answer.", { llmRequestId: asked.llm_request?.id });
+    const ended = await airlock.executions.wait(id);
     if (ended.stdout !== "An answer.\n") throw new Error(`the script ended as ${ended.status}`);
     pauses.push(paused - from);
     resumes.push(performance.now() - paused);

@@ -1,7 +1,6 @@
 import { treeOf } from "../../test/support/process-tree.ts";
 import type { Row } from "../bench.ts";
-import { type HttpClient, httpClient } from "../clients/http.ts";
-import { settled, submit } from "../clients/rest.ts";
+import { type RestClient, restClient, submit } from "../clients/rest.ts";
 import { type Figure, figureOf } from "../figure.ts";
 import { availableMb, memoryOfAll, memoryOfTree } from "../process-memory.ts";
 import { PROJECTS } from "../projects.ts";
@@ -19,7 +18,7 @@ export const paused: Row = {
   async measure(bench) {
     bench.say("paused executions");
     const stack = await startEmbeddedStack({ projects: { plain: PROJECTS.plain } });
-    const http = httpClient(stack.url);
+    const airlock = restClient(stack.url);
     const pid = stack.processes["all services"] as number;
     const figures: Figure[] = [];
     try {
@@ -34,7 +33,7 @@ export const paused: Row = {
           bench.missing(`${wanted} paused executions`, "this machine has not the memory");
           break;
         }
-        await pauseMore(http, wanted - count);
+        await pauseMore(airlock, wanted - count);
         count = wanted;
         const privateMb = ((await memoryOfTree(pid)).privateMb - before.tree) / count;
         const machineMb = (before.machine - (await availableMb())) / count;
@@ -49,7 +48,7 @@ export const paused: Row = {
       }
       return figures;
     } finally {
-      http.close();
+      airlock.close();
       await stack.close();
     }
   },
@@ -60,11 +59,12 @@ export function pausedName(count: number): string {
   return `${count.toLocaleString("en")} paused`;
 }
 
-async function pauseMore(http: HttpClient, count: number): Promise<void> {
+async function pauseMore(airlock: RestClient, count: number): Promise<void> {
   let left = count;
   const client = async () => {
     while (left-- > 0) {
-      const { status, error } = await settled(http, await submit(http, "plain", 'llm.complete("?")'));
+      const id = await submit(airlock, "plain", 'llm.complete("?")');
+      const { status, error } = await airlock.executions.wait(id);
       if (status !== "awaiting_llm") throw new Error(`a script that asks ended as ${status}: ${error}`);
     }
   };

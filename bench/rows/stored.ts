@@ -4,8 +4,7 @@ import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { startAirlock } from "../../test/harness/airlock.ts";
 import type { Row } from "../bench.ts";
-import { type HttpClient, httpClient } from "../clients/http.ts";
-import { execute } from "../clients/rest.ts";
+import { execute, type RestClient, restClient } from "../clients/rest.ts";
 import { PROJECTS } from "../projects.ts";
 import { interleave, timedEach } from "../rounds.ts";
 import { percentiles } from "../statistics.ts";
@@ -22,9 +21,9 @@ export const stored: Row = {
     const { storedExecutions, rounds, perRound } = bench.plan;
     bench.say(`${storedExecutions.toLocaleString("en")} stored executions`);
     const [empty, full] = await Promise.all([startWith(0), startWith(storedExecutions)]);
-    const polls = async ({ http, ids }: Filled) => {
+    const polls = async ({ client, ids }: Filled) => {
       let at = 0;
-      const poll = () => http.get(`/executions/${ids[at++ % ids.length]}`);
+      const poll = () => client.executions.get(ids[at++ % ids.length] ?? "");
       return percentiles(await timedEach(perRound * POLLS_PER_EXECUTION, poll));
     };
     try {
@@ -45,20 +44,20 @@ export const stored: Row = {
   },
 };
 
-type Filled = { readonly http: HttpClient; readonly ids: readonly string[]; close(): Promise<void> };
+type Filled = { readonly client: RestClient; readonly ids: readonly string[]; close(): Promise<void> };
 
 async function startWith(count: number): Promise<Filled> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-bench-"));
   const first = await startAirlock({ directory, projects: { plain: PROJECTS.plain } });
-  const http = httpClient(first.url);
-  const { execution_id: own } = await execute(http, "plain", SCRIPT);
-  http.close();
+  const atFirst = restClient(first.url);
+  const { execution_id: own } = await execute(atFirst, "plain", SCRIPT);
+  atFirst.close();
   await first.stop();
   fill(join(first.dataDirectory, "airlock.db"), own, count);
   const airlock = await startAirlock({ directory, projects: {} });
-  const client = httpClient(airlock.url);
+  const client = restClient(airlock.url);
   return {
-    http: client,
+    client,
     ids: count === 0 ? [own] : idsAmong(count),
     close: async () => {
       client.close();

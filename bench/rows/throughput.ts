@@ -1,6 +1,5 @@
 import type { Row } from "../bench.ts";
-import { httpClient } from "../clients/http.ts";
-import { execute } from "../clients/rest.ts";
+import { execute, restClient } from "../clients/rest.ts";
 import { type Floor, startFloor } from "../floor.ts";
 import { cpus } from "../machine.ts";
 import { DISTRIBUTIONS } from "../projects.ts";
@@ -20,14 +19,14 @@ export const throughput: Row = {
     const forks = await Promise.all(
       Array.from({ length: cpus() }, () => startFloor(python, DISTRIBUTIONS.plain)),
     );
-    const clients = new Map(pools.map(({ stack }) => [stack, httpClient(stack.url)]));
+    const clients = new Map(pools.map(({ stack }) => [stack, restClient(stack.url)]));
     const subjects: Subject[] = [
       { name: FORKS, round: async () => ({ rate: await forksPerSecond(forks, plan.throughputMs) }) },
     ];
     for (const count of plan.clients) {
       for (const { stack, where, project } of pools) {
-        const http = clients.get(stack) ?? httpClient(stack.url);
-        const work = () => execute(http, project, SCRIPT);
+        const airlock = clients.get(stack) ?? restClient(stack.url);
+        const work = () => execute(airlock, project, SCRIPT);
         subjects.push(subject(where, count, plan.throughputMs, work));
       }
       for (const { name, run } of await bench.contenders()) {
@@ -39,7 +38,7 @@ export const throughput: Row = {
       bench.say("throughput");
       return (await interleave(subjects, plan.throughputRounds)).figures(this.name, "per s");
     } finally {
-      for (const http of clients.values()) http.close();
+      for (const airlock of clients.values()) airlock.close();
       for (const fork of forks) await fork.close();
     }
   },

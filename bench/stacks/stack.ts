@@ -1,6 +1,5 @@
 import { grpcClient } from "../clients/grpc.ts";
-import { httpClient } from "../clients/http.ts";
-import { execute } from "../clients/rest.ts";
+import { execute, restClient } from "../clients/rest.ts";
 import type { ProjectName } from "../projects.ts";
 
 /** The deployments of Airlock that are measured. */
@@ -22,13 +21,13 @@ const WARM_UP = 20;
 
 /** Starts a project's workers and runs some scripts, so that V8 has compiled the code that each run uses. */
 export async function warmUp(stack: Stack, project: string): Promise<void> {
-  const http = httpClient(stack.url);
+  const airlock = restClient(stack.url);
   const grpc = grpcClient(stack.routerAddress);
   try {
-    for (let each = 0; each < WARM_UP; each++) await execute(http, project, "print(1)");
+    for (let each = 0; each < WARM_UP; each++) await execute(airlock, project, "print(1)");
     await Promise.all(Array.from({ length: WARM_UP }, () => grpc.execute(project, "print(1)")));
   } finally {
-    http.close();
+    airlock.close();
     grpc.close();
   }
 }

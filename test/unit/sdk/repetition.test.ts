@@ -41,6 +41,13 @@ describe.each([
 ])("the client over %s", (_name, options) => {
   it.each<[string, Answer]>([
     ["the connection broke", hangUp],
+    [
+      "the answer broke off",
+      (response) =>
+        void response
+          .writeHead(202, { "content-length": "99" })
+          .write('{"execution_id":', () => response.destroy()),
+    ],
     ["a service was away", problem(503, "unavailable", { "retry-after": "0" })],
     ["the request came too slowly", problem(408, "request_timeout")],
     ["a proxy found no gateway", (response) => response.writeHead(502).end("<html>")],
