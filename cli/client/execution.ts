@@ -1,8 +1,8 @@
 import { constants } from "node:os";
 import type { Execution } from "#sdk/execution.ts";
 
-// Patterns for the worker's error texts: of a script that exited by itself (report.py), and of one that a
-// signal killed (verdict.py).
+// Patterns for the worker's error texts: of a script that exited by itself (script_ending.py), and of one that a
+// signal killed (ending.py).
 const EXITED = /^The script ended with exit status (-?\d+)\./;
 const KILLED = /^The script's process was killed by (SIG\w+)/;
 

@@ -31,7 +31,7 @@ from ..wire.limits import Limits
 from . import init, long_texts, network, own_meminfo, posture, script
 from .encoding.plain_json import ascii_of
 from .last_output import flush_outputs
-from .report import NAME_OF_TYPE, safe_string
+from .script_ending import NAME_OF_TYPE, safe_string
 
 # Pipe to the supervisor.
 CONTROL_FD = 3

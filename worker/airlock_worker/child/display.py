@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from .long_texts import slices
-from .report import display_slices, without_our_frames
+from .script_ending import display_slices, without_our_frames
 
 _THREAD_ENDED = SystemExit
 _WRITTEN_AT_ONCE = 1 << 20

@@ -13,7 +13,7 @@ from ..linux.proc import private_memory_bytes
 from ..wire import limits_text
 from ..wire.limits import Limits
 from .no_network import NO_NETWORK, NO_NETWORK_SENTENCE
-from .report import source_line
+from .script_ending import source_line
 
 _ERRNO = OSError.__dict__["errno"].__get__
 _FILE_NAME = OSError.__dict__["filename"].__get__

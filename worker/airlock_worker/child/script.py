@@ -30,8 +30,8 @@ from .encoding.encode import encode
 from .encoding.plain_json import ascii_of, value_of
 from .hints import Hints
 from .last_output import flush_all, flush_outputs, let_go
-from .report import Outcome, keep_source, outcome_of
 from .script_channel import ScriptChannel
+from .script_ending import ScriptEnding, keep_source, script_ending_of
 from .signals_heard import SignalsHeard
 
 FILE_NAME = "script.py"
@@ -142,9 +142,9 @@ def _run(
         _exit(0 if failed is None else failed.status)
     # Closes the outputs, so that the supervisor sees their end and need not wait for the process to be gone.
     _close(1, 2)
-    # The outcome is taken only now, because a thread or an exit handler may have set the result after the last line.
+    # The ending is taken only now, because a thread or an exit handler may have set the result after the last line.
     if failed is None:
-        failed = outcome_of(raised, result.problem, lambda chain: [*Hints(limits).of(chain), _CUT_OFF])
+        failed = script_ending_of(raised, result.problem, lambda chain: [*Hints(limits).of(chain), _CUT_OFF])
     _tell(channel, failed, result, memory)
     _close(control, last)
 
@@ -202,8 +202,8 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
 
 def _executed(
     code: str, names: dict[str, Any], result: sdk.Result, limits: Limits
-) -> tuple[Outcome | None, Iterable[int]]:
-    """Runs the script. Returns its outcome (None: it reached its last line) and the signals that it had blocked.
+) -> tuple[ScriptEnding | None, Iterable[int]]:
+    """Runs the script. Returns its ending (None: it reached its last line) and the signals that it had blocked.
 
     Afterwards the script's signal handlers are blocked, because an exception of theirs would interrupt Airlock's own
     work.
@@ -213,10 +213,10 @@ def _executed(
     except BaseException as error:
         # A signal handler of the script raised in Airlock's own lines.
         mask = _call_no_handlers()
-        return outcome_of(error, result.problem, Hints(limits).of), mask
+        return script_ending_of(error, result.problem, Hints(limits).of), mask
 
 
-def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limits) -> Outcome | None:
+def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limits) -> ScriptEnding | None:
     """Runs the script's code. None when it reached its last line."""
     try:
         exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
@@ -225,7 +225,7 @@ def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limit
         if issubclass(type(error), MemoryError):
             privileges.allow_reporting()
         _look_at_nothing()
-        return outcome_of(call_hook(error), result.problem, Hints(limits).of)
+        return script_ending_of(call_hook(error), result.problem, Hints(limits).of)
     _look_at_nothing()
     return None
 
@@ -308,16 +308,16 @@ def has_told() -> bool:
     return bool(_told)
 
 
-def _tell(channel: ScriptChannel, outcome: Outcome, result: sdk.Result, memory: sdk.Memory) -> None:
+def _tell(channel: ScriptChannel, ending: ScriptEnding, result: sdk.Result, memory: sdk.Memory) -> None:
     # The script may have ended with no memory left.
     privileges.allow_reporting()
     words: list[tuple[bytes, bytes]] = []
-    if outcome.end == "completed" and result.text is not None:
+    if ending.end == "completed" and result.text is not None:
         words.append((frames.RESULT, result.text))
-    updates = sdk.updates_of(memory) if outcome.end == "completed" else None
+    updates = sdk.updates_of(memory) if ending.end == "completed" else None
     if updates is not None:
         words.append((frames.MEMORY, updates.encode()))
-    words.append((frames.DONE, ascii_of({"end": outcome.end, "error": outcome.error})))
+    words.append((frames.DONE, ascii_of({"end": ending.end, "error": ending.error})))
     last = tuple(words)
     _call_no_handlers()
     _told.append(True)
@@ -350,7 +350,7 @@ def _call_no_handlers() -> Iterable[int]:
     return ()
 
 
-def _ask(channel: ScriptChannel, question: bytes) -> str:
+def _ask(channel: ScriptChannel, llm_request: bytes) -> str:
     flush_outputs()
-    response: str = value_of(channel.ask(question).decode())
+    response: str = value_of(channel.ask(llm_request).decode())
     return response

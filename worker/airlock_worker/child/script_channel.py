@@ -1,4 +1,4 @@
-"""The script's end of the control pipe and of the orders pipe: questions, answers, last frames.
+"""The script's end of the control pipe and of the orders pipe: llm requests, responses, last frames.
 
 An exception can interrupt any line here, because a signal handler of the script raises, or another thread sets one.
 Partly sent or read frames are remembered, so that the next call continues there. For that, each step that moves bytes
@@ -20,7 +20,7 @@ _HEADER = Struct(">cI")
 
 
 class _Outgoing:
-    """A frame that is being sent. `asked`: number of questions asked, this frame included."""
+    """A frame that is being sent. `asked`: number of llm requests sent, this frame included."""
 
     def __init__(self, data: bytes, asked: int) -> None:
         self.rest = memoryview(data)
@@ -29,7 +29,7 @@ class _Outgoing:
 
 
 class _Incoming:
-    """The frame that is being read. `answered`: number of answers before it."""
+    """The frame that is being read. `answered`: number of responses before it."""
 
     def __init__(self, answered: int) -> None:
         self.header = bytearray(_HEADER.size)
@@ -54,21 +54,22 @@ class ScriptChannel:
         """From now on writes the control pipe through this descriptor."""
         self._control = control
 
-    def ask(self, question: bytes) -> bytearray:
-        """Sends a question and returns the answer as JSON. One thread at a time. Raises RuntimeError when the
+    def ask(self, llm_request: bytes) -> bytearray:
+        """Sends an llm request and returns the response as JSON. One thread at a time. Raises RuntimeError when the
         supervisor is gone.
         """
-        # Raises before the question is sent if its answer cannot be read, because the next frame would be out of order.
+        # Raises before the llm request is sent if its response cannot be read, because the next frame would be out of
+        # order.
         fstat(self._orders)
         with self._sending:
             self._send_rest()
-        # An exception may have made the script abandon an earlier question, whose answer comes first.
+        # An exception may have made the script abandon an earlier llm request, whose response comes first.
         while self._incoming.answered < self._outgoing.asked:
-            self._next_answer()
+            self._next_response()
         with self._sending:
-            self._outgoing = _Outgoing(frames.pack(frames.QUESTION, question), self._outgoing.asked + 1)
+            self._outgoing = _Outgoing(frames.pack(frames.LLM_REQUEST, llm_request), self._outgoing.asked + 1)
             self._send_rest()
-        return self._next_answer()
+        return self._next_response()
 
     def say_last(self, *words: tuple[bytes, bytes]) -> None:
         """Sends the last frames. After an exception, call it again with the same frames: it continues. Raises OSError
@@ -88,11 +89,11 @@ class ScriptChannel:
         while frame.sent[0] < len(frame.rest):
             _move(frame.sent, write, self._control, frame.rest[frame.sent[0] :])
 
-    def _next_answer(self) -> bytearray:
+    def _next_response(self) -> bytearray:
         frame = self._incoming
         self._read(frame.header, frame.header_read)
         kind, size = _HEADER.unpack(frame.header)
-        if kind != frames.ANSWER:
+        if kind != frames.RESPONSE:
             raise RuntimeError("llm.complete: the worker said something else than the answer")
         if frame.payload is None:
             frame.payload = bytearray(size)
@@ -126,7 +127,7 @@ def rehearse() -> None:
     heard, control = pipe()
     orders, answers = pipe()
     try:
-        write(answers, frames.pack(frames.ANSWER, b'""'))
+        write(answers, frames.pack(frames.RESPONSE, b'""'))
         channel = ScriptChannel(control, orders)
         channel.ask(b"{}")
         channel.say_last((frames.DONE, b"{}"))

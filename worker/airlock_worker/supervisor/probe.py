@@ -40,13 +40,13 @@ async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhea
     limited = None
     if not process.exited.done():
         limited = cgroups.measure(process.pid, process.cgroup, LIMITS, overhead)
-        process.send(frames.pack(frames.ANSWER, b"{}"))
+        process.send(frames.pack(frames.RESPONSE, b"{}"))
     await process.gone()
     talk.read_all(process.control)
     outlived = await _stays_held(process.out)
     await process.release()
     if talk.probe is None:
-        raise ProbeFailed(talk.verdict.error if talk.verdict else "the probe run ended without an answer")
+        raise ProbeFailed(talk.ending.error if talk.ending else "the probe run ended without an answer")
     found = json.loads(talk.probe)
     left = {
         "descendants_killed": "a daemon outlived its run" if outlived else None,
@@ -75,7 +75,7 @@ async def _until_measured(process: RunProcess, talk: ControlChannel) -> None:
 
     def on_readable() -> None:
         talk.read(process.control)
-        if talk.is_at_end or talk.probe is not None or talk.verdict is not None:
+        if talk.is_at_end or talk.probe is not None or talk.ending is not None:
             loop.remove_reader(process.control)
             told.set()
 

@@ -15,9 +15,9 @@ from .messages import SERVICE, Messages
 from .refusals import refuse
 from .run.attachable_run import AttachableRun
 from .run.attachable_runs import AttachableRuns
+from .run.ending import no_room_text
 from .run.run import Run
 from .run.start import BadStart, Provision, provision_of, start_of
-from .run.verdict import no_room_text
 from .run_process import RunProcess
 from .status import StatusBoard
 from .tunnels.tunnels import Tunnels

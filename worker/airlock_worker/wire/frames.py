@@ -13,9 +13,9 @@ from struct import Struct
 # Kinds of frames to the child. GIVEN: what the project gives its runs; START: what the request asks for.
 GIVEN = b"G"
 START = b"S"
-ANSWER = b"A"
+RESPONSE = b"A"
 # Kinds of frames from the child.
-QUESTION = b"Q"
+LLM_REQUEST = b"Q"
 RESULT = b"R"
 MEMORY = b"M"
 PROBE = b"P"

@@ -7,7 +7,7 @@ import os
 
 import pytest
 
-from airlock_worker.supervisor.run import verdict
+from airlock_worker.supervisor.run import ending
 from airlock_worker.supervisor.run.control_channel import ControlChannel
 from airlock_worker.wire import frames
 from airlock_worker.wire.limits import Limits
@@ -30,34 +30,34 @@ def heard(*parts: bytes, begun: bool = True) -> ControlChannel:
 
 
 def test_before_the_script_begins_only_a_failed_start_is_believed_and_a_request_too_large() -> None:
-    for end in verdict.CLAIMABLE_BEFORE:
+    for end in ending.REPORTABLE_BEFORE:
         talk = heard(done(end), begun=False)
-        assert talk.verdict == verdict.Verdict(end, "why") and not talk.violated
-    for end in verdict.CLAIMABLE - verdict.CLAIMABLE_BEFORE:
+        assert talk.ending == ending.Ending(end, "why") and not talk.violated
+    for end in ending.REPORTABLE - ending.REPORTABLE_BEFORE:
         assert heard(done(end), begun=False).violated
 
 
 def test_once_it_has_begun_a_failed_start_is_not_believed() -> None:
     assert heard(done("start_failed")).violated
-    for end in verdict.CLAIMABLE:
+    for end in ending.REPORTABLE:
         talk = heard(done(end))
-        assert talk.verdict is not None and talk.verdict.end == end and not talk.violated
+        assert talk.ending is not None and talk.ending.end == end and not talk.violated
 
 
-@pytest.mark.parametrize("kind", [frames.RESULT, frames.MEMORY, frames.QUESTION])
+@pytest.mark.parametrize("kind", [frames.RESULT, frames.MEMORY, frames.LLM_REQUEST])
 def test_nothing_else_comes_before_the_beginning(kind: bytes) -> None:
     assert heard(frames.pack(kind, b"{}"), begun=False).violated
 
 
 def test_a_script_that_ends_does_not_wait_for_the_question_of_a_thread() -> None:
-    question = frames.pack(frames.QUESTION, b'{"prompt": "hi", "model": "m"}')
+    question = frames.pack(frames.LLM_REQUEST, b'{"prompt": "hi", "model": "m"}')
     result = frames.pack(frames.RESULT, b"1")
     talk = heard(question, result, done("completed"))
-    assert talk.question is None and not talk.violated
-    assert (talk.verdict, talk.result) == (verdict.Verdict("completed", ""), b"1")
+    assert talk.llm_request is None and not talk.violated
+    assert (talk.ending, talk.result) == (ending.Ending("completed", ""), b"1")
     assert heard(question, question).violated
 
 
 def test_a_child_that_died_before_the_beginning_was_not_started() -> None:
-    ended = verdict.of_no_beginning(9)
+    ended = ending.of_no_beginning(9)
     assert ended.end == "start_failed" and "SIGKILL" in ended.error

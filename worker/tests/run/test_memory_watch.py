@@ -11,8 +11,8 @@ from pathlib import Path
 
 from airlock_worker.linux import processes
 from airlock_worker.linux.process_handle import ProcessHandle
+from airlock_worker.supervisor.run.ending import Ending
 from airlock_worker.supervisor.run.memory_watch import MemoryWatch
-from airlock_worker.supervisor.run.verdict import Verdict
 from airlock_worker.wire.limits import Limits
 
 from ..harness import MIB
@@ -56,7 +56,7 @@ async def started(code: str) -> AsyncIterator[int]:
         await process.wait()
 
 
-def watch_of(pid: int, memory_bytes: int, rung: list[Verdict]) -> MemoryWatch:
+def watch_of(pid: int, memory_bytes: int, rung: list[Ending]) -> MemoryWatch:
     limits = Limits(1, 1, memory_bytes=memory_bytes, disk_bytes=MIB, pids=64, cpus=1)
     return MemoryWatch(ProcessHandle(pid, None), is_init=False, limits=limits, base=0, ring=rung.append)
 
@@ -80,7 +80,7 @@ def time_to_count_s(root: int) -> float:
 
 
 async def test_page_tables_that_take_long_to_read_hold_nothing_up() -> None:
-    rung: list[Verdict] = []
+    rung: list[Ending] = []
     # What the parent had before it forked is in all of them: the sum is beyond the limit, until it is counted once.
     code = LARGE_PAGE_TABLES.format(before="x = bytearray(b'x') * (120 << 20)", each=MAPS_MUCH)
     async with started(code) as pid:
@@ -94,7 +94,7 @@ async def test_page_tables_that_take_long_to_read_hold_nothing_up() -> None:
 
 
 async def test_page_tables_are_memory_of_the_run() -> None:
-    rung: list[Verdict] = []
+    rung: list[Ending] = []
     # 16 MB in each child, and nothing else.
     async with started(LARGE_PAGE_TABLES.format(before="", each=MAPS_SPARSELY)) as pid:
         watch = watch_of(pid, 64 * MIB, rung)

@@ -7,12 +7,12 @@ import asyncio
 import pytest
 
 from airlock_worker.supervisor.run import llm_requests, run_state
+from airlock_worker.supervisor.run.ending import Ending
 from airlock_worker.supervisor.run.llm_requests import NONE_YET, Idle
 from airlock_worker.supervisor.run.run_state import RUNNING, Done, Stopped
-from airlock_worker.supervisor.run.verdict import Verdict
 
-CROWD = Verdict("killed", "too many processes")
-TIMEOUT = Verdict("timeout", "too long")
+CROWD = Ending("killed", "too many processes")
+TIMEOUT = Ending("timeout", "too long")
 
 
 def timer() -> asyncio.TimerHandle:

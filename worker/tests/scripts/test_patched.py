@@ -20,7 +20,7 @@ CHILD_SIDE = (
     *(
         "child/script",
         "child/sdk",
-        "child/report",
+        "child/script_ending",
         "child/last_output",
         "child/spawning",
         "child/hints",
@@ -195,7 +195,7 @@ async def test_a_script_that_raises_is_never_completed_and_never_said_not_to_hav
         assert ended.error and "own descriptor" not in ended.error, ended.error
 
 
-@pytest.mark.parametrize("module", ["script", "child", "report", "hints", "display", "last_output"])
+@pytest.mark.parametrize("module", ["script", "child", "script_ending", "hints", "display", "last_output"])
 def test_an_exception_of_the_script_is_not_asked_for_its_class(module: str) -> None:
     """`isinstance` calls code of the script (`__class__`), which may raise."""
     source = (Path(airlock_worker.__file__).parent / "child" / f"{module}.py").read_text()

@@ -10,18 +10,18 @@ from ...wire import frames
 from ...wire.error_text import MAX_ERROR_BYTES, cut
 from ...wire.frames import FrameReader, FrameTooLarge, ProtocolViolation
 from ...wire.limits import MAX_MODEL_BYTES, MAX_PROMPT_BYTES, Limits
+from .ending import REPORTABLE, REPORTABLE_BEFORE, Ending, of_large_result, of_violation
 from .json_check import texts_of
-from .verdict import CLAIMABLE, CLAIMABLE_BEFORE, Verdict, of_large_result, of_violation
 
 # JSON can need six bytes for a character of one byte (\u0000).
-_QUESTION_BYTES = 6 * (MAX_PROMPT_BYTES + MAX_MODEL_BYTES) + 64
+_LLM_REQUEST_BYTES = 6 * (MAX_PROMPT_BYTES + MAX_MODEL_BYTES) + 64
 _DONE_BYTES = 12 * MAX_ERROR_BYTES + 64
 _PROBE_BYTES = 64 * 1024
 _READ_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
-class Question:
+class LlmRequest:
     prompt: str
     model: str
 
@@ -32,19 +32,19 @@ class ControlChannel:
     def __init__(self, limits: Limits, has_begun: Callable[[], bool], probe: bool = False) -> None:
         """`has_begun`: whether the script's code may have run. `probe`: whether a PROBE frame is allowed."""
         sizes = {
-            frames.QUESTION: _QUESTION_BYTES,
+            frames.LLM_REQUEST: _LLM_REQUEST_BYTES,
             frames.RESULT: limits.max_result_bytes,
             frames.MEMORY: limits.max_result_bytes,
             frames.DONE: _DONE_BYTES,
         }
         self._reader = FrameReader({frames.PROBE: _PROBE_BYTES, **sizes} if probe else sizes)
         self._has_begun = has_begun
-        self.question: Question | None = None
+        self.llm_request: LlmRequest | None = None
         self.result: bytes | None = None
         self.memory: bytes | None = None
         self.probe: bytes | None = None
         # The end that the child reported, or the violation that it is stopped for. None: neither yet.
-        self.verdict: Verdict | None = None
+        self.ending: Ending | None = None
         self.violated = False
         # Whether every process has closed the pipe and everything written to it has been read.
         self.is_at_end = False
@@ -67,7 +67,7 @@ class ControlChannel:
             except ProtocolViolation as violation:
                 self._condemn(of_violation(str(violation)))
             except FrameTooLarge as large:
-                ours = large.kind == frames.RESULT and self.verdict is None
+                ours = large.kind == frames.RESULT and self.ending is None
                 self._condemn(of_large_result(large.size, large.limit) if ours else of_violation(str(large)))
 
     def read_all(self, fd: int) -> None:
@@ -77,24 +77,24 @@ class ControlChannel:
             before = self._bytes
             self.read(fd)
 
-    def _condemn(self, verdict: Verdict) -> None:
+    def _condemn(self, ending: Ending) -> None:
         self.violated = True
-        self.verdict = verdict
+        self.ending = ending
 
     def _take(self, kind: bytes, payload: bytes) -> None:
         begun = self._has_begun()
-        if self.verdict is not None or (not begun and kind != frames.DONE):
+        if self.ending is not None or (not begun and kind != frames.DONE):
             raise ProtocolViolation("a frame out of turn")
-        if kind == frames.QUESTION:
-            if self.question is not None:
+        if kind == frames.LLM_REQUEST:
+            if self.llm_request is not None:
                 raise ProtocolViolation("a frame out of turn")
-            self.question = _question(payload)
+            self.llm_request = _llm_request(payload)
             return
-        # A question that is followed by another frame came from a thread that the ending script left behind. It gets no
-        # answer.
-        self.question = None
+        # An llm request that is followed by another frame came from a thread that the ending script left behind. It
+        # gets no response.
+        self.llm_request = None
         if kind == frames.DONE:
-            self.verdict = _claim(payload, CLAIMABLE if begun else CLAIMABLE_BEFORE)
+            self.ending = _reported(payload, REPORTABLE if begun else REPORTABLE_BEFORE)
         elif kind == frames.RESULT and self.result is None and self.memory is None:
             self.result = payload
         elif kind == frames.MEMORY and self.memory is None:
@@ -106,18 +106,18 @@ class ControlChannel:
 
 
 def _members(payload: bytes) -> dict[str, str]:
-    """The members of a question or of a DONE frame: two texts. Checked before any object is made of other JSON."""
+    """The members of an llm request or of a DONE frame: two texts. Checked before any object is made of other JSON."""
     members = texts_of(payload, 2)
     if members is None:
         raise ProtocolViolation("a frame that is no JSON object of two texts")
     return members
 
 
-def _question(payload: bytes) -> Question:
+def _llm_request(payload: bytes) -> LlmRequest:
     match _members(payload):
         case {"prompt": str(prompt), "model": str(model)}:
             if _size(prompt) <= MAX_PROMPT_BYTES and _size(model) <= MAX_MODEL_BYTES:
-                return Question(prompt, model)
+                return LlmRequest(prompt, model)
     raise ProtocolViolation("a question that is none")
 
 
@@ -128,8 +128,8 @@ def _size(text: str) -> int:
         raise ProtocolViolation("text that is not Unicode") from None
 
 
-def _claim(payload: bytes, claimable: frozenset[str]) -> Verdict:
+def _reported(payload: bytes, reportable: frozenset[str]) -> Ending:
     match _members(payload):
-        case {"end": str(end), "error": str(error)} if end in claimable:
-            return Verdict(end, "" if end == "completed" else cut([error]) or end)
+        case {"end": str(end), "error": str(error)} if end in reportable:
+            return Ending(end, "" if end == "completed" else cut([error]) or end)
     raise ProtocolViolation("an end that is none")

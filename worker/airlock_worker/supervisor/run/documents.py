@@ -8,8 +8,8 @@ import asyncio
 from collections.abc import Iterator
 
 from .control_channel import ControlChannel
+from .ending import Ending
 from .json_check import is_memory, problem_of
-from .verdict import Verdict
 
 _PIECE_BYTES = 1 << 20
 # Texts longer than this are checked in a thread, because the check would hold up the event loop for other runs.
@@ -17,27 +17,27 @@ _INLINE_BYTES = 64 * 1024
 _EMPTY_MEMORY = b"{}"
 
 
-async def checked(claimed: Verdict, talk: ControlChannel) -> Verdict:
-    """Turns `completed` into `result_invalid` when a document is not valid JSON; leaves every other verdict as it
+async def checked(reported: Ending, talk: ControlChannel) -> Ending:
+    """Turns `completed` into `result_invalid` when a document is not valid JSON; leaves every other ending as it
     is.
     """
-    if claimed.end != "completed":
-        return claimed
+    if reported.end != "completed":
+        return reported
     size = len(talk.result or b"") + len(talk.memory or b"")
-    return await asyncio.to_thread(_check, claimed, talk) if size > _INLINE_BYTES else _check(claimed, talk)
+    return await asyncio.to_thread(_check, reported, talk) if size > _INLINE_BYTES else _check(reported, talk)
 
 
-def _check(claimed: Verdict, talk: ControlChannel) -> Verdict:
+def _check(reported: Ending, talk: ControlChannel) -> Ending:
     if talk.result is not None and (problem := problem_of(talk.result)):
-        return Verdict("result_invalid", f"The result cannot be used: {problem}.")
+        return Ending("result_invalid", f"The result cannot be used: {problem}.")
     if talk.memory is not None and talk.memory != _EMPTY_MEMORY:
         problem = problem_of(talk.memory) or (None if is_memory(talk.memory) else "they have another form")
         if problem:
-            return Verdict("result_invalid", f"The memory updates cannot be used: {problem}.")
-    return claimed
+            return Ending("result_invalid", f"The memory updates cannot be used: {problem}.")
+    return reported
 
 
-def documents_of(ended: Verdict, talk: ControlChannel) -> Iterator[tuple[str, bytes]]:
+def documents_of(ended: Ending, talk: ControlChannel) -> Iterator[tuple[str, bytes]]:
     """Pairs of kind and piece. A completed run has a result and memory updates, any other run has its error."""
     if ended.end != "completed":
         yield from _pieces("KIND_ERROR", ended.error.encode())

@@ -20,9 +20,9 @@ from ...linux.limits_of_others import limit
 from ...linux.process_handle import ProcessHandle
 from ...sandbox.privileges import REPORTING_BYTES, allowance
 from ...wire.limits import Limits
-from . import shared_memory, verdict
+from . import ending, shared_memory
+from .ending import Ending
 from .shared_memory import SharedMemoryCount
-from .verdict import Verdict
 
 _FIRST_LOOK_S = 0.01
 _INTERVAL_S = 0.02
@@ -49,9 +49,9 @@ class _Process:
 
 class MemoryWatch:
     def __init__(
-        self, root: ProcessHandle, *, is_init: bool, limits: Limits, base: int, ring: Callable[[Verdict], None]
+        self, root: ProcessHandle, *, is_init: bool, limits: Limits, base: int, ring: Callable[[Ending], None]
     ) -> None:
-        """`base`: bytes that each run's process has in memory before its script. `ring` is called with the verdict when
+        """`base`: bytes that each run's process has in memory before its script. `ring` is called with the ending when
         the run uses too much.
         """
         self._root = root
@@ -89,7 +89,7 @@ class MemoryWatch:
         delay_s = max(_INTERVAL_S, (time.perf_counter() - began) / _SHARE)
         self._next = asyncio.get_running_loop().call_later(delay_s, self._look)
 
-    def _problem(self) -> Verdict | None:
+    def _problem(self) -> Ending | None:
         limits = self._limits
         root = self._root.pid
         pids = processes.descendants_of(root)
@@ -102,7 +102,7 @@ class MemoryWatch:
             if process.asked:
                 _limit(process, limits)
             if process.used > most or self._is_long_beyond(process):
-                return verdict.of_process_memory(process.used, limits)
+                return ending.of_process_memory(process.used, limits)
         if self._may_be_beyond_together(found):
             self._count.begin({process.pid: process.used for process in found})
         return None
@@ -138,7 +138,7 @@ class MemoryWatch:
         used = sum(shares[pid] + self._tables.get(pid, 0) for pid in pids if pid in shares) - self._base
         if used > self._most:
             self.stop()
-            self._ring(verdict.of_run_memory(used, self._limits))
+            self._ring(ending.of_run_memory(used, self._limits))
 
     def _is_long_beyond(self, process: _Process) -> bool:
         if process.used <= self._limits.memory_bytes + REPORTING_BYTES:

@@ -19,9 +19,9 @@ class BrokenOff(Exception):
 
 
 class Record:
-    """Output, open question and ending of one run.
+    """Output, open llm request and ending of one run.
 
-    The run's limits bound the record's size. Most of it is in files while the run waits for an answer.
+    The run's limits bound the record's size. Most of it is in files while the run waits for a response.
     """
 
     def __init__(self, messages: Messages, directory: str) -> None:
@@ -30,7 +30,7 @@ class Record:
         self._out, self._err = KeptOutput(directory), KeptOutput(directory)
         # By `is_stderr`: number of bytes cut so far.
         self._cut = {False: 0, True: 0}
-        self._question: Any = None
+        self._llm_request: Any = None
         self._ending: list[Any] = []
         self._broke_off = False
         self._grown: set[asyncio.Future[None]] = set()
@@ -48,14 +48,14 @@ class Record:
             self._wake()
 
     def ask(self, request: Any, execution_time_ms: int) -> None:
-        """Opens a question, until `answered`. `execution_time_ms`: milliseconds that the script has run so far."""
-        self._question = self._messages.RunResponse(llm_request=request, execution_time_ms=execution_time_ms)
+        """Opens an llm request, until `answered`. `execution_time_ms`: milliseconds that the script has run so far."""
+        self._llm_request = self._messages.RunResponse(llm_request=request, execution_time_ms=execution_time_ms)
         self._out.pause()
         self._err.pause()
         self._wake()
 
     def answered(self) -> None:
-        self._question = None
+        self._llm_request = None
 
     def finish(self, ending: list[Any]) -> None:
         """Adds the last messages; Finished is the last of them."""
@@ -82,12 +82,12 @@ class Record:
                 grown.set_result(None)
 
     async def follow(self) -> AsyncIterator[Any]:
-        """Yields the messages from the beginning to Finished, and waits for more in between. Questions that were
+        """Yields the messages from the beginning to Finished, and waits for more in between. Llm requests that were
         already answered are left out. Raises BrokenOff.
         """
         told_out = told_err = 0
         told_cut = {False: 0, True: 0}
-        told_question: Any = None
+        told_request: Any = None
         while True:
             if piece := self._out.read(told_out, _PIECE_BYTES):
                 told_out += len(piece)
@@ -100,9 +100,9 @@ class Record:
                 told_cut[is_stderr] = self._cut[is_stderr]
                 output = self._messages.RunOutput(is_stderr=is_stderr, cut_bytes=told_cut[is_stderr])
                 yield self._messages.RunResponse(output=output)
-            elif self._question is not None and self._question is not told_question:
-                told_question = self._question
-                yield self._question
+            elif self._llm_request is not None and self._llm_request is not told_request:
+                told_request = self._llm_request
+                yield self._llm_request
             elif self._ending:
                 for message in self._ending:
                     yield message

@@ -16,9 +16,10 @@ from ..run_process import RunProcess
 from ..status import StatusBoard
 from ..tunnels import relay
 from ..tunnels.tunnels import Tunnels
-from . import llm_requests, run_state, verdict
+from . import ending, llm_requests, run_state
 from .control_channel import ControlChannel
 from .documents import checked, documents_of
+from .ending import Ending
 from .llm_requests import LlmRequests, Open
 from .memory_watch import MemoryWatch
 from .output import OutputPipe
@@ -28,7 +29,6 @@ from .record import Record
 from .run_state import Done, RunState, Stopped
 from .start import Start
 from .stopwatch import Stopwatch
-from .verdict import Verdict
 
 # Seconds to wait between a child's DONE and its end, before the child is killed.
 _LAST_WORD_S = 2.0
@@ -104,7 +104,7 @@ class Run:
                 await self._woken.wait()
                 self._woken.clear()
                 self._record_output()
-                if self._talk.question is not None:
+                if self._talk.llm_request is not None:
                     await self._pause()
             await self._finish()
         finally:
@@ -168,25 +168,25 @@ class Run:
             asyncio.get_running_loop().remove_reader(self._process.control)
         if self._talk.violated:
             self._process.kill()
-        elif self._talk.verdict is not None:
+        elif self._talk.ending is not None:
             # The script may have forged this DONE frame. Its processes are therefore watched until they are gone.
             self._end_beginning()
             self._clock.stop()
             self._woken.set()
             self._state = run_state.reported(self._state, self._kill_later)
-        elif self._talk.question is not None:
+        elif self._talk.llm_request is not None:
             self._woken.set()
 
     def _on_timeout(self) -> None:
-        self._stop(verdict.of_timeout(self._start.timeout_ms))
+        self._stop(ending.of_timeout(self._start.timeout_ms))
 
     def _on_crowd(self) -> None:
-        self._stop(verdict.of_crowd(self._start.limits.pids))
+        self._stop(ending.of_crowd(self._start.limits.pids))
 
     def _kill_later(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(_LAST_WORD_S, self._process.kill)
 
-    def _stop(self, why: Verdict) -> None:
+    def _stop(self, why: Ending) -> None:
         self._state = run_state.stopped(self._state, why)
         self._process.kill()
 
@@ -216,20 +216,20 @@ class Run:
             self.record.note_cut(output.truncated_bytes, is_stderr=output.is_stderr)
 
     async def _pause(self) -> None:
-        """Freezes the run's processes until the script's question is answered."""
+        """Freezes the run's processes until the script's llm request has a response."""
         self._hold_clock()
         await self._process.freeze()
         # Before the freeze took effect, another thread of the script may have sent more frames.
         self._on_control()
-        question, self._talk.question = self._talk.question, None
-        if question is None:
-            if self._talk.verdict is None:
+        asking, self._talk.llm_request = self._talk.llm_request, None
+        if asking is None:
+            if self._talk.ending is None:
                 self._run_clock()
             self._process.thaw()
             return
         self._drain_output()
         asked = self._llm_requests = llm_requests.opened(self._llm_requests)
-        request = self._messages.LlmRequest(id=asked.id, prompt=question.prompt, model=question.model)
+        request = self._messages.LlmRequest(id=asked.id, prompt=asking.prompt, model=asking.model)
         self.record.ask(request, self._clock.elapsed_ms())
         waited_for: set[asyncio.Future[Any]] = {asked.response, self._process.exited}
         self._pause_watch.start()
@@ -243,15 +243,15 @@ class Run:
             return
         self._run_clock()
         self._process.thaw()
-        self._process.send(frames.pack(frames.ANSWER, json.dumps(asked.response.result()).encode()))
+        self._process.send(frames.pack(frames.RESPONSE, json.dumps(asked.response.result()).encode()))
 
     def _has_told_all(self) -> bool:
         """Whether a completed script can send nothing more, so that the end of its processes need not be awaited.
 
-        Waiting would take longer than many scripts run, and could not change the verdict. Without a process 1 of its
+        Waiting would take longer than many scripts run, and could not change the ending. Without a process 1 of its
         own, a run is always waited for, because its children may outlive it.
         """
-        told = self._talk.verdict
+        told = self._talk.ending
         # A script may have forged this DONE frame. While the pipe is open, the child's real one may follow.
         is_completed = told is not None and told.end == "completed" and self._talk.is_at_end
         return is_completed and self._process.is_init and all(output.is_at_end for output in self._outputs)
@@ -260,9 +260,9 @@ class Run:
         self._hold_clock()
         self._talk.read_all(self._process.control)
         self._drain_output()
-        ended = await checked(self._verdict(), self._talk)
+        ended = await checked(self._ending(), self._talk)
         for output in self._outputs:
-            if last := output.end(is_killed=ended.end in verdict.KILLS):
+            if last := output.end(is_killed=ended.end in ending.KILLS):
                 self.record.write(last, is_stderr=output.is_stderr)
         if ended.retire:
             self._board.change("retiring", ended.retire)
@@ -273,28 +273,26 @@ class Run:
         ]
         self.record.finish([*documents, self._messages.RunResponse(finished=self._finished(ended))])
 
-    def _verdict(self) -> Verdict:
+    def _ending(self) -> Ending:
         if not self._process.exited.done():
-            assert self._talk.verdict is not None
-            return self._talk.verdict
+            assert self._talk.ending is not None
+            return self._talk.ending
         status = self._process.exited.result()
         if status is None:
-            return verdict.of_status(None, self._process.killed_by_us, own_pids=self._process.is_init)
-        ended = self._talk.verdict or self._held_against_it(status)
-        if ended is None and self._process.oom_kills and verdict.is_sigkill(status):
-            return verdict.of_memory(self._start.limits)
+            return ending.of_status(None, self._process.killed_by_us, own_pids=self._process.is_init)
+        ended = self._talk.ending or self._held_against_it(status)
+        if ended is None and self._process.oom_kills and ending.is_sigkill(status):
+            return ending.of_memory(self._start.limits)
         since = self._outer.counts() - self._counted
-        if ended is None and since.oom_kills and verdict.is_sigkill(status) and not self._process.killed_by_us:
-            return verdict.of_container_memory(self._start.limits)
+        if ended is None and since.oom_kills and ending.is_sigkill(status) and not self._process.killed_by_us:
+            return ending.of_container_memory(self._start.limits)
         if ended is None and not self._process.has_begun() and not self._process.killed_by_us:
-            return verdict.of_no_beginning(status)
-        ended = ended or verdict.of_status(status, self._process.killed_by_us, own_pids=self._process.is_init)
-        ended = verdict.with_oom_kills(ended, self._process.oom_kills)
-        return (
-            verdict.with_refusals(ended, self._start.limits, self._outer.most_processes()) if since.refused else ended
-        )
+            return ending.of_no_beginning(status)
+        ended = ended or ending.of_status(status, self._process.killed_by_us, own_pids=self._process.is_init)
+        ended = ending.with_oom_kills(ended, self._process.oom_kills)
+        return ending.with_refusals(ended, self._start.limits, self._outer.most_processes()) if since.refused else ended
 
-    def _held_against_it(self, status: int) -> Verdict | None:
+    def _held_against_it(self, status: int) -> Ending | None:
         """The reason why the supervisor stopped the script; None if it did not.
 
         A timeout does not count if the script had exited by itself and only the supervisor noticed too late.
@@ -302,9 +300,9 @@ class Run:
         if not isinstance(self._state, Stopped):
             return None
         why = self._state.why
-        return None if why.end == "timeout" and not verdict.is_sigkill(status) else why
+        return None if why.end == "timeout" and not ending.is_sigkill(status) else why
 
-    def _finished(self, ended: Verdict) -> Any:
+    def _finished(self, ended: Ending) -> Any:
         stdout, stderr = self._outputs
         return self._messages.RunFinished(
             end_reason=f"END_REASON_{ended.end.upper()}",

@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from .verdict import Verdict
+from .ending import Ending
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Stopped:
-    why: Verdict
+    why: Ending
 
 
 RunState = Running | Done | Stopped
@@ -40,6 +40,6 @@ def reported(state: RunState, kill_later: Callable[[], asyncio.TimerHandle]) -> 
     return Done(kill_later()) if isinstance(state, Running) else state
 
 
-def stopped(state: RunState, why: Verdict) -> RunState:
+def stopped(state: RunState, why: Ending) -> RunState:
     """The state after the supervisor killed the script because of `why`."""
     return Stopped(why) if isinstance(state, Running) else state

@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 
-from .carry import CHUNK_BYTES
+from .copy import CHUNK_BYTES
 from .run_tunnels import RunTunnels
 
 

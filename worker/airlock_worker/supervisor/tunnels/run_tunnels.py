@@ -8,7 +8,7 @@ from typing import Any
 
 from ..log import log
 from ..messages import Messages
-from .carry import Connection, carry
+from .copy import Connection, copy
 
 # Connections of one run at a time; the egress service has the same limit.
 _MAX_CONNECTIONS = 256
@@ -24,7 +24,7 @@ class RunTunnels:
         self._idle: deque[asyncio.Future[Connection | None]] = deque()
         self._queued: dict[Connection, asyncio.TimerHandle] = {}
         self._connections: set[Connection] = set()
-        self._carrying: set[asyncio.Task[None]] = set()
+        self._copying: set[asyncio.Task[None]] = set()
 
     @property
     def waiting(self) -> int:
@@ -63,15 +63,15 @@ class RunTunnels:
         connection = await self._next()
         if connection is None:
             return
-        carrying = asyncio.ensure_future(carry(connection, len(self._queued), context, messages))
-        self._carrying.add(carrying)
+        copying = asyncio.ensure_future(copy(connection, len(self._queued), context, messages))
+        self._copying.add(copying)
         try:
-            await asyncio.wait({carrying})
-            if not carrying.cancelled():
-                carrying.result()
+            await asyncio.wait({copying})
+            if not copying.cancelled():
+                copying.result()
         finally:
-            carrying.cancel()
-            self._carrying.discard(carrying)
+            copying.cancel()
+            self._copying.discard(copying)
             self._drop(connection)
 
     async def _next(self) -> Connection | None:
@@ -98,8 +98,8 @@ class RunTunnels:
         self.has_run = False
         while self._idle:
             self._idle.popleft().set_result(None)
-        for carrying in self._carrying:
-            carrying.cancel()
+        for copying in self._copying:
+            copying.cancel()
         for timer in self._queued.values():
             timer.cancel()
         self._queued.clear()

@@ -29,7 +29,7 @@ class Connection:
             transport.abort()
 
 
-async def carry(connection: Connection, queued: int, context: Any, messages: Messages) -> None:
+async def copy(connection: Connection, queued: int, context: Any, messages: Messages) -> None:
     """Copies until the egress service closes the connection, or the run breaks it off.
 
     `queued`: number of the run's connections that still wait for a tunnel.

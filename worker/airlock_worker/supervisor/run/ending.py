@@ -1,4 +1,4 @@
-"""Decides how a run ended, from all that is known of it: exactly one verdict, and never a success if something was
+"""Decides how a run ended, from all that is known of it: exactly one ending, and never a success if something was
 lost.
 """
 
@@ -14,12 +14,12 @@ from ..run_process import signal_name
 
 # Ends that a child's DONE frame may report once the script has begun. Each says that the script ran, and a script can
 # cause each by itself, so a forged one harms no other run. All other ends are observed by the supervisor.
-CLAIMABLE = frozenset(
+REPORTABLE = frozenset(
     {"completed", "script_error", "exit_nonzero", "out_of_memory", "result_invalid", "result_too_large"}
 )
 # Ends that a DONE frame may report before the script begins. They mean that no code ran, so the caller may start the
 # script again; for that reason they are not accepted later.
-CLAIMABLE_BEFORE = frozenset({"start_failed", "out_of_memory"})
+REPORTABLE_BEFORE = frozenset({"start_failed", "out_of_memory"})
 
 
 # Ends that stop a script at any point, so its output may end within a character.
@@ -27,7 +27,7 @@ KILLS = frozenset({"timeout", "killed", "out_of_memory", "worker_lost"})
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Ending:
     # Name of an EndReason, in lower case and without its prefix.
     end: str
     # The error's text; empty when completed.
@@ -36,59 +36,59 @@ class Verdict:
     retire: str = ""
 
 
-def of_status(status: int | None, killed_by_us: bool, *, own_pids: bool) -> Verdict:
-    """The verdict on a child that ended without a DONE frame. `status`: its wait status, None when the zygote was lost.
+def of_status(status: int | None, killed_by_us: bool, *, own_pids: bool) -> Ending:
+    """The ending on a child that ended without a DONE frame. `status`: its wait status, None when the zygote was lost.
     `own_pids`: the run had a pid namespace of its own.
     """
     if status is None:
-        return Verdict("worker_lost", "The worker process that ran the script was lost.")
+        return Ending("worker_lost", "The worker process that ran the script was lost.")
     if os.WIFSIGNALED(status):
         name = signal_name(os.WTERMSIG(status))
         if is_sigkill(status) and not killed_by_us:
             text = "The script's process was killed by SIGKILL: by itself, or by the kernel for lack of memory."
             # A script that can signal other processes may also have killed some that the worker needs.
             retire = "" if own_pids else "a run was killed by a SIGKILL that was not the worker's"
-            return Verdict("killed", text, retire)
-        return Verdict("killed", f"The script's process was killed by {name}.")
+            return Ending("killed", text, retire)
+        return Ending("killed", f"The script's process was killed by {name}.")
     code = os.WEXITSTATUS(status)
     if code != 0:
-        return Verdict("exit_nonzero", f"The script ended with exit status {code}.")
-    return Verdict(
+        return Ending("exit_nonzero", f"The script ended with exit status {code}.")
+    return Ending(
         "script_error",
         "The script's process ended by os._exit or closed Airlock's control pipe: "
         "its result and buffered output may be lost.",
     )
 
 
-def of_no_beginning(status: int) -> Verdict:
-    """The verdict on a child that ended before the script's code, and without a DONE frame."""
+def of_no_beginning(status: int) -> Ending:
+    """The ending on a child that ended before the script's code, and without a DONE frame."""
     name = signal_name(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
-    return Verdict("start_failed", f"The script was not started: the process made for it ended before ({name}).")
+    return Ending("start_failed", f"The script was not started: the process made for it ended before ({name}).")
 
 
-def of_memory(limits: Limits) -> Verdict:
-    """The verdict on a run that its own cgroup's limit ended. The worker can go on, because no other run is
+def of_memory(limits: Limits) -> Ending:
+    """The ending on a run that its own cgroup's limit ended. The worker can go on, because no other run is
     affected.
     """
-    return Verdict("out_of_memory", f"The kernel killed the script for lack of memory: {_of_run(limits)} All was used.")
+    return Ending("out_of_memory", f"The kernel killed the script for lack of memory: {_of_run(limits)} All was used.")
 
 
-def of_container_memory(limits: Limits) -> Verdict:
+def of_container_memory(limits: Limits) -> Ending:
     text = (
         "The kernel killed the script for lack of memory: what its worker may have was used up, by this run and those "
         f"of the worker that are paused. Of it {_of_run(limits)}"
     )
-    return Verdict("out_of_memory", text, retire="the kernel killed a run because the worker had no memory left")
+    return Ending("out_of_memory", text, retire="the kernel killed a run because the worker had no memory left")
 
 
-def of_run_memory(used: int, limits: Limits) -> Verdict:
+def of_run_memory(used: int, limits: Limits) -> Ending:
     text = f"The script was stopped for lack of memory: {_of_run(limits)} They used {used >> 20} MB."
-    return Verdict("out_of_memory", text)
+    return Ending("out_of_memory", text)
 
 
-def of_process_memory(used: int, limits: Limits) -> Verdict:
+def of_process_memory(used: int, limits: Limits) -> Ending:
     text = f"The script was stopped for lack of memory: {limits_text.of_process_memory(used, limits)}"
-    return Verdict("out_of_memory", text)
+    return Ending("out_of_memory", text)
 
 
 def _of_run(limits: Limits) -> str:
@@ -99,7 +99,7 @@ def _of_run(limits: Limits) -> str:
     )
 
 
-def with_oom_kills(ended: Verdict, kills: int) -> Verdict:
+def with_oom_kills(ended: Ending, kills: int) -> Ending:
     """Adds to the error that the kernel killed processes of the run, because the script itself may not know why they
     ended.
     """
@@ -109,7 +109,7 @@ def with_oom_kills(ended: Verdict, kills: int) -> Verdict:
     return replace(ended, error=f"{ended.error}\n{text}")
 
 
-def with_refusals(ended: Verdict, limits: Limits, most_processes: int | None) -> Verdict:
+def with_refusals(ended: Ending, limits: Limits, most_processes: int | None) -> Ending:
     """Replaces the hint at the script's own limit: the worker's limit on processes was the one that refused a
     process.
     """
@@ -131,22 +131,22 @@ def is_sigkill(status: int) -> bool:
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-def of_timeout(timeout_ms: int) -> Verdict:
+def of_timeout(timeout_ms: int) -> Ending:
     text = f"The script ran longer than its timeout of {timeout_ms / 1000:g} s and was stopped."
-    return Verdict("timeout", f"{text} A request may ask for another timeout, up to the limit of its project.")
+    return Ending("timeout", f"{text} A request may ask for another timeout, up to the limit of its project.")
 
 
-def of_crowd(limit: int) -> Verdict:
-    return Verdict("killed", f"The script had more than {limit} processes at once and was stopped.")
+def of_crowd(limit: int) -> Ending:
+    return Ending("killed", f"The script had more than {limit} processes at once and was stopped.")
 
 
-def of_violation(what: str) -> Verdict:
-    return Verdict(
+def of_violation(what: str) -> Ending:
+    return Ending(
         "script_error",
         f"The script wrote to Airlock's own descriptor ({what}) and was stopped; its result is lost.",
         retire="a run wrote to its control pipe",
     )
 
 
-def of_large_result(size: int, limit: int) -> Verdict:
-    return Verdict("result_too_large", f"The result is {size} bytes of JSON; the limit is {limit}.")
+def of_large_result(size: int, limit: int) -> Ending:
+    return Ending("result_too_large", f"The result is {size} bytes of JSON; the limit is {limit}.")

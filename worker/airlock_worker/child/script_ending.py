@@ -34,7 +34,7 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ScriptEnding:
     # Name of an EndReason, in lower case and without its prefix.
     end: str
     error: str
@@ -42,34 +42,34 @@ class Outcome:
     status: int = 1
 
 
-def outcome_of(
+def script_ending_of(
     error: BaseException | None,
     result_problem: NotJson | None,
     hints: Callable[[list[BaseException]], list[str]] = lambda chain: [],
-) -> Outcome:
-    """The outcome of a script. `error`: the exception that it did not catch; `result_problem`: why its last set_result
+) -> ScriptEnding:
+    """The ending of a script. `error`: the exception that it did not catch; `result_problem`: why its last set_result
     failed; `hints` returns sentences that are added to the error.
     """
     if error is None:
         return _ended_by_itself(result_problem)
     try:
-        outcome = _raised(error, result_problem)
-        if outcome.end in ("script_error", "out_of_memory"):
-            lines = [outcome.error, *(f"({hint})" for hint in hints(_chain(error)))]
-            return replace(outcome, error=cut(long_texts.slices("\n".join(lines))))
-        return outcome
+        ending = _raised(error, result_problem)
+        if ending.end in ("script_error", "out_of_memory"):
+            lines = [ending.error, *(f"({hint})" for hint in hints(_chain(error)))]
+            return replace(ending, error=cut(long_texts.slices("\n".join(lines))))
+        return ending
     except BaseException as trouble:
         # A method of the script's exception failed; this text needs none.
-        return Outcome("script_error", _without_traceback(error, trouble))
+        return ScriptEnding("script_error", _without_traceback(error, trouble))
 
 
-def _ended_by_itself(result_problem: NotJson | None) -> Outcome:
+def _ended_by_itself(result_problem: NotJson | None) -> ScriptEnding:
     if result_problem is None:
-        return Outcome("completed", "", 0)
-    return Outcome(_result_end(result_problem), f"The last set_result failed: {result_problem}")
+        return ScriptEnding("completed", "", 0)
+    return ScriptEnding(_result_end(result_problem), f"The last set_result failed: {result_problem}")
 
 
-def _raised(error: BaseException, result_problem: NotJson | None) -> Outcome:
+def _raised(error: BaseException, result_problem: NotJson | None) -> ScriptEnding:
     # issubclass of the type and not isinstance, because an exception can lie about its `__class__`.
     kind = type(error)
     if issubclass(kind, SystemExit):
@@ -77,16 +77,16 @@ def _raised(error: BaseException, result_problem: NotJson | None) -> Outcome:
         if code is None:
             return _ended_by_itself(result_problem)
         if not issubclass(type(code), int):
-            return Outcome("exit_nonzero", _exit_text(code))
+            return ScriptEnding("exit_nonzero", _exit_text(code))
         status = int.__int__(code)
         if status == 0:
             return _ended_by_itself(result_problem)
         # The low eight bits, which is all that a system keeps, unless they would look like success.
         shown = status & 0xFF or status
-        return Outcome("exit_nonzero", f"The script ended with exit status {shown}.", status & 0xFF)
+        return ScriptEnding("exit_nonzero", f"The script ended with exit status {shown}.", status & 0xFF)
     if result_problem is not None and any(each is result_problem for each in _chain(error)):
-        return Outcome(_result_end(result_problem), traceback_text(error))
-    return Outcome("out_of_memory" if issubclass(kind, MemoryError) else "script_error", traceback_text(error))
+        return ScriptEnding(_result_end(result_problem), traceback_text(error))
+    return ScriptEnding("out_of_memory" if issubclass(kind, MemoryError) else "script_error", traceback_text(error))
 
 
 def _result_end(problem: NotJson) -> str:
