@@ -82,7 +82,9 @@ export class Following {
     const response = await this.#answers.next(interrupt);
     if (interrupt.aborted) return true;
     if (response === null) {
-      process.stderr.write("\nThere is no more input to answer with; cancelling.\n");
+      process.stderr.write(
+        "\nStandard input has ended, so no response can be read; cancelling the execution.\n",
+      );
       await this.#cancel();
       return false;
     }

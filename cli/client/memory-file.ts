@@ -34,7 +34,7 @@ export async function readMemoryFile(
   const place = jsonErrorPlace(text);
   if (place !== undefined) throw new ConfigError([`${path} is not valid JSON: ${place}.`]);
   if (!memoryIn(text)) {
-    throw new ConfigError([`${path} holds no memory; it must be JSON such as ${EXAMPLE}.`]);
+    throw new ConfigError([`${path} contains no memory; it must be JSON such as ${EXAMPLE}.`]);
   }
   return text;
 }

@@ -24,7 +24,7 @@ export async function readScript(path: string): Promise<string> {
 export function decodeScript(name: string, bytes: Buffer): string {
   const nul = bytes.indexOf(0);
   if (nul >= 0) {
-    throw new ConfigError([`${name} is no Python source: it has a NUL byte in line ${lineAt(bytes, nul)}.`]);
+    throw new ConfigError([`${name} is not Python source: a NUL byte is in line ${lineAt(bytes, nul)}.`]);
   }
   if (!isUtf8(bytes)) {
     const place = `line ${lineAt(bytes, firstBadByte(bytes))}`;
@@ -36,7 +36,7 @@ export function decodeScript(name: string, bytes: Buffer): string {
   const isAscii = bytes.every((byte) => byte < 0x80);
   if (cookie !== undefined && !UTF8_NAMES.test(cookie) && !isAscii) {
     throw new ConfigError([
-      `${name} says that it is encoded as ${cookie}, and is encoded as UTF-8: Python would read other characters than stand there. Correct its coding line (PEP 263).`,
+      `${name} has a coding line (PEP 263) that names ${cookie}, but is encoded as UTF-8, so Python would read wrong characters. Correct the coding line.`,
     ]);
   }
   // TextDecoder removes the byte order mark that some editors write.

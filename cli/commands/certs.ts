@@ -37,7 +37,7 @@ export async function certs(args: readonly string[]): Promise<number> {
     now: new Date(),
   });
   process.stdout.write(
-    `${made.names.map((name) => `${name}\n`).join("")}in ${directory} are valid until ${made.validTo.toISOString().slice(0, 10)}.\nGive each service its own directory as AIRLOCK_TLS_DIR, and nobody the directory ca.\n`,
+    `${made.names.map((name) => `${name}\n`).join("")}in ${directory} are valid until ${made.validTo.toISOString().slice(0, 10)}.\nGive each service its own directory as AIRLOCK_TLS_DIR, and no service the directory ca.\n`,
   );
   process.stdout.write(stepOf(directory as string, values, made));
   return 0;

@@ -61,7 +61,7 @@ function ownerOfFiles(): Owner {
 async function environmentFile({ uid, gid }: Owner): Promise<string> {
   const docker = await stat(DOCKER_SOCKET).catch(() => {
     throw new ConfigError([
-      `There is no ${DOCKER_SOCKET}: the pool-manager runs workers by a Docker engine.`,
+      `There is no ${DOCKER_SOCKET}: the pool-manager runs workers on a Docker engine. Install Docker, or start it.`,
     ]);
   });
   return `# Written by ./airlock init; read by docker compose.
@@ -75,7 +75,7 @@ DOCKER_GID=${docker.gid}
 async function written(path: string, text: string, mode: number): Promise<void> {
   const known = await stat(path).catch(() => undefined);
   if (known && !known.isFile())
-    throw new ConfigError([`${path} is no file; remove it, and ./airlock init writes one.`]);
+    throw new ConfigError([`${path} is not a file; remove it, and ./airlock init writes one.`]);
   if (known && known.size > 0) return;
   const draft = `${path}.${process.pid}.new`;
   try {

@@ -96,7 +96,7 @@ export async function downProject(args: readonly string[]): Promise<number> {
     process.stdout.write(`${executions(running)} still ${running === 1 ? "runs" : "run"}, to the end.\n`);
   if (paused > 0)
     process.stdout.write(
-      `${executions(paused)} ${paused === 1 ? "waits" : "wait"} for an answer and ${paused === 1 ? "stays" : "stay"} until then.\n`,
+      `${executions(paused)} ${paused === 1 ? "waits" : "wait"} for a response and ${paused === 1 ? "stays" : "stay"} until then.\n`,
     );
   if (values.hold) process.stdout.write(`It takes no executions until ./airlock up ${name}.\n`);
   return 0;

@@ -137,7 +137,7 @@ function explain(error: unknown, args: readonly string[]): string | undefined {
   if (code === "EADDRNOTAVAIL" || code === "ENOTFOUND") {
     return `AIRLOCK_HOST must be an address of this machine, not "${host}".`;
   }
-  const other = "Mend that, or name another directory with --data DIR.";
+  const other = "Correct that, or name another directory with --data DIR.";
   if (code === "ERR_SQLITE_ERROR") {
     return `The database in the data directory ${dataDirectory} cannot be opened: ${errstr}. ${other}`;
   }
@@ -162,7 +162,7 @@ function banner(
   const { host } = settings.gateway;
   const open = /^(127\.|::1$|localhost$)/.test(host)
     ? ""
-    : `It listens on ${host} (AIRLOCK_HOST) and has no login: whoever reaches that port runs scripts.\n`;
+    : `It listens on ${host} (AIRLOCK_HOST) and has no login: everyone who reaches that port can run scripts.\n`;
   const example =
     project === undefined
       ? "No project file is in order yet: ./airlock projects says why.\n"
@@ -193,7 +193,7 @@ async function whatIsOpen(url: string, { mock, settings }: EmbeddedConfig): Prom
   const fate = (count: number) => `${count === 1 ? one : more}${what}`;
   const lines = [
     running > 0 ? `${executions(running, "runs", "run")} now; what has not ended by then ${fate(1)}.\n` : "",
-    paused > 0 ? `${executions(paused, "waits", "wait")} for an answer, and ${fate(paused)}.\n` : "",
+    paused > 0 ? `${executions(paused, "waits", "wait")} for a response, and ${fate(paused)}.\n` : "",
   ];
   return lines.join("");
 }

@@ -38,9 +38,13 @@ function isBrokenOff(error: Error, { raw }: FastifyRequest): boolean {
 }
 
 function clientGone(cause: Error): AirlockError {
-  return new AirlockError("cancelled", "The client went away before it had sent all of its request.", {
-    cause,
-  });
+  return new AirlockError(
+    "cancelled",
+    "The client ended the connection before it had sent the whole request.",
+    {
+      cause,
+    },
+  );
 }
 
 // Translates errors of fastify itself, which it raises before a route's handler runs.
@@ -60,7 +64,7 @@ function fromFramework(error: Error & { code?: string; statusCode?: number }): E
       return (error.statusCode ?? 500) < 500 && !(error instanceof AirlockError)
         ? new AirlockError(
             "route_not_found",
-            "There is nothing at this path. GET /openapi.json lists what there is.",
+            "Nothing is served at this path. GET /openapi.json lists every route.",
           )
         : error;
   }
@@ -103,7 +107,8 @@ export function answerSpecialRequests(server: Server): void {
     socket.on("error", () => socket.destroy()).resume();
     // The client would take the refusal for the answer to its earlier request.
     if (owesAnswers(socket)) return void socket.destroy();
-    const detail = "This is no proxy, so it does not take CONNECT. Send GET or POST with the path only.";
+    const detail =
+      "The gateway is not a proxy, so it does not accept CONNECT. Send GET or POST with the path only.";
     endWithProblem(socket, new AirlockError("method_not_allowed", detail), { allow: "GET, POST" });
   });
 }

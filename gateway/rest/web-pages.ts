@@ -20,7 +20,7 @@ export function readHostNames(read: EnvironmentReader): readonly string[] {
   const wrong = names.filter((name) => !HOST_NAME.test(name));
   if (wrong.length > 0) {
     read.refuse(
-      `AIRLOCK_HOST_NAMES must be host names without ports, with commas between, not "${wrong[0]}"`,
+      `AIRLOCK_HOST_NAMES must be host names without ports, separated by commas, not "${wrong[0]}"`,
     );
   }
   return names;
@@ -120,7 +120,7 @@ function hostNotAllowed(hostNames: readonly string[]): AirlockError {
 function nameOfNetwork(): AirlockError {
   return new AirlockError(
     "host_not_allowed",
-    "A browser may not use a name without a dot, because a network can give it to anybody. Use localhost, an address, or a name with a domain that the operator adds to AIRLOCK_HOST_NAMES.",
+    "A browser may not use a name without a dot, because any machine of a network may be given such a name. Use localhost, an address, or a name with a domain that the operator adds to AIRLOCK_HOST_NAMES.",
   );
 }
 

@@ -41,9 +41,9 @@ export const ERROR_RULES = {
     "The idempotency key belongs to another request",
   ),
   project_invalid: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The project file has an error"),
-  project_held: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The project is kept down"),
-  not_awaiting_llm: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution does not wait for an answer"),
-  llm_request_mismatch: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The answer is for another question"),
+  project_held: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The project is held"),
+  not_awaiting_llm: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution does not wait for a response"),
+  llm_request_mismatch: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The response is for another llm request"),
   already_ended: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution has already ended"),
   not_a_dead_letter: rule(
     GrpcStatus.FAILED_PRECONDITION,
@@ -55,10 +55,15 @@ export const ERROR_RULES = {
   storage_full: rule(
     GrpcStatus.RESOURCE_EXHAUSTED,
     429,
-    "No room to store the execution",
+    "The store has no room for the execution",
     QUEUE_MOVES_SECONDS,
   ),
-  overloaded: rule(GrpcStatus.RESOURCE_EXHAUSTED, 503, "Too much is being sent at once", IS_BACK_SECONDS),
+  overloaded: rule(
+    GrpcStatus.RESOURCE_EXHAUSTED,
+    503,
+    "Too many large requests or answers at once",
+    IS_BACK_SECONDS,
+  ),
   start_failed: rule(GrpcStatus.ABORTED, 503, "The workers cannot be started"),
   output_withheld: rule(GrpcStatus.DATA_LOSS, 503, "Output is withheld"),
   worker_lost: rule(GrpcStatus.ABORTED, 503, "The worker was lost"),
@@ -68,7 +73,11 @@ export const ERROR_RULES = {
   run_superseded: rule(GrpcStatus.ABORTED, 409, "Another router follows the run"),
   permission_denied: rule(GrpcStatus.PERMISSION_DENIED, 403, "Not permitted"),
   host_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "This host name is not served"),
-  origin_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "Web pages of other sites may not call"),
+  origin_not_allowed: rule(
+    GrpcStatus.PERMISSION_DENIED,
+    403,
+    "Web pages of other sites may not call Airlock",
+  ),
   cancelled: rule(GrpcStatus.CANCELLED, 499, "The caller went away"),
   deadline_exceeded: rule(GrpcStatus.DEADLINE_EXCEEDED, 504, "Not finished in time", IS_BACK_SECONDS),
   unavailable: rule(GrpcStatus.UNAVAILABLE, 503, "A part of Airlock cannot be reached", IS_BACK_SECONDS),
@@ -164,7 +173,7 @@ export function asAirlockError(error: unknown): AirlockError {
       : callCancelled(error);
   }
   if (isNamed(error, "TimeoutError")) {
-    return new AirlockError("deadline_exceeded", "Airlock did not finish this in time. Try again.", {
+    return new AirlockError("deadline_exceeded", "Airlock did not finish the call in time. Try again.", {
       cause: error,
     });
   }
@@ -177,7 +186,7 @@ export function asAirlockError(error: unknown): AirlockError {
   }
   return new AirlockError(
     "internal",
-    "Airlock failed while handling this call; the operator finds why in the log.",
+    "Airlock failed while handling this call; the operator finds the reason in the log.",
     {
       cause: error,
     },

@@ -11,8 +11,8 @@ import type { Status } from "./execution-names.ts";
 export function projectNotFound(usable: readonly string[], others = 0): AirlockError {
   const none =
     others > 0
-      ? "No project can be used until the operator mends their files."
-      : "There is no project yet; the operator adds one as a file NAME.yaml in the projects directory.";
+      ? "No project can be used, because every project file has an error. Ask the operator to correct them."
+      : "There is no project yet. Ask the operator to add a file NAME.yaml to the projects directory.";
   return new AirlockError(
     "project_not_found",
     usable.length > 0 ? `There is no project of this name. Use one of: ${usable.join(", ")}.` : none,
@@ -43,7 +43,7 @@ export function executionNotFound(): AirlockError {
 export function notAwaitingLlm(status: Status): AirlockError {
   return new AirlockError(
     "not_awaiting_llm",
-    `The execution's status is ${status}; it takes an answer only while that is awaiting_llm. Another answer may have been first: read the execution again.`,
+    `The execution's status is ${status}, and an execution takes a response only while its status is awaiting_llm. Another response may have come first: read the execution again.`,
   );
 }
 
@@ -54,7 +54,7 @@ export function notAwaitingLlm(status: Status): AirlockError {
 export function llmRequestMismatch(open: string): AirlockError {
   return new AirlockError(
     "llm_request_mismatch",
-    `The open question is "${open}", not the one this answer names. Read llm_request again and answer that.`,
+    `The open llm request is "${open}", not the one that this response names. Read llm_request again and respond to that one.`,
   );
 }
 
@@ -72,7 +72,7 @@ export function alreadyEnded(status: Status): AirlockError {
 export function notADeadLetter(stands: string): AirlockError {
   return new AirlockError(
     "not_a_dead_letter",
-    `The execution ${stands}; only what ended as output_withheld, worker_lost or start_failed can be retried, and the list of dead letters has it. Submit anything else again as a new execution.`,
+    `The execution ${stands}. Only executions that ended as output_withheld, worker_lost or start_failed can be retried; the list of dead letters has them. Submit any other script again as a new execution.`,
   );
 }
 

@@ -8,6 +8,6 @@ export function systemReason(error: unknown): string {
   const { errno, code } = error as NodeJS.ErrnoException;
   if (errno !== undefined && errno < 0) return getSystemErrorMessage(errno);
   // The message with which fetch refuses a port that browsers refuse too.
-  if (error instanceof Error && error.message === "bad port") return "fetch calls no such port";
+  if (error instanceof Error && error.message === "bad port") return "fetch refuses to call this port";
   return code ?? "unknown error";
 }

@@ -16,10 +16,10 @@ export async function readExtraAuthorities(path: string | undefined): Promise<st
   });
   const certificates = text.match(CERTIFICATE) ?? [];
   if (certificates.length === 0)
-    throw refuse("holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)");
+    throw refuse("contains no certificate in PEM form (-----BEGIN CERTIFICATE-----)");
   for (const [index, certificate] of certificates.entries()) {
     if (!isCertificate(certificate))
-      throw refuse(`holds a certificate that cannot be read, number ${index + 1}`);
+      throw refuse(`contains a certificate that cannot be read, number ${index + 1}`);
   }
   return `${certificates.join("\n")}\n`;
 }

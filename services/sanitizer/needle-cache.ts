@@ -101,7 +101,7 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
       clock,
       signal,
     }).catch((error: unknown) => {
-      throw outputWithheld("its secrets could not be checked", error);
+      throw outputWithheld("the project's secret values could not be read from the secrets service", error);
     });
   };
 
@@ -116,7 +116,9 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
       const resolved = await resolveSoon(project, version, signal);
       onValues?.();
       if (resolved.version !== version)
-        throw outputWithheld("its secrets could not be checked: they are not those that the run was given");
+        throw outputWithheld(
+          "the project's secret values could not be read from the secrets service: it does not have those that the run was given",
+        );
       // Another run may have added this version in the meantime.
       const known = versions.get(version);
       if (known) return use(project, versions, known);

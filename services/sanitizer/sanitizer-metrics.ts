@@ -17,7 +17,7 @@ export function createSanitizerMetrics(): SanitizerMetrics {
   const common = { labelNames: ["project"] as const, registers: [registry] };
   const bytes = new Counter({
     name: "airlock_sanitizer_bytes_total",
-    help: "Bytes of output, results and questions that were searched for secrets.",
+    help: "Bytes of output, results and llm requests that were searched for secrets.",
     ...common,
   });
   const redactions = new Counter({
@@ -27,7 +27,7 @@ export function createSanitizerMetrics(): SanitizerMetrics {
   });
   const withheld = new Counter({
     name: "airlock_sanitizer_withheld_total",
-    help: "Executions whose output was withheld, because the values to look for could not be had or it could not be searched.",
+    help: "Executions whose output was withheld, because the values to search for were not available or the output could not be searched.",
     ...common,
   });
   return {

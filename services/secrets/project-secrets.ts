@@ -66,7 +66,7 @@ export function createProjectSecrets(
           project: entry.name,
           // An unexpected error in one project must not hide the problems of another.
           problem: isUsable(entry)
-            ? await problemOf(entry).catch(() => "Its secrets cannot be checked now.")
+            ? await problemOf(entry).catch(() => "The secrets service cannot check them now.")
             : "",
         })),
       );

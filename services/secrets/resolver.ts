@@ -99,14 +99,14 @@ function faultOf(value: string): string | undefined {
     return `its value is shorter than ${MIN_VALUE_BYTES} bytes, and redacting so short a text would mangle every output`;
   }
   if (value.trim() === "") return "its value is nothing but blanks";
-  if (value.includes("\0")) return "its value holds a NUL byte";
+  if (value.includes("\0")) return "its value contains a NUL byte";
   if (!value.isWellFormed()) return "its value is not well-formed Unicode";
   return undefined;
 }
 
 function brokeredFaultOf(value: string): string | undefined {
   if (!/^[\x21-\x7e]([\x20-\x7e]*[\x21-\x7e])?$/.test(value)) {
-    return "its value is no printable ASCII, as a header needs it";
+    return "its value is not printable ASCII, which a header needs";
   }
   if (value.length < MIN_BROKERED_CHARACTERS) {
     return `it is brokered (inject) and its value is shorter than ${MIN_BROKERED_CHARACTERS} characters, so that a script could find it by trying; use a longer random value, or remove inject`;

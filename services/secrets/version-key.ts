@@ -20,6 +20,6 @@ export async function readVersionKey(path: string | undefined): Promise<Buffer> 
     // The file exists already, perhaps as one that this service may read and not write.
     const key = Buffer.from((await readFile(path, "utf8")).trim(), "hex");
     if (key.length === KEY_BYTES) return key;
-    throw new ConfigError([`${path} holds no key; remove it, and the next start makes one.`]);
+    throw new ConfigError([`${path} contains no key; remove the file, and the next start makes one.`]);
   }
 }

@@ -151,7 +151,7 @@ set_result([answer[0], find(halves[0].encode(), halves[1].encode()), find(key[:2
       `get("https://wrong2.example:${harness.stranger.port}/", X_Key=settings.get("ERP"))`,
     );
     expect([status, text]).toEqual([502, expect.stringContaining("could not reach wrong2.example")]);
-    expect(text).toContain("the operator adds one with AIRLOCK_EGRESS_EXTRA_CA");
+    expect(text).toContain("the operator adds the authority with AIRLOCK_EGRESS_EXTRA_CA");
     expect(harness.stranger.seen).toEqual([]);
   });
 

@@ -52,7 +52,7 @@ export function playOf(code: string): MockPlay {
     else if (word === "pending") pendingForMs = secondsIn(word, rest) * 1_000;
     else if (word === "running") runsForMs = secondsIn(word, rest) * 1_000;
     else if (word === "refuse") refusal = refusalIn(rest);
-    else throw unknown(`it does not know "${word}"`);
+    else throw unknown(`the word "${word}"`);
   }
   const ending = endingOf(reason, { stdout, stderr }, { resultJson, memoryUpdatesJson });
   return { refusal, pendingForMs, runsForMs, questions: questionsIn(code), ending };

@@ -6,12 +6,15 @@ export function textProblem(field: string, text: string): SchemaProblem | undefi
     return {
       field,
       message:
-        "holds a NUL character (U+0000), which is not allowed; remove it, or in a Python literal write the escape \\0 (\\\\0 in JSON)",
+        "contains a NUL character (U+0000), which is not allowed; remove it, or in a Python literal write the escape \\0 (\\\\0 in JSON)",
     };
   }
   // Lone surrogates cannot be encoded in UTF-8. gRPC would silently replace them by U+FFFD.
   if (!text.isWellFormed()) {
-    return { field, message: "holds half of a surrogate pair, which is no character; send whole ones" };
+    return {
+      field,
+      message: "contains half of a surrogate pair, which is not a character; send whole characters",
+    };
   }
   return undefined;
 }

@@ -746,7 +746,7 @@ export interface operations {
                     readonly "text/html": string;
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -799,7 +799,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["DeadLetterList"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -892,7 +892,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -910,7 +910,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_a_dead_letter`: The execution did not end through Airlock's fault. `already_retried`: The execution has already been retried. `project_invalid`: The project file has an error. `project_held`: The project is kept down. */
+            /** @description `not_a_dead_letter`: The execution did not end through Airlock's fault. `already_retried`: The execution has already been retried. `project_invalid`: The project file has an error. `project_held`: The project is held. */
             readonly 409: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -946,7 +946,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `queue_full`: The queue is full. `storage_full`: No room to store the execution. */
+            /** @description `queue_full`: The queue is full. `storage_full`: The store has no room for the execution. */
             readonly 429: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -957,7 +957,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too much is being sent at once. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1008,7 +1008,7 @@ export interface operations {
                     readonly "text/html": string;
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1087,7 +1087,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1105,7 +1105,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `project_invalid`: The project file has an error. `project_held`: The project is kept down. */
+            /** @description `project_invalid`: The project file has an error. `project_held`: The project is held. */
             readonly 409: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1150,7 +1150,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `queue_full`: The queue is full. `storage_full`: No room to store the execution. */
+            /** @description `queue_full`: The queue is full. `storage_full`: The store has no room for the execution. */
             readonly 429: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1161,7 +1161,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too much is being sent at once. `start_failed`: The workers cannot be started. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `start_failed`: The workers cannot be started. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1222,7 +1222,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ExecutionList"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1312,7 +1312,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Execution"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1406,7 +1406,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1460,7 +1460,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too much is being sent at once. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1514,7 +1514,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Redactions"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1616,7 +1616,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1634,7 +1634,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `not_awaiting_llm`: The execution does not wait for an answer. `llm_request_mismatch`: The answer is for another question. */
+            /** @description `not_awaiting_llm`: The execution does not wait for a response. `llm_request_mismatch`: The response is for another llm request. */
             readonly 409: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1670,7 +1670,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too much is being sent at once. `worker_lost`: The worker was lost. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `worker_lost`: The worker was lost. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1724,7 +1724,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1762,7 +1762,7 @@ export interface operations {
                     readonly "text/plain": string;
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1800,7 +1800,7 @@ export interface operations {
                     readonly "application/json": Record<string, never>;
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1838,7 +1838,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ProjectList"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1910,7 +1910,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Project"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2010,7 +2010,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2055,7 +2055,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too much is being sent at once. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2125,7 +2125,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2179,7 +2179,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too much is being sent at once. `start_failed`: The workers cannot be started. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `start_failed`: The workers cannot be started. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2246,7 +2246,7 @@ export interface operations {
                     };
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2295,7 +2295,7 @@ export interface operations {
                     readonly "text/markdown": string;
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;

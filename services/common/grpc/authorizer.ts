@@ -9,7 +9,7 @@ import { mayCall } from "../identity/authorization.ts";
 import { callerOf } from "./caller.ts";
 import { toGrpcStatus } from "./errors.ts";
 
-const REFUSED = "This identity may not make this call.";
+const REFUSED = "The caller's identity may not make this call.";
 
 /**
  * Passes a call to its handler only when the identity in the caller's certificate may make this call. A

@@ -86,7 +86,7 @@ function credentialsFor(
 ): ChannelCredentials {
   if (address.startsWith("unix:")) return credentials.createInsecure();
   if (!tls) throw needsTls(address);
-  if (!peer) throw new Error("nobody is known to answer the calls of this service");
+  if (!peer) throw new Error("no service is known that answers these calls");
   return tls.client(peer);
 }
 

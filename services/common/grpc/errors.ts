@@ -109,6 +109,6 @@ function describe(code: ErrorCode, peer: string): string {
     case "unavailable":
       return `The ${peer} cannot be reached. Try again in a few seconds.`;
     default:
-      return `The ${peer} failed; the operator finds why in the log.`;
+      return `The ${peer} failed; the operator finds the reason in the log.`;
   }
 }

@@ -45,7 +45,7 @@ export function principalOf(caller: Caller, metadata: Metadata): Principal {
   if (!mayNamePrincipals(caller)) {
     throw new AirlockError(
       "permission_denied",
-      "This identity may not call for another principal. Call without airlock-principal-bin.",
+      "The caller's identity may not call for another principal. Call without airlock-principal-bin.",
     );
   }
   const principal = sent.length === 1 ? readPrincipal(sent[0]) : undefined;

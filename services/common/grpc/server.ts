@@ -41,7 +41,7 @@ export type CallContext = {
 
 // One reason for all aborts, because an abort without a reason creates an error with a stack trace for every
 // call that ends early.
-const CALLER_GONE = new AirlockError("cancelled", "The caller went away.");
+const CALLER_GONE = new AirlockError("cancelled", "The caller ended the call.");
 
 /**
  * Wraps the handlers of one service. Errors are mapped to gRPC statuses and logged here, so that a rejected
@@ -115,7 +115,11 @@ function contextOf(
   const abort = new AbortController();
   call.on("cancelled", () => abort.abort(CALLER_GONE));
   const caller = callerOf(call.getAuthContext());
-  if (!caller) throw new AirlockError("permission_denied", "This certificate stands for no identity.");
+  if (!caller)
+    throw new AirlockError(
+      "permission_denied",
+      "The certificate names no identity of Airlock; use one that ./airlock certs made.",
+    );
   return { signal: abort.signal, caller, principal: principalOf(caller, call.metadata) };
 }
 

@@ -56,7 +56,7 @@ export async function openTlsIdentity(
           checkServerIdentity: (_host, { raw }) =>
             isSameIdentity(identityOfCertificate(raw), { kind: "service", name: peer })
               ? undefined
-              : new Error(`the other side is not the ${peer}`),
+              : new Error(`the certificate of the called service is not that of the ${peer}`),
         });
       clients.set(peer, known);
       return known;

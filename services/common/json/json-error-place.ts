@@ -23,7 +23,7 @@ function usualMistake(text: string, { error, offset }: ParseError): string | und
     return "a string must end on its line: write a line end within it as \\n";
   }
   if (/[}\]]/.test(text[offset] ?? "") && /,\s*$/.test(text.slice(0, offset))) {
-    return "no comma may stand before a closing bracket";
+    return "remove the comma before the closing bracket";
   }
   return undefined;
 }

@@ -85,7 +85,7 @@ async function fileStamp(path: string): Promise<string> {
 
 async function readProject(path: string, fileName: string): Promise<Entry> {
   try {
-    if (!/\.ya?ml$/.test(fileName)) return unread(fileName, "must end in .yaml or .yml, in small letters");
+    if (!/\.ya?ml$/.test(fileName)) return unread(fileName, "must end in .yaml or .yml, in lower case");
     const about = await stat(path);
     if (!about.isFile()) return unread(fileName, "is not a regular file");
     if (about.size > MAX_PROJECT_FILE_BYTES) return unread(fileName, "is larger than 64 KiB");

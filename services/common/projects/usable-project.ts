@@ -26,6 +26,6 @@ export function projectUnknown(catalogue: Pick<ProjectCatalogue, "list">): Airlo
 export function projectInvalid({ name, problem }: ProjectProblem): AirlockError {
   return new AirlockError(
     "project_invalid",
-    `Project "${name}" cannot be used until its file is mended: ${problem}`,
+    `Project "${name}" cannot be used until the operator corrects its file: ${problem}`,
   );
 }

@@ -19,21 +19,20 @@ const SENTENCES: Readonly<Record<ErrorCode, string>> = {
   BLOCK_AS_IMPLICIT_KEY:
     'a second colon on the line, or a list where a field is expected; a text with ": " in it needs quotes',
   BLOCK_IN_FLOW: "a list or fields by indentation cannot stand within [ ] or { }",
-  DUPLICATE_KEY: "a field stands there twice",
+  DUPLICATE_KEY: "a field is given twice",
   IMPOSSIBLE: "this text cannot be read",
   KEY_OVER_1024_CHARS: "the name of a field is longer than 1,024 characters",
   MISSING_CHAR:
     "a character is missing: a closing quote, bracket or brace, or the colon or space after a field's name",
   MULTILINE_IMPLICIT_KEY: "the name of a field goes over more than one line; perhaps its colon is missing",
   MULTIPLE_ANCHORS: "a value has more than one anchor",
-  MULTIPLE_DOCS: "the file holds more than one document (---)",
+  MULTIPLE_DOCS: "the file contains more than one document (---)",
   MULTIPLE_TAGS: "a value has more than one tag",
-  NON_STRING_KEY: "the name of a field is no text",
-  RESOURCE_EXHAUSTION: "it is nested too deeply, or its aliases (*name) repeat too much",
+  NON_STRING_KEY: "the name of a field is not text",
+  RESOURCE_EXHAUSTION: "the file is nested too deeply, or its aliases (*name) repeat too much",
   TAB_AS_INDENT: "a tab stands in the indentation; use spaces",
   TAG_RESOLVE_FAILED: "a tag (!name) is unknown or does not fit; a text that begins with ! needs quotes",
-  UNEXPECTED_TOKEN:
-    "something stands where YAML expects nothing more; perhaps a quote, a bracket or an indentation is wrong",
+  UNEXPECTED_TOKEN: "text stands where YAML expects none; a quote, a bracket or the indentation may be wrong",
 };
 
 /** A mistake in a YAML text; `position` is its UTF-16 offset from the beginning. */

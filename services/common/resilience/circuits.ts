@@ -36,7 +36,7 @@ export function createCircuits(prefix: string, clock: Clock, log: Log): Circuits
   });
   const calls = new Counter({
     name: `${prefix}_circuit_calls_total`,
-    help: "Calls by what became of them: succeeded, failed because nobody was there, or refused at once.",
+    help: "Calls by outcome: succeeded, failed because the called service was away, or refused at once.",
     labelNames: [...labelNames, "outcome"],
     registers,
   });

@@ -17,7 +17,9 @@ export function resolveListenAddress(listen: string, interfaces = networkInterfa
     .map(({ address }) => address)
     .find((address) => isIn(address, network));
   if (own === undefined) {
-    throw new ConfigError([`This machine has no address in ${network}; AIRLOCK_LISTEN asks for one.`]);
+    throw new ConfigError([
+      `This machine has no address in ${network}, which AIRLOCK_LISTEN names; name a network of this machine.`,
+    ]);
   }
   return own.includes(":") ? `[${own}]:${port}` : `${own}:${port}`;
 }

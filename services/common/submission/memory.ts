@@ -46,9 +46,10 @@ export function* checkMemory(bytes: Buffer): Generator<void, string | undefined>
   return check.problem;
 }
 
-const HALF_CHARACTER = "memory holds half of a surrogate pair, which is no character; send whole ones.";
+const HALF_CHARACTER =
+  "memory contains half of a surrogate pair, which is not a character; send whole characters.";
 const TWO_KEYS = "memory has an object with the same key twice; send each key once.";
-const NO_FLOAT = "memory holds a number that no float can hold; send it as text.";
+const NO_FLOAT = "memory contains a number that a float cannot hold; send it as text.";
 const TOO_DEEP = `memory is nested deeper than ${MAX_DEPTH} levels; send a flatter value.`;
 
 class MemoryCheck {

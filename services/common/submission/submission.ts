@@ -33,7 +33,7 @@ export async function toSubmission(
   if (project.problem !== "") {
     throw new AirlockError(
       "project_invalid",
-      `Project "${project.name}" cannot be used until its operator mends the project file: ${project.problem}`,
+      `Project "${project.name}" cannot be used until the operator corrects its file: ${project.problem}`,
     );
   }
   refuseNul("code", request.code);
@@ -73,7 +73,10 @@ function timeoutOf(requestedMs: number | undefined, project: Project): number {
 
 function refuseNul(field: string, value: string): void {
   if (value.includes("\0"))
-    throw invalid(field, `${field} contains a NUL character, which Python source and settings cannot hold.`);
+    throw invalid(
+      field,
+      `${field} contains a NUL character, which Python source and settings cannot contain; remove it.`,
+    );
 }
 
 function invalid(field: string, message: string): AirlockError {

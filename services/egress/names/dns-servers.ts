@@ -10,7 +10,7 @@ export function readDnsServers(read: EnvironmentReader): readonly string[] {
   const wrong = servers.find((server) => !isServer(server));
   if (wrong !== undefined) {
     read.refuse(
-      `AIRLOCK_DNS_SERVERS must be addresses, each perhaps with a port, with commas between, not "${wrong}"`,
+      `AIRLOCK_DNS_SERVERS must be addresses, each with or without a port, separated by commas, not "${wrong}"`,
     );
   }
   return servers;

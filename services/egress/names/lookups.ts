@@ -49,7 +49,7 @@ export function createLookUp(resolve: Resolve, clock: Clock, limits: FairLimits 
   /** Waits for a turn, then looks the name up; each step has a time limit of its own. */
   const work = async (run: AskingRun, host: string, controller: AbortController) => {
     const { signal } = controller;
-    const tooLate = () => controller.abort(new WaitedTooLong("the names before it were not answered"));
+    const tooLate = () => controller.abort(new WaitedTooLong("earlier names were still being looked up"));
     let stopTimer = clock.after(LINE_TIMEOUT_MS, tooLate);
     try {
       const done = await line({ project: run.project, run }, signal);

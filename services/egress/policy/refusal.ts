@@ -63,7 +63,7 @@ export function asRefusal(error: unknown, host: string, port: number): Refusal {
   if (error instanceof Refusal) return error;
   const reason = error instanceof Error ? ((error as NodeJS.ErrnoException).code ?? error.name) : "unknown";
   const why = UNKNOWN_AUTHORITY.has(reason)
-    ? `: its certificate is of no authority that Airlock trusts; the operator adds one with AIRLOCK_EGRESS_EXTRA_CA (${reason})`
+    ? `: no authority that Airlock trusts has issued its certificate; the operator adds the authority with AIRLOCK_EGRESS_EXTRA_CA (${reason})`
     : ` (${reason})`;
   return new Refusal(502, "unreachable", `Airlock could not reach ${host}:${port}${why}`, { cause: error });
 }

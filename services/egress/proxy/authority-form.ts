@@ -8,6 +8,6 @@ export function parseTarget(text: string, defaultPort?: number): Target {
   const host = match && normalHost(match[1] as string);
   const port = match?.[2] === undefined ? defaultPort : Number(match[2]);
   if (!host || port === undefined || port < 1 || port > 65_535)
-    throw malformed("its target is no host and port");
+    throw malformed("its target is not host:port");
   return { host, port };
 }

@@ -29,7 +29,7 @@ export function readClientHello(bytes: Buffer): ClientHello {
 }
 
 function serverNameOf(record: Cursor): string | undefined {
-  if (record.number(1) !== CLIENT_HELLO) throw new Malformed("the first message is no ClientHello");
+  if (record.number(1) !== CLIENT_HELLO) throw new Malformed("the first message is not a ClientHello");
   const hello = record.vector(3);
   hello.skip(2 + 32);
   hello.vector(1);
@@ -43,7 +43,7 @@ function serverNameOf(record: Cursor): string | undefined {
   while (!extensions.isEmpty) {
     const type = extensions.number(2);
     const content = extensions.vector(2);
-    if (seen.has(type)) throw new Malformed("an extension stands twice");
+    if (seen.has(type)) throw new Malformed("an extension is given twice");
     seen.add(type);
     if (type === ENCRYPTED_CLIENT_HELLO) isEncrypted = true;
     if (type === SERVER_NAME) serverName = hostNameOf(content.vector(2));
@@ -52,7 +52,7 @@ function serverNameOf(record: Cursor): string | undefined {
 }
 
 function hostNameOf(names: Cursor): string {
-  if (names.number(1) !== 0) throw new Malformed("the server name is no host name");
+  if (names.number(1) !== 0) throw new Malformed("the server name is not a host name");
   const name = names.vector(2).text();
   if (!names.isEmpty) throw new Malformed("there is more than one server name");
   return name.toLowerCase().replace(/\.$/, "");

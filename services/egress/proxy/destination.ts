@@ -90,7 +90,7 @@ async function turn(
     throw new Refusal(
       503,
       "over_limit",
-      `Airlock did not connect to ${host}:${port}: its runs have as many connections as they may; close some, or try again later`,
+      `Airlock did not connect to ${host}:${port}: the runs of the project have as many connections as they may have; close some, or try again later`,
     );
   }
 }
@@ -111,7 +111,7 @@ async function addressesOf(
     throw new Refusal(
       502,
       "unreachable",
-      `Airlock could not reach ${host}:${port}: ${LOOKUP_LIMITS.perRun} names of a run are looked up at a time, and those before it were not answered; ask for fewer at once`,
+      `Airlock could not reach ${host}:${port}: ${LOOKUP_LIMITS.perRun} names of a run are looked up at a time, and earlier ones are not answered yet; look up fewer at once`,
     );
   });
 }

@@ -248,7 +248,7 @@ function refuseUnreadable({ headers }: IncomingMessage, status: number): void {
     throw new Refusal(
       502,
       "unchecked_response",
-      "Airlock refused the response: it is only a part, so it could not be checked for secrets",
+      "Airlock refused the response: it is only a part of the whole, so it could not be checked for secrets; send the request without a Range header",
     );
   }
   // An instance manipulation (RFC 3229) is another kind of encoding.

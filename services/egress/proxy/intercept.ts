@@ -41,7 +41,7 @@ export function createIntercept(parts: {
     try {
       refuseAmbiguous(request);
       const path = request.url ?? "";
-      if (!path.startsWith("/") && path !== "*") throw malformed("its target is no path");
+      if (!path.startsWith("/") && path !== "*") throw malformed("its target is not a path");
       // The Host header must match, because one address may serve several hosts, and the secret is only for
       // the host in CONNECT.
       const named = parseTarget(request.headers.host ?? "", 443);

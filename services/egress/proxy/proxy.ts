@@ -40,7 +40,11 @@ export function createProxy(parts: {
     // The credentials must belong to this very route. Where runs share a loopback address, a script could
     // connect to another run's proxy, but it has no credentials for it.
     if (!route?.admits(request.headers["proxy-authorization"]))
-      throw new Refusal(407, "unauthenticated", "Airlock does not know the credentials of this run");
+      throw new Refusal(
+        407,
+        "unauthenticated",
+        "Airlock does not know these credentials; use the proxy of HTTP_PROXY as it is given",
+      );
     return route;
   };
 

@@ -41,13 +41,13 @@ export function createPoolMetrics(
   gauge("airlock_pool_leases_running", "Executions that hold a worker.", (view) => view.running);
   gauge(
     "airlock_pool_leases_paused",
-    "Executions that wait for an answer on a worker.",
+    "Executions that wait for a response on a worker.",
     (view) => view.paused,
   );
   gauge("airlock_pool_queue_depth", "Executions that wait for a worker.", (view) => view.queueDepth);
   new Gauge({
     name: "airlock_pool_project_broken",
-    help: "1 for each project whose file or secrets have to be mended before it can be used.",
+    help: "1 for each project that cannot be used until its file or its secrets are corrected.",
     labelNames,
     registers,
     collect() {

@@ -10,7 +10,7 @@ export function describeWaiting({ entry, pool }: ProjectState, position: number,
   const waiting = (kind: WaitingKind, detail: string): Waiting => ({ kind, queuePosition: position, detail });
   const project = `project "${entry.name}"`;
   if (!isUsable(entry)) {
-    return waiting(WaitingKind.WORKER, `The file of ${project} has an error that its operator has to mend.`);
+    return waiting(WaitingKind.WORKER, `The file of ${project} has an error that the operator must correct.`);
   }
   const busy = pool?.running ?? 0;
   const workers = busy + (pool?.idleWorkers ?? 0);
@@ -19,11 +19,11 @@ export function describeWaiting({ entry, pool }: ProjectState, position: number,
     return waiting(WaitingKind.WORKER, `No worker of ${project} is ready yet: ${sentence(why)}`);
   }
   if (refused !== undefined) {
-    const detail = `A worker is there, and the script does not start yet: ${sentence(refused)}`;
+    const detail = `A worker is ready, but the script does not start yet: ${sentence(refused)}`;
     return waiting(WaitingKind.SERVICE, detail);
   }
   if (position === 0 || busy === 0)
-    return waiting(WaitingKind.QUEUE, "A worker is there; the script is about to start.");
+    return waiting(WaitingKind.QUEUE, "A worker is ready; the script is about to start.");
   const all = busy === 1 ? `The one worker of ${project} is` : `All ${busy} workers of ${project} are`;
   const more = pool?.detail ? ` More workers: ${sentence(pool.detail)}` : "";
   return waiting(WaitingKind.QUEUE, `${all} busy; this execution is number ${position} in the queue.${more}`);

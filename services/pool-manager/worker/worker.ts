@@ -207,7 +207,7 @@ function refuseMissingLayers({ isolation }: Project, layers: readonly IsolationL
   if (isolation === "gvisor" && !isGvisor(layers)) {
     throw new AirlockError(
       "start_failed",
-      "isolation: gvisor demands gVisor's kernel, and seen from inside, the worker runs on another one. The operator names a runtime that is gVisor in the project file.",
+      "isolation: gvisor needs gVisor's kernel, but the worker runs on another kernel. The operator names a runtime that is gVisor in the project file, such as runtime: runsc.",
     );
   }
   const missing = missingLayers(isolation, layers);
@@ -215,7 +215,7 @@ function refuseMissingLayers({ isolation }: Project, layers: readonly IsolationL
   const list = missing.map((layer) => `${layer.name} (${layer.detail})`).join(", ");
   throw new AirlockError(
     "start_failed",
-    `isolation: ${isolation} demands layers that are not in force here: ${list}`,
+    `isolation: ${isolation} needs layers that are not in force here: ${list}`,
   );
 }
 

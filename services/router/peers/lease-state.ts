@@ -60,7 +60,7 @@ export function asked(state: LeaseState, kind: "park" | "resume", done: Settled)
     case "recovering":
       return { kind: "recovering", goal: asked(state.goal, kind, done) as Holding };
     case "over":
-      throw state.lost ?? new AirlockError("internal", "The lease was given back.");
+      throw state.lost ?? new AirlockError("internal", "The router has given the lease back.");
     default:
       throw new AirlockError("internal", `A lease that is ${state.kind} cannot ${kind}.`);
   }

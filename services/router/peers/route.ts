@@ -133,7 +133,7 @@ function notOpened(cause: unknown): AirlockError {
   }
   return new AirlockError(
     "start_failed",
-    "The script was not started, because its project reaches the network and the egress service gave it no way there. Submit it again; if this goes on, tell the operator.",
+    "The script was not started, because its project uses the network and the egress service opened no route. Submit it again; if this goes on, tell the operator.",
     { cause },
   );
 }

@@ -17,7 +17,7 @@ export async function readPage<T extends { readonly executionId: string }>(
   if (cursor !== "" && !isUuid(cursor)) {
     throw new AirlockError(
       "invalid_request",
-      "cursor is none that a list gave out; send next_cursor of the page before, or leave it out.",
+      "cursor must be one that a list returned: send next_cursor of the page before, or leave it out.",
     );
   }
   const found = await list({ project: project || undefined, limit: size + 1, before: cursor || undefined });

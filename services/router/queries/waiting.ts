@@ -22,7 +22,7 @@ export function createAskWaiting(
     if (state.status !== "pending") return undefined;
     if (!storage.mayStart(project)) {
       const detail =
-        "There is no room to store what more executions would write. It starts when some that run or are paused have ended; answer or cancel those that wait for an answer.";
+        "The execution waits for room to store what it would write. It starts when executions that run or are paused have ended: respond to those that wait for a response, or cancel them.";
       return { kind: WaitingKind.QUEUE, queuePosition: 0, detail };
     }
     const request = { project, executionId };

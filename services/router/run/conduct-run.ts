@@ -88,7 +88,7 @@ function obeyShutdown(
 ): () => void {
   const stop = () =>
     leavesRuns
-      ? interruption.interrupt("handed_over", "Another router goes on with it.")
+      ? interruption.interrupt("handed_over", "Another router continues the execution.")
       : interruption.interrupt(
           "worker_lost",
           "Airlock was stopped before the script ended; part of it may have run. Check for side effects, then submit it again.",

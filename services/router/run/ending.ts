@@ -78,7 +78,7 @@ export function endingOfFailure(cause: unknown, executionTimeMs: number | null, 
       return executionTimeMs === null
         ? failure(
             "start_failed",
-            "No worker could be had for this script; nothing of it ran. Submit it again.",
+            "No worker was available for this script; nothing of it ran. Submit it again.",
           )
         : failure(
             "worker_lost",

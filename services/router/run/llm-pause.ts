@@ -39,7 +39,7 @@ export async function awaitResponse(
   const stopTimer = clock.after(run.llmTimeoutMs, () =>
     interruption.interrupt(
       "llm_timeout",
-      `llm.complete was not answered within ${run.llmTimeoutMs / 1_000} seconds. Answer sooner, or ask the operator for a longer llm_timeout.`,
+      `llm.complete received no response within ${run.llmTimeoutMs / 1_000} seconds. Respond sooner, or ask the operator for a longer llm_timeout.`,
     ),
   );
   let isPaused = true;

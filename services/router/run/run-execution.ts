@@ -47,7 +47,7 @@ export async function runExecution(
     parts.log.info({ executionId, project, workerId, waitedMs }, "execution started");
     if (store.isShared && clock.monotonicMs() - startedMonotonicMs > LATE_START_MS) {
       run.lease?.abandon();
-      throw new Interrupted("handed_over", "Another router goes on with it.");
+      throw new Interrupted("handed_over", "Another router continues the execution.");
     }
     const { submission, epoch } = started;
     const script = scriptToStart({ executionId, epoch }, store, submission);

@@ -206,7 +206,7 @@ async function follow(
       case "finished":
         return { finished: event.value, documents };
       default:
-        throw new AirlockError("worker_lost", "The worker ended the run without saying how.");
+        throw new AirlockError("worker_lost", "The worker ended the run without reporting an ending.");
     }
   }
 }

@@ -118,7 +118,7 @@ export function storageFull(
       : `All projects together store ${inMb(bytesOf(usage))} MB and their limit is ${inMb(limits.total)} MB (AIRLOCK_DISK_MB); ${own} MB are of project "${project}"`;
   return new AirlockError(
     "storage_full",
-    `${reason}, so there is no room for the ${inMb(bytes)} MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them, then submit again.`,
+    `${reason}, so there is no room for the ${inMb(bytes)} MB of this request: executions that have not ended take all of it. Wait for some to end or cancel them, then submit again.`,
   );
 }
 
@@ -131,7 +131,7 @@ function diskTooFull(
   const stored = bytesOf(usage);
   const isHopeless =
     stored === 0
-      ? "No execution is stored whose end would help"
+      ? "No stored execution would free that room by ending"
       : bytes > totalBytes && "Forgetting all that is stored would not make that room";
   const help = isHopeless
     ? `${isHopeless}: the operator has to make room on that disk.`

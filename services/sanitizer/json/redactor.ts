@@ -267,7 +267,7 @@ class DocumentWalk {
     const { regions } = this.#raw;
     while ((regions.ends[regions.head] ?? position + 1) <= position) {
       if ((regions.starts[regions.head] as number) >= this.#changedTo) {
-        throw outputWithheld("a secret stands in the structure of its JSON, where it cannot be replaced");
+        throw outputWithheld("a secret is part of the structure of its JSON, where it cannot be replaced");
       }
       regions.shift();
     }

@@ -64,7 +64,7 @@ async function tokenOf({ token }: VaultSettings): Promise<string> {
     token instanceof Secret ? token.reveal() : await readText(token.file, "the vault's token file");
   const trimmed = text.trim();
   if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed;
-  throw new UnresolvedSecret("the vault's token is empty or holds characters that no token has");
+  throw new UnresolvedSecret("the vault's token is empty or contains characters that tokens do not have");
 }
 
 async function readText(path: string, what: string): Promise<string> {

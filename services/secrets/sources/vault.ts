@@ -32,7 +32,7 @@ export function vaultSource(settings: VaultSettings | undefined, clock: Clock): 
     async read(location) {
       if (!settings) throw new UnresolvedSecret("no vault is configured (AIRLOCK_VAULT_ADDR)");
       const where = parseVaultLocation(location);
-      if (!where) throw new UnresolvedSecret("it does not read mount/path#field");
+      if (!where) throw new UnresolvedSecret("its reference must have the form mount/path#field");
       const value = (await fieldsAt(settings, where)).get(where.field);
       if (value === undefined) throw new UnresolvedSecret("the secret in the vault has no such field");
       if (typeof value !== "string") {
@@ -71,7 +71,7 @@ function fieldsIn(body: unknown): Fields {
   if (typeof fields === "object" && fields !== null && memberOf(memberOf(body, "data"), "metadata")) {
     return new Map(Object.entries(fields));
   }
-  throw new UnresolvedSecret("what the vault has at this path is not a secret of a KV version 2 engine");
+  throw new UnresolvedSecret("the data at this path of the vault is not a secret of a KV version 2 engine");
 }
 
 function wasDeleted(body: unknown): boolean {

@@ -147,9 +147,9 @@ describe("./airlock run", () => {
   it.each([
     [
       '{"a": {"n": 1},}',
-      /m\.json is not valid JSON: line 1, column 16 \(no comma may stand before a closing bracket\)\.\n$/,
+      /m\.json is not valid JSON: line 1, column 16 \(remove the comma before the closing bracket\)\.\n$/,
     ],
-    ["[1]", /m\.json holds no memory; it must be JSON such as .*\n$/],
+    ["[1]", /m\.json contains no memory; it must be JSON such as .*\n$/],
     ["", /m\.json is empty; .*\n$/],
   ])("./airlock run names the file of a memory that is not valid: %s", async (text, told) => {
     const memory = join(airlock.directory, "m.json");
@@ -171,7 +171,7 @@ describe("./airlock run", () => {
       "utf8",
       /is encoded as cp1252, and is/,
     ],
-    ["print(1)\n\0", "utf8", /has a NUL byte in line 2\./],
+    ["print(1)\n\0", "utf8", /a NUL byte is in line 2\./],
   ] as const)("./airlock run refuses a text that would change: %j in %s", async (text, encoding, told) => {
     const file = join(airlock.directory, "encoded.py");
     await writeFile(file, Buffer.from(text, encoding));

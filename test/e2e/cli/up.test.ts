@@ -222,7 +222,7 @@ describe("./airlock up", () => {
         await mkdir(path);
         await writeFile(join(path, "version-key"), "no key");
       },
-      /^\S+\/version-key holds no key; remove it, .*\n$/,
+      /^\S+\/version-key contains no key; remove the file, .*\n$/,
     ],
     ["in /proc", async () => undefined, /^The data directory \/proc\/\S+ cannot be made: .*\n$/],
   ])("./airlock up refuses %s as data directory with one sentence", async (what, make, told) => {

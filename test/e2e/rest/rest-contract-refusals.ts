@@ -193,13 +193,13 @@ export function describeRefusals(target: () => Target): void {
     });
 
     it("REST refuses NUL characters, and says where they are", async () => {
-      expectProblem(await execute({ code: "a\0b" }), 422, "invalid_request", /"code" holds a NUL/);
-      expectProblem(await execute({ project: "a\0b" }), 422, "invalid_request", /"project" holds a NUL/);
+      expectProblem(await execute({ code: "a\0b" }), 422, "invalid_request", /"code" contains a NUL/);
+      expectProblem(await execute({ project: "a\0b" }), 422, "invalid_request", /"project" contains a NUL/);
       expectProblem(
         await execute({ settings: { A: "\0" } }),
         422,
         "invalid_request",
-        /"settings.A" holds a NUL/,
+        /"settings.A" contains a NUL/,
       );
       expectProblem(await execute({ settings: { "A\0": "" } }), 422, "invalid_request", /NUL/);
     });

@@ -104,7 +104,7 @@ describe.each([
     expect(await refused.json()).toMatchObject({
       code: "storage_full",
       detail:
-        'Project "small" stores 18 MB and its limit is 20 MB (limits: stored_mb), so there is no room for the 6 MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them, then submit again.',
+        'Project "small" stores 18 MB and its limit is 20 MB (limits: stored_mb), so there is no room for the 6 MB of this request: executions that have not ended take all of it. Wait for some to end or cancel them, then submit again.',
     });
     expect(await gateway?.run({ project: "quiet", code: "set_result(1)" })).toMatchObject({ result: 1 });
     const { execution_id: first } = (await (accepted[0] as Response).json()) as { execution_id: string };

@@ -171,7 +171,7 @@ describe("the sanitizer", () => {
     const stream = await harness.open(project, version);
     await expect(document(stream, STDOUT, ["text"])).rejects.toMatchObject({
       code: "output_withheld",
-      message: expect.stringContaining("could not be checked"),
+      message: expect.stringContaining("could not be read from the secrets service"),
     });
   });
 

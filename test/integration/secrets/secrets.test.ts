@@ -115,7 +115,7 @@ describe("the secrets service", () => {
       await expect(harness.resolve("large")).rejects.toMatchObject(refused);
       await expect(harness.resolve("large")).rejects.toMatchObject(refused);
       const problems = await harness.problems();
-      expect(problems.get("large")).toContain("together too large to be looked for in output");
+      expect(problems.get("large")).toContain("together too large to be searched for in output");
       expect(problems.has("small")).toBe(false);
       const stream = await harness.open("small");
       expect((await document(stream, SanitizeChannel.STDOUT, ["a text"])).text).toBe("a text");

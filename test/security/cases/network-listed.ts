@@ -94,7 +94,7 @@ set_result([answer[0], json.loads(answer[1])["headers"]["host"] == f"echo.exampl
   refused(
     "an unlisted host behind the name of a listed one",
     `get(f"http://echo.example:{PLAIN}@evil.test/")`,
-    /400, 'Airlock refused a malformed request: its target is no host and port/,
+    /400, 'Airlock refused a malformed request: its target is not host:port/,
   ),
   hostile(
     "a listed host that redirects to an unlisted one",

@@ -64,6 +64,6 @@ describe("the sentence of a failed call", () => {
 
   it("the sentence never shows a password that AIRLOCK_URL holds", async () => {
     const message = await sentence(connect({ AIRLOCK_URL: "http://user:PASSWORD@127.0.0.1:1" }));
-    expect(message).toBe("Airlock at http://127.0.0.1:1 cannot be reached: fetch calls no such port.");
+    expect(message).toBe("Airlock at http://127.0.0.1:1 cannot be reached: fetch refuses to call this port.");
   });
 });

@@ -7,8 +7,8 @@ describe("the place of a mistake in JSON", () => {
     ['{"a": }', "line 1, column 7"],
     ['{"a": {"x": NaN}}', "line 1, column 13 (JSON has no NaN and no Infinity: send null, or text)"],
     ['{"a": -Infinity}', "line 1, column 7 (JSON has no NaN and no Infinity: send null, or text)"],
-    ['{"a": 1,\n}', "line 2, column 1 (no comma may stand before a closing bracket)"],
-    ["[1, 2, ]", "line 1, column 8 (no comma may stand before a closing bracket)"],
+    ['{"a": 1,\n}', "line 2, column 1 (remove the comma before the closing bracket)"],
+    ["[1, 2, ]", "line 1, column 8 (remove the comma before the closing bracket)"],
     [
       '{"code": "x = 1\nprint(x)"}',
       "line 1, column 10 (a string must end on its line: write a line end within it as \\n)",

@@ -52,7 +52,7 @@ describe("a projects directory", () => {
   it.each([
     ["large.yaml", `name: large\n#${"x".repeat(64 * 1024)}`, "large.yaml: is larger than 64 KiB"],
     ["latin1.yaml", Buffer.from("name: latin1\ndescription: caf\xe9\n", "latin1"), "is not encoded as UTF-8"],
-    ["upper.YAML", "name: upper\n", "upper.YAML: must end in .yaml or .yml, in small letters"],
+    ["upper.YAML", "name: upper\n", "upper.YAML: must end in .yaml or .yml, in lower case"],
   ])("a projects directory says why it does not read %s", async (fileName, content, told) => {
     await writeFile(join(directory, fileName), content);
     await catalogue.refresh();

@@ -115,7 +115,7 @@ describe("a project file", () => {
   });
 
   it.each([
-    ["name: other", 'demo.yaml:1: field "name" must be "demo", as the file is called'],
+    ["name: other", 'demo.yaml:1: field "name" must be "demo", the name of the file without .yaml'],
     ["description: x", 'demo.yaml:1: field "name" is missing'],
     [
       "name: demo\nsecret: x",
@@ -130,7 +130,7 @@ describe("a project file", () => {
     ],
     [
       "name: demo\nlimits:\n  stored_mb: 56\n",
-      'demo.yaml:3: field "limits.stored_mb" must be at least 57, what one execution may store',
+      'demo.yaml:3: field "limits.stored_mb" must be at least 57, because one execution may store that much',
     ],
     ["name: demo\nlimits: {stored_mb: 20, max_result_mb: 0.5}", "must be at least 38"],
     ["name: demo\nreplicas: 0", 'demo.yaml:2: field "replicas" has none of the allowed forms'],
@@ -142,7 +142,7 @@ describe("a project file", () => {
     ],
     [
       'name: demo\npackages: ["this is not pep508"]',
-      'demo.yaml:2: field "packages.0" is no package as PEP 508',
+      'demo.yaml:2: field "packages.0" must be a package as PEP 508',
     ],
     [
       "name: demo\nsettings: {1A: x}",
@@ -154,33 +154,36 @@ describe("a project file", () => {
       "must be host, *.suffix or host:port, without https://",
     ],
     ["name: demo\nlimits:\n\ttimeout: 1", "demo.yaml:3: not valid YAML: a tab stands in the indentation"],
-    ["name: demo\nname: demo", "demo.yaml:2: not valid YAML: a field stands there twice"],
+    ["name: demo\nname: demo", "demo.yaml:2: not valid YAML: a field is given twice"],
     ["name: demo\nsettings: {A: 1}", 'demo.yaml:2: field "settings.A" must be a string'],
     [
       "name: demo\nsettings: {A: x}\nsecrets: {A: abcdef}",
-      'demo.yaml:3: field "secrets.A" is also a setting',
+      'demo.yaml:3: field "secrets.A" is also the name of a setting',
     ],
     ['name: demo\nsecrets: {A: {value: abcdef, inject: {host: "*.h", header: a}}}', "must be one host name"],
     ["name: demo\nsecrets: {A: {value: abcdef, inject: {host: h, header: Host}}}", "can carry a secret"],
     [
       "name: demo\nsecrets: {A: {value: abcdef, inject: {host: h, header: a, format: b}}}",
-      "with {} in it once",
+      "that contains {} exactly once",
     ],
     [
       'name: demo\nnetwork_allowlist: ["ok.example", "x.example:99999"]',
-      'demo.yaml:2: field "network_allowlist.1" is',
+      'demo.yaml:2: field "network_allowlist.1" must be host',
     ],
-    ['name: demo\nallow_private: ["10.0.0.0/8", "ten"]', 'demo.yaml:2: field "allow_private.1" is no IP'],
+    [
+      'name: demo\nallow_private: ["10.0.0.0/8", "ten"]',
+      'demo.yaml:2: field "allow_private.1" must be an IP',
+    ],
     ["name: demo\nlimits: {timeout: 0.0004}", 'field "limits.timeout" must be at least 0.001'],
     ["name: demo\nlimits: {llm_timeout: 0}", 'field "limits.llm_timeout" must be at least 0.001'],
     ["name: demo\nlimits: {max_output_mb: 1e-7}", 'field "limits.max_output_mb" must be at least 0.000001'],
     [
       'name: demo\nsettings: {A: "\\ud800x"}',
-      'demo.yaml:2: field "settings.A" holds half of a surrogate pair',
+      'demo.yaml:2: field "settings.A" contains half of a surrogate pair',
     ],
     [
       'name: demo\ndescription: "\\ud800x"',
-      'demo.yaml:2: field "description" holds half of a surrogate pair',
+      'demo.yaml:2: field "description" contains half of a surrogate pair',
     ],
     ['name: demo\nsettings: {A: "x${env:B}"}', 'demo.yaml:2: field "settings.A" refers to a secret'],
     ["name: [", "demo.yaml:1: not valid YAML"],
@@ -213,7 +216,7 @@ describe("a project file", () => {
     "a project file cannot name a secret %s",
     (name) => {
       expect(problem(`name: demo\nsecrets: {${name}: abcdef}`)).toContain(
-        `demo.yaml:2: field "secrets.${name}" has a name by which programs are steered`,
+        `demo.yaml:2: field "secrets.${name}" has the name of a variable that controls programs`,
       );
     },
   );

@@ -38,7 +38,7 @@ it("a section that is added to the list reports its problems beside those of the
   });
   expect(parse("demo.yaml", "name: other\nqueues:\n  default: 1")).toMatchObject({
     problem:
-      'demo.yaml:1: field "name" must be "demo", as the file is called\n' +
+      'demo.yaml:1: field "name" must be "demo", the name of the file without .yaml\n' +
       'demo.yaml:3: field "queues.default" is a name that Airlock uses itself',
   });
   expect(parse("demo.yaml", "name: demo\nqueue: 1")).toMatchObject({

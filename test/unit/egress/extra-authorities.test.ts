@@ -29,11 +29,11 @@ it("AIRLOCK_EGRESS_EXTRA_CA gives no certificates when it is not set", async () 
 });
 
 it.each([
-  ["no certificate at all", "hello", /AIRLOCK_EGRESS_EXTRA_CA: .* holds no certificate in PEM form/],
+  ["no certificate at all", "hello", /AIRLOCK_EGRESS_EXTRA_CA: .* contains no certificate in PEM form/],
   [
     "a damaged one",
     "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----",
-    /holds a certificate that cannot be read, number 1\./,
+    /contains a certificate that cannot be read, number 1\./,
   ],
 ])("AIRLOCK_EGRESS_EXTRA_CA refuses a file with %s", async (_, text, message) => {
   await expect(read(text)).rejects.toThrow(message);

@@ -31,7 +31,7 @@ it.each([
     WaitingKind.QUEUE,
     'The one worker of project "demo" is busy; this execution is number 1 in the queue. More workers: installing packages.',
   ],
-  [{ running: 1 }, 0, WaitingKind.QUEUE, "A worker is there; the script is about to start."],
+  [{ running: 1 }, 0, WaitingKind.QUEUE, "A worker is ready; the script is about to start."],
   [
     { running: 0, detail: "installing packages" },
     2,
@@ -62,7 +62,7 @@ it("an execution that waits learns that there is no pool yet, or that the projec
   const broken = parseProjectFile("demo.yaml", "name: other\n");
   expect(describeWaiting({ entry: broken, pool: POOL }, 1)).toMatchObject({
     kind: WaitingKind.WORKER,
-    detail: expect.stringContaining("its operator has to mend"),
+    detail: expect.stringContaining("the operator must correct"),
   });
 });
 
@@ -72,6 +72,6 @@ it("an execution that waits learns why the project cannot be given its secrets, 
   expect(describeWaiting({ entry, pool: { ...POOL, running: 0, idleWorkers: 1 } }, 0, why)).toEqual({
     kind: WaitingKind.SERVICE,
     queuePosition: 0,
-    detail: `A worker is there, and the script does not start yet: ${why}`,
+    detail: `A worker is ready, but the script does not start yet: ${why}`,
   });
 });

@@ -123,7 +123,7 @@ describe("a lease that is over", () => {
 
   it("a request on a lease that is over throws the reason: the worker was lost, or the lease was given back", () => {
     expect(() => asked({ kind: "over", lost: LOST }, "park", settled().done)).toThrow(LOST);
-    expect(() => asked(OVER, "resume", settled().done)).toThrow("was given back");
+    expect(() => asked(OVER, "resume", settled().done)).toThrow("has given the lease back");
     expect(() => asked(WAITING, "park", settled().done)).toThrow("cannot park");
   });
 });

@@ -81,7 +81,7 @@ describe("the refusal of full storage", () => {
     expect(own).toMatchObject({
       code: "storage_full",
       message:
-        'Project "demo" stores 95.5 MB and its limit is 100 MB (limits: stored_mb), so there is no room for the 8 MB of this request: all of it is of executions that have not ended. Wait for some to end or cancel them, then submit again.',
+        'Project "demo" stores 95.5 MB and its limit is 100 MB (limits: stored_mb), so there is no room for the 8 MB of this request: executions that have not ended take all of it. Wait for some to end or cancel them, then submit again.',
     });
     const all = storageFull({ bound: "total", bytes: 1, leastBytes: 1 }, "demo", 8 * MIB, usage, limits);
     expect(all.message).toMatch(
@@ -96,7 +96,7 @@ describe("the refusal of full storage", () => {
     const numbers =
       "The disk of Airlock's database has 99 MB free and Airlock leaves 256 MB of it free, so there is no room for the 1 MB of this request.";
     expect(full(usageOf({})).message).toBe(
-      `${numbers} No execution is stored whose end would help: the operator has to make room on that disk.`,
+      `${numbers} No stored execution would free that room by ending: the operator has to make room on that disk.`,
     );
     expect(full(usage).message).toBe(
       `${numbers} The executions that have not ended store 105.5 MB: wait for some to end or cancel them, or let the operator make room on that disk; then submit again.`,

@@ -131,7 +131,7 @@ describe("a disk that has less space than Airlock may use", () => {
     await expect(reserve(1)).rejects.toMatchObject({
       code: "storage_full",
       message: expect.stringMatching(
-        /^The disk of Airlock's database has 256 MB free and Airlock leaves 256 MB of it free, .* No execution is stored whose end would help/,
+        /^The disk of Airlock's database has 256 MB free and Airlock leaves 256 MB of it free, .* No stored execution would free that room by ending/,
       ),
     });
     expect(await store.countStoredBytes()).toEqual([]);

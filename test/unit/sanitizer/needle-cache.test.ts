@@ -56,7 +56,7 @@ describe("the needle cache", () => {
   it("the needle cache withholds output when the values that the run was given are not known", async () => {
     await expect(cache.needlesFor("p", "v0", never)).rejects.toMatchObject({
       code: "output_withheld",
-      message: expect.stringContaining("could not be checked"),
+      message: expect.stringContaining("could not be read from the secrets service"),
     });
   });
 
@@ -67,7 +67,7 @@ describe("the needle cache", () => {
     );
     await expect(other.needlesFor("p", "v1", never)).rejects.toMatchObject({
       code: "output_withheld",
-      message: expect.stringContaining("not those that the run was given"),
+      message: expect.stringContaining("it does not have those that the run was given"),
     });
   });
 

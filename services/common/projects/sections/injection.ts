@@ -43,13 +43,22 @@ export function injectionProblems(
   const problems: FieldProblem[] = [];
   const target = parseAllowedHost(host);
   if (!target || target.wildcard || isIP(target.host) !== 0) {
-    problems.push({ field: `${field}.host`, message: "must be one host name, perhaps with a port" });
+    problems.push({
+      field: `${field}.host`,
+      message: "must be one host name, with or without a port, such as erp.example:8443",
+    });
   }
   if (!HEADER_PATTERN.test(header) || RESERVED_HEADERS.test(header)) {
-    problems.push({ field: `${field}.header`, message: "is no header that can carry a secret" });
+    problems.push({
+      field: `${field}.header`,
+      message: "must be a header that can carry a secret, such as Authorization",
+    });
   }
   if (format.split("{}").length !== 2 || !HEADER_VALUE_PATTERN.test(format)) {
-    problems.push({ field: `${field}.format`, message: "must be printable ASCII with {} in it once" });
+    problems.push({
+      field: `${field}.format`,
+      message: "must be printable ASCII that contains {} exactly once",
+    });
   }
   return problems;
 }

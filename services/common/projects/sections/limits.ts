@@ -58,7 +58,7 @@ export const limitsSection = section({
   problems: ({ limits = {} }: LimitsDocument) => {
     const largestMb = largestExecutionMb(limits);
     if ((limits.stored_mb ?? largestMb) >= largestMb) return [];
-    const message = `must be at least ${largestMb}, what one execution may store: the largest request (${REQUEST_MB}), and max_output_mb and max_result_mb twice each`;
+    const message = `must be at least ${largestMb}, because one execution may store that much: the largest request (${REQUEST_MB}), and max_output_mb and max_result_mb twice each`;
     return [{ field: "limits.stored_mb", message }];
   },
   read: ({ limits = {} }: LimitsDocument): { readonly limits: ProjectLimits } => ({

@@ -21,7 +21,7 @@ export const nameSection = section({
   problems: ({ name, description = "" }: NameDocument, fileStem) => [
     ...(name === fileStem
       ? []
-      : [{ field: "name", message: `must be "${fileStem}", as the file is called` }]),
+      : [{ field: "name", message: `must be "${fileStem}", the name of the file without .yaml` }]),
     ...halfCharacter("description", description),
   ],
   read: ({ name, description = "" }: NameDocument) => ({ name, description }),

@@ -30,12 +30,15 @@ export const networkSection = section({
     ...network_allowlist.flatMap((text, index) =>
       parseAllowedHost(text)
         ? []
-        : { field: `network_allowlist.${index}`, message: "is no host, *.suffix or host:port" },
+        : { field: `network_allowlist.${index}`, message: "must be host, *.suffix or host:port" },
     ),
     ...allow_private.flatMap((text, index) =>
       ipaddr.isValid(text) || ipaddr.isValidCIDR(text)
         ? []
-        : { field: `allow_private.${index}`, message: "is no IP address and no CIDR range" },
+        : {
+            field: `allow_private.${index}`,
+            message: "must be an IP address or a CIDR range, such as 10.0.0.0/8",
+          },
     ),
   ],
   read: (

@@ -67,7 +67,7 @@ export const packagesSection = section({
             field: `packages.${index}`,
             // The requirement is not repeated, because it may be a URL with a password.
             message:
-              'is no package as PEP 508 writes it, such as "pandas>=3,<4" or "name @ https://host/file.whl"',
+              'must be a package as PEP 508 writes it, such as "pandas>=3,<4" or "name @ https://host/file.whl"',
           },
     ),
   read: ({ packages = [], preload, programs }: PackagesDocument): Packages => ({

@@ -76,10 +76,10 @@ function nameProblems(name: string, settings: Readonly<Record<string, string>>):
   const field = `secrets.${name}`;
   const problems: FieldProblem[] = [];
   if (Object.hasOwn(settings, name))
-    problems.push({ field, message: "is also a setting; a name is one or the other" });
+    problems.push({ field, message: "is also the name of a setting; rename one of them" });
   if (RESERVED_NAME.test(name)) {
     const message =
-      "has a name by which programs are steered, as PATH, LD_PRELOAD and HTTPS_PROXY are; scripts find secrets in their environment, so choose another name";
+      "has the name of a variable that controls programs, as PATH, LD_PRELOAD and HTTPS_PROXY do; choose another name, because scripts find secrets in their environment";
     problems.push({ field, message });
   }
   return problems;

@@ -17,8 +17,7 @@ export const settingsSection = section({
   problems: ({ settings = {} }: SettingsDocument) =>
     Object.entries(settings).flatMap(([name, text]) => {
       const field = `settings.${name}`;
-      const message =
-        "refers to a secret, and a setting is taken as it stands; name it under secrets instead";
+      const message = "refers to a secret, but references in settings are not resolved; move it to secrets";
       return [...halfCharacter(field, text), ...(REFERENCE.test(text) ? [{ field, message }] : [])];
     }),
   read: ({ settings = {} }: SettingsDocument): Settings => ({ settings }),

@@ -13,5 +13,5 @@ export const ENVIRONMENT_NAME = {
 /** The problem of a text that cannot be written as UTF-8; none for any other text. */
 export function halfCharacter(field: string, text: string): FieldProblem[] {
   if (text.isWellFormed()) return [];
-  return [{ field, message: "holds half of a surrogate pair, which is no character" }];
+  return [{ field, message: "contains half of a surrogate pair, which is not a character" }];
 }

@@ -317,7 +317,7 @@ class NeedleList {
 function tooLarge(): AirlockError {
   return new AirlockError(
     "output_withheld",
-    "The output is withheld because the project's secrets are together too large to be looked for in it.",
+    "The output is withheld because the project's secrets are together too large to be searched for. The operator gives the project fewer or shorter secrets.",
   );
 }
 

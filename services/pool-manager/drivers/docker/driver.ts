@@ -224,7 +224,7 @@ function refuseUnknownRuntime(project: Project, runtime: string | undefined, kno
   const demand = project.runtime ? `runtime: ${runtime}` : `isolation: ${project.isolation}`;
   throw new AirlockError(
     "start_failed",
-    `${demand} needs a runtime "${runtime}" that the Docker engine does not have; it has ${known.join(", ")}. The operator installs it or changes the project file.`,
+    `${demand} needs a runtime "${runtime}" that the Docker engine does not have; the engine has ${known.join(", ")}. The operator installs it or changes the project file.`,
   );
 }
 

@@ -106,7 +106,7 @@ export function engineError(error: unknown, timedOut = false): AirlockError {
       options,
     );
   }
-  const refused = "The Docker engine refused; the operator finds its reason in the log.";
+  const refused = "The Docker engine refused the request; the operator finds the reason in the log.";
   // A 4xx status means that the request itself is wrong, so another attempt would fail too.
   return known.statusCode !== undefined && known.statusCode < 500
     ? new AirlockError("start_failed", refused, options)

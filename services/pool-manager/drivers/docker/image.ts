@@ -152,7 +152,7 @@ async function baseImage(docker: Docker, name: string, onProgress: (step: string
   onProgress(`pulling ${name}`);
   await pull(docker, name);
   const pulled = await inspect();
-  if (!pulled) throw new AirlockError("start_failed", `The image ${name} is not there after it was pulled.`);
+  if (!pulled) throw new AirlockError("start_failed", `The image ${name} is missing after it was pulled.`);
   return pulled.Id;
 }
 

@@ -64,7 +64,7 @@ export function createNetworks(
       if (!taken) throw error;
       throw new AirlockError(
         "start_failed",
-        `A Docker network ${names.network(project)} is there that is not Airlock's; the operator removes it.`,
+        `The Docker network ${names.network(project)} exists and is not Airlock's; the operator removes it.`,
         { cause: error },
       );
     }

@@ -48,7 +48,7 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
           ? "isolation: gvisor"
           : project.runtime && `runtime: ${project.runtime}`;
       return demand
-        ? `${demand} needs the docker driver, and workers run as plain processes here; take it out of the project file or use a deployment that has it.`
+        ? `${demand} needs the docker driver, and this deployment runs workers as plain processes. Remove it from the project file, or use a deployment with the docker driver.`
         : undefined;
     },
     async prepare(project, onProgress, signal) {
@@ -134,7 +134,7 @@ function started(child: ChildProcess): Promise<void> {
           ? cause
           : new AirlockError(
               "start_failed",
-              "The Python worker could not be started; the operator finds why in the log.",
+              "The Python worker could not be started; the operator finds the reason in the log.",
               { cause },
             ),
       ),

@@ -92,7 +92,8 @@ function plainly(text: string): RegExp | undefined {
       if (depth === 1) categories.push(literal);
       if (typeof literal === "string") check(literal);
       const isFloat = /[.eE]/.test(text.slice(offset, offset + length));
-      if (typeof literal === "number" && isFloat && !Number.isFinite(literal)) problems.push(/no float/);
+      if (typeof literal === "number" && isFloat && !Number.isFinite(literal))
+        problems.push(/float cannot hold/);
     },
   });
   return categories.every(isObject) ? problems[0] : /must be an object/;

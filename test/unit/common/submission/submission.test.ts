@@ -59,7 +59,7 @@ describe("a submission", () => {
     [{ memoryJson: '{"a": {"k": {"x": [{"y": 1, "\\u0079": 2}]}}}' }, "the same key twice"],
     [{ memoryJson: '{"a": {"k": "\\ud800"}}' }, "half of a surrogate pair"],
     [{ memoryJson: '{"a": {"\\udc00\\ud800": 1}}' }, "half of a surrogate pair"],
-    [{ memoryJson: '{"a": {"k": [-1e400]}}' }, "a number that no float can hold"],
+    [{ memoryJson: '{"a": {"k": [-1e400]}}' }, "a number that a float cannot hold"],
     [{ memoryJson: `{"a": {"k": ${"[".repeat(20_000)}${"]".repeat(20_000)}}}` }, "nested deeper than 200"],
   ])("a submission is refused with %j", async (request, expected) => {
     expect(await refusal(request)).toContain("invalid_request");
