@@ -5,6 +5,8 @@ import { subscribe } from "node:diagnostics_channel";
 import { writeFileSync } from "node:fs";
 import { DatabaseSync, StatementSync } from "node:sqlite";
 import { Channel, Server } from "@grpc/grpc-js";
+import { InProcessCall } from "#common/grpc/in-process/call.ts";
+import { UnixChannel } from "#common/grpc/in-process/channel.ts";
 import type { Stamp } from "./stamp.ts";
 
 type Method = (this: unknown, ...args: never[]) => unknown;
@@ -13,8 +15,13 @@ type Message = { readonly message?: { $case: string }; readonly event?: { $case:
 const stamps: Stamp[] = [];
 const path = process.env.AIRLOCK_PROFILE;
 
+/** The time in milliseconds, on the clock that the worker's stamps have too. */
+function now(): number {
+  return Number(process.hrtime.bigint()) / 1e6;
+}
+
 function stamp(what: string): void {
-  stamps.push([Number(process.hrtime.bigint()) / 1e6, what]);
+  stamps.push([now(), what]);
 }
 
 /** The name of a message, such as `Run start`, from the path of its call and its kind. */
@@ -68,10 +75,19 @@ function hookServer(): void {
  * every call goes through a channel.
  */
 function hookClient(): void {
-  const { createCall } = Channel.prototype;
-  Channel.prototype.createCall = function (path, ...rest) {
-    stamp(`${nameOf(path)}: called`);
+  hookChannel(Channel.prototype, () => true);
+  // A call that goes through the socket after all is seen at the channel below.
+  hookChannel(UnixChannel.prototype, (call) => call instanceof InProcessCall);
+}
+
+/** Stamps the calls of a channel that `concerns` accepts. */
+function hookChannel(channel: Channel, concerns: (call: object) => boolean): void {
+  const { createCall } = channel;
+  channel.createCall = function (path, ...rest) {
+    const calledAt = now();
     const call = createCall.call(this, path, ...rest);
+    if (!concerns(call)) return call;
+    stamps.push([calledAt, `${nameOf(path)}: called`]);
     const { start } = call;
     call.start = (metadata, listener) => {
       before(listener, "onReceiveMessage", () => stamp(`${nameOf(path)}: seen`));

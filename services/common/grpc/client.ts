@@ -3,9 +3,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import {
   type CallOptions,
   type ChannelCredentials,
-  type ChannelOptions,
   type Client,
   type ClientDuplexStream,
+  type ClientOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
   credentials,
@@ -19,6 +19,7 @@ import type { Principal } from "../identity/principal.ts";
 import type { TlsIdentity } from "../identity/tls-identity.ts";
 import { ConfigError } from "../service/environment.ts";
 import { fromGrpcError, isServiceError, wasRefused } from "./errors.ts";
+import { UnixChannel, withoutSerialising } from "./in-process/channel.ts";
 import { CHANNEL_OPTIONS, NETWORK_CLIENT_OPTIONS } from "./limits.ts";
 import { metadataFor } from "./principal.ts";
 import { type Duplex, openDuplex, openMessages } from "./stream.ts";
@@ -58,7 +59,7 @@ export function connect<C extends Client>(
   address: string,
   tls?: TlsIdentity,
   peer: ServiceIdentity | undefined = ownerOf(Service.serviceName ?? ""),
-  options: ChannelOptions = {},
+  options: ClientOptions = {},
 ): C {
   return new Service(address, credentialsFor(address, tls, peer), {
     ...CHANNEL_OPTIONS,
@@ -70,9 +71,15 @@ export function connect<C extends Client>(
     // it tries often.
     "grpc.initial_reconnect_backoff_ms": 20,
     "grpc.max_reconnect_backoff_ms": 1_000,
+    ...(address.startsWith("unix:") && IN_PROCESS_IF_POSSIBLE),
     ...options,
   });
 }
+
+const IN_PROCESS_IF_POSSIBLE: ClientOptions = {
+  channelFactoryOverride: (...args) => new UnixChannel(...args),
+  callInvocationTransformer: withoutSerialising,
+};
 
 function isIpAddress(address: string): boolean {
   const [first = ""] = address.replace(/^ipv[46]:/, "").split(",");

@@ -23,6 +23,7 @@ import { authorizeCalls } from "./authorizer.ts";
 import { callerOf } from "./caller.ts";
 import { needsTls } from "./client.ts";
 import { toGrpcStatus } from "./errors.ts";
+import { hostInProcess } from "./in-process/host.ts";
 import { CHANNEL_OPTIONS, MAX_REQUEST_BYTES, NETWORK_SERVER_OPTIONS } from "./limits.ts";
 import { principalOf } from "./principal.ts";
 import { type AskReadiness, readinessHandlers } from "./readiness.ts";
@@ -175,17 +176,21 @@ export async function startGrpcServer(
     server.bindAsync(target, credentials, (error, bound) => (error ? reject(error) : resolve(bound)));
   });
   if (isLocal) await chmod(address.slice("unix:".length), 0o600);
+  const inProcess = isLocal ? hostInProcess(address, all) : undefined;
   return {
     address: isLocal ? address : target.replace(/:\d+$/, `:${port}`),
-    drain: (graceMs) =>
-      new Promise((resolve) => {
-        for (const name of healthNames) health.setStatus(name, "NOT_SERVING");
-        const force = setTimeout(() => server.forceShutdown(), graceMs);
-        server.tryShutdown(() => {
-          clearTimeout(force);
-          resolve();
-        });
-      }),
+    async drain(graceMs) {
+      for (const name of healthNames) health.setStatus(name, "NOT_SERVING");
+      const force = setTimeout(() => {
+        inProcess?.breakOff();
+        server.forceShutdown();
+      }, graceMs);
+      await Promise.all([
+        inProcess?.drain(),
+        new Promise<void>((resolve) => server.tryShutdown(() => resolve())),
+      ]);
+      clearTimeout(force);
+    },
   };
 }
 

@@ -1,4 +1,5 @@
 import { once } from "node:events";
+import type { AirlockError } from "../errors.ts";
 import { fromGrpcError } from "./errors.ts";
 
 /** The part of a grpc-js stream, on a server or a client, that is needed to read messages. */
@@ -26,12 +27,14 @@ export type Duplex<In, Out> = Pick<Messages<In>, "next"> & {
 };
 
 /**
- * Reads `call` message by message. A broken or cancelled stream rejects the pending `next()` and every later
- * one, with an error whose message calls the remote process `peer`.
+ * Reads `call` message by message. A broken or cancelled stream rejects `next()` once the messages that came
+ * before are read, with an error whose message calls the remote process `peer`.
  */
 export function openMessages<In>(call: Readable, peer: string): Messages<In> {
   let ended = false;
-  let failure: unknown;
+  // Made only when it is asked for: grpc-js reports every server call as cancelled once it is over, and an error costs
+  // its stack trace.
+  let failed: (() => AirlockError) | undefined;
   let wake: (() => void) | undefined;
   const signal = () => {
     wake?.();
@@ -46,21 +49,21 @@ export function openMessages<In>(call: Readable, peer: string): Messages<In> {
       signal();
     }),
   );
-  const fail = (error: unknown) => {
-    failure ??= error;
+  const fail = (error: () => AirlockError) => {
+    failed ??= error;
     signal();
   };
-  call.on("error", (error) => fail(fromGrpcError(error, peer)));
-  call.on("cancelled", () => fail(fromGrpcError(cancelledByCaller(), peer)));
+  call.on("error", (error) => fail(() => fromGrpcError(error, peer)));
+  call.on("cancelled", () => fail(() => fromGrpcError(cancelledByCaller(), peer)));
   return {
     get failure() {
-      return failure;
+      return failed?.();
     },
     async next() {
       for (;;) {
-        if (failure) throw failure;
         const message = call.read();
         if (message !== null) return message as In;
+        if (failed) throw failed();
         if (ended) return null;
         await new Promise<void>((resolve) => {
           wake = resolve;

@@ -32,20 +32,20 @@ export function startClaiming(store: ExecutionStore, dispatcher: Dispatcher, clo
       if (claims.length < BATCH || stopped) return;
     }
   };
-  const claimOrphaned = async () => {
+  const claimLost = async () => {
     for (;;) {
-      const found = await store.claimOrphaned(BATCH);
-      for (const orphaned of found) {
-        const { executionId, project } = orphaned;
-        log.warn({ executionId, project, epoch: orphaned.epoch }, "taking over an execution");
-        dispatcher.takeOver(orphaned);
+      const found = await store.claimLost(BATCH);
+      for (const lost of found) {
+        const { executionId, project } = lost;
+        log.warn({ executionId, project, epoch: lost.epoch }, "taking over an execution");
+        dispatcher.takeOver(lost);
       }
       if (found.length < BATCH || stopped) return;
     }
   };
   const look = async () => {
     await claim();
-    await claimOrphaned();
+    await claimLost();
     for (const { executionId, project, hasStarted } of await store.listOwn()) {
       if (!hasStarted) dispatcher.dispatch(executionId, project);
       else if (!dispatcher.has(executionId)) await store.release(executionId);
