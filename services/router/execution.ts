@@ -16,7 +16,7 @@ export type Grant = {
 /** An execution that this router may run. The epoch grows each time that a router takes the execution. */
 export type Started = { readonly submission: Submission; readonly epoch: number };
 
-export type LlmQuestion = { readonly id: string; readonly prompt: string; readonly model: string };
+export type LlmRequest = { readonly id: string; readonly prompt: string; readonly model: string };
 
 /** Sanitized text of both output channels. */
 export type Output = { readonly stdout: string; readonly stderr: string };
@@ -50,7 +50,7 @@ export type Ending = {
 export type State =
   | { readonly status: "pending" }
   | { readonly status: "running"; readonly startedAtMs: number }
-  | { readonly status: "awaiting_llm"; readonly startedAtMs: number; readonly question: LlmQuestion }
+  | { readonly status: "awaiting_llm"; readonly startedAtMs: number; readonly llmRequest: LlmRequest }
   | {
       readonly status: TerminalStatus;
       readonly startedAtMs: number | null;

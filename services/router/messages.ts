@@ -29,7 +29,7 @@ export function toExecutionMessage(execution: Execution): ExecutionMessage {
     case "running":
       return { ...message, startedAtMs: state.startedAtMs };
     case "awaiting_llm":
-      return { ...message, startedAtMs: state.startedAtMs, llmRequest: { ...state.question } };
+      return { ...message, startedAtMs: state.startedAtMs, llmRequest: { ...state.llmRequest } };
     default: {
       const { reason, error, resultJson, memoryUpdatesJson, truncated } = state.ending;
       return {

@@ -7,15 +7,15 @@ import type { ExecutionStore } from "../../services/router/store/store.ts";
 import { GRANT } from "../support/grant.ts";
 import { startPostgres, type TestDatabase, type TestPostgres } from "./postgres.ts";
 
-export const QUESTION = { id: "llm_1", prompt: "Say hello", model: "default" };
+export const LLM_REQUEST = { id: "llm_1", prompt: "Say hello", model: "default" };
 
 export type StoreOptions = { readonly clock?: Clock; readonly maxConnections?: number; readonly log?: Log };
 
 export type PostgresStores = {
   readonly postgres: TestPostgres;
   readonly database: TestDatabase;
-  /** Opens a store as the router `owner`; it is closed after the test. */
-  open(owner: string, options?: StoreOptions): Promise<ExecutionStore>;
+  /** Opens a store as the router `routerId`; it is closed after the test. */
+  open(routerId: string, options?: StoreOptions): Promise<ExecutionStore>;
   /** Closes a store before the end of the test. */
   close(store: ExecutionStore): Promise<void>;
 };
@@ -45,8 +45,8 @@ export function usePostgresStores(): PostgresStores {
     get database() {
       return database;
     },
-    async open(owner, { clock = systemClock, maxConnections = 4, log = pino({ level: "silent" }) } = {}) {
-      const store = await openPostgresStore({ ...database.config, maxConnections }, owner, clock, log);
+    async open(routerId, { clock = systemClock, maxConnections = 4, log = pino({ level: "silent" }) } = {}) {
+      const store = await openPostgresStore({ ...database.config, maxConnections }, routerId, clock, log);
       stores.push(store);
       return store;
     },

@@ -105,7 +105,7 @@ export function createExecutions(
     },
 
     async respond(executionId, llmRequestId, response) {
-      const isAnswered = await store.answer(executionId, llmRequestId, response);
+      const isAnswered = await store.respond(executionId, llmRequestId, response);
       const { project, state } = await find(executionId);
       if (isAnswered) {
         log.info({ executionId, project, llmRequestId }, "execution answered");
@@ -114,9 +114,9 @@ export function createExecutions(
       if (
         state.status === "awaiting_llm" &&
         llmRequestId !== undefined &&
-        state.question.id !== llmRequestId
+        state.llmRequest.id !== llmRequestId
       ) {
-        throw llmRequestMismatch(state.question.id);
+        throw llmRequestMismatch(state.llmRequest.id);
       }
       throw notAwaitingLlm(state.status);
     },

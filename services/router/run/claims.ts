@@ -32,20 +32,20 @@ export function startClaiming(store: ExecutionStore, dispatcher: Dispatcher, clo
       if (claims.length < BATCH || stopped) return;
     }
   };
-  const claimLost = async () => {
+  const claimOrphaned = async () => {
     for (;;) {
-      const found = await store.claimLost(BATCH);
-      for (const lost of found) {
-        const { executionId, project } = lost;
-        log.warn({ executionId, project, epoch: lost.epoch }, "taking over an execution");
-        dispatcher.takeOver(lost);
+      const found = await store.claimOrphaned(BATCH);
+      for (const orphaned of found) {
+        const { executionId, project } = orphaned;
+        log.warn({ executionId, project, epoch: orphaned.epoch }, "taking over an execution");
+        dispatcher.takeOver(orphaned);
       }
       if (found.length < BATCH || stopped) return;
     }
   };
   const look = async () => {
     await claim();
-    await claimLost();
+    await claimOrphaned();
     for (const { executionId, project, hasStarted } of await store.listOwn()) {
       if (!hasStarted) dispatcher.dispatch(executionId, project);
       else if (!dispatcher.has(executionId)) await store.release(executionId);

@@ -1,4 +1,4 @@
-import type { LostExecution } from "../store/store.ts";
+import type { OrphanedExecution } from "../store/store.ts";
 import type { RunParts } from "./open-run.ts";
 import { runExecution, takeOverExecution } from "./run-execution.ts";
 
@@ -7,7 +7,7 @@ export type Dispatcher = {
   /** Starts the run of an execution that this router owns, unless it has one already. */
   dispatch(executionId: string, project: string): void;
   /** Takes over the run of an execution whose router is gone. */
-  takeOver(lost: LostExecution): void;
+  takeOver(orphaned: OrphanedExecution): void;
   has(executionId: string): boolean;
   /**
    * Starts no more runs, gives those under way `graceMs` to end, then ends them. Resolves when every ending is
@@ -40,7 +40,7 @@ export function createDispatcher(parts: RunParts): Dispatcher {
   return {
     dispatch: (executionId, project) =>
       own(executionId, () => runExecution(executionId, project, parts, shutdown)),
-    takeOver: (lost) => own(lost.executionId, () => takeOverExecution(lost, parts, shutdown)),
+    takeOver: (orphaned) => own(orphaned.executionId, () => takeOverExecution(orphaned, parts, shutdown)),
     has: (executionId) => runs.has(executionId),
     async drain(graceMs) {
       draining.abort();

@@ -1,7 +1,7 @@
 import { asAirlockError } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
-import type { LlmQuestion } from "../execution.ts";
+import type { LlmRequest } from "../execution.ts";
 import type { LeaseSession } from "../peers/lease.ts";
 import type { ExecutionStore } from "../store/store.ts";
 import { awaitStore } from "./await-store.ts";
@@ -12,7 +12,7 @@ import type { Interruption } from "./interruption.ts";
  * response is there. Resolves to the response; interrupts the run when `llmTimeoutMs` pass without one.
  */
 export async function awaitResponse(
-  request: LlmQuestion,
+  request: LlmRequest,
   run: {
     readonly executionId: string;
     readonly project: string;
@@ -30,7 +30,7 @@ export async function awaitResponse(
   // The promise may reject before it is awaited, and an unhandled rejection would end the process.
   answered.promise.catch(() => undefined);
   const look = () => {
-    awaitStore(() => store.getAnswer(executionId, request.id), interruption, clock).then(
+    awaitStore(() => store.getResponse(executionId, request.id), interruption, clock).then(
       (response) => response !== undefined && answered.resolve(response),
       answered.reject,
     );

@@ -5,7 +5,7 @@ import type { Grant } from "../execution.ts";
 import { type LeaseSession, openLease } from "../peers/lease.ts";
 import { openRoute, type RouteSession } from "../peers/route.ts";
 import { awaitSanitizer } from "../peers/sanitizer.ts";
-import type { Claim, LostExecution } from "../store/store.ts";
+import type { Claim, OrphanedExecution } from "../store/store.ts";
 import { awaitStore } from "./await-store.ts";
 import { conductRun } from "./conduct-run.ts";
 import { Interrupted, type Interruption, isHandedOver } from "./interruption.ts";
@@ -62,15 +62,15 @@ export async function runExecution(
  * a start that never reached the worker is sent again. Otherwise the execution ends as worker_lost.
  */
 export async function takeOverExecution(
-  lost: LostExecution,
+  orphaned: OrphanedExecution,
   parts: RunParts,
   shutdown: Shutdown,
 ): Promise<void> {
-  const { executionId, project, epoch, grant, position } = lost;
+  const { executionId, project, epoch, grant, position } = orphaned;
   const before = { position, ...(await soFar(executionId, parts)) };
   await conductRun({ executionId, project, before }, parts, shutdown, async (run) => {
     if (!grant) throw lostInRestart();
-    return await takeUp(run, lost, grant, parts).catch((error: unknown) => {
+    return await takeUp(run, orphaned, grant, parts).catch((error: unknown) => {
       const worker = parts.workers.to(grant.workerAddress);
       // A run that no router follows would share its slot with the next run.
       if (!isHandedOver(error)) void stopRun(worker, { executionId, epoch, workerId: grant.workerId });
@@ -83,9 +83,14 @@ export async function takeOverExecution(
  * Gets the lease of the worker, the sanitizer and the route again, in parallel because the worker keeps the run for a
  * limited time.
  */
-async function takeUp(run: OpenRun, lost: LostExecution, grant: Grant, parts: RunParts): Promise<RunPlan> {
-  const { executionId, timeoutMs, epoch } = lost;
-  const worker = await regainWorker(lost, grant, parts, run.interruption);
+async function takeUp(
+  run: OpenRun,
+  orphaned: OrphanedExecution,
+  grant: Grant,
+  parts: RunParts,
+): Promise<RunPlan> {
+  const { executionId, timeoutMs, epoch } = orphaned;
+  const worker = await regainWorker(orphaned, grant, parts, run.interruption);
   run.lease = worker.lease;
   const itsGrant = { ...grant, workerAddress: worker.address };
   // If the sanitizer does not come back, the run's output is withheld later, so a failed wait is ignored here.

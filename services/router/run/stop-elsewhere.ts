@@ -15,7 +15,7 @@ export type StopElsewhere = (executionId: string, project: string) => Promise<vo
 const LONGEST_MS = 3_000;
 
 export function createStopElsewhere(parts: {
-  readonly store: Pick<ExecutionStore, "getPlace">;
+  readonly store: Pick<ExecutionStore, "getRun">;
   readonly workers: WorkerConnections;
   readonly poolManager: PoolManagerServiceClient;
   readonly clock: Clock;
@@ -23,10 +23,10 @@ export function createStopElsewhere(parts: {
 }): StopElsewhere {
   const { store, workers, poolManager, clock, log } = parts;
   const stop = async (executionId: string, project: string) => {
-    const place = await store.getPlace(executionId);
-    if (!place) return;
-    const { workerId, workerAddress } = place.grant;
-    await stopRun(workers.to(workerAddress), { executionId, epoch: place.epoch, workerId });
+    const run = await store.getRun(executionId);
+    if (!run) return;
+    const { workerId, workerAddress } = run.grant;
+    await stopRun(workers.to(workerAddress), { executionId, epoch: run.epoch, workerId });
     // The lease is acquired and released, because the pool-manager would otherwise keep the slot for a router
     // that takes the execution over.
     const lease = openLease(poolManager, { project, executionId, workerId }, clock);

@@ -36,10 +36,10 @@ export function observeStore(
       for (const { executionId, project } of claims) projects.set(executionId, project);
       return claims;
     },
-    async claimLost(limit) {
-      const lost = await store.claimLost(limit);
-      for (const { executionId, project } of lost) projects.set(executionId, project);
-      return lost;
+    async claimOrphaned(limit) {
+      const orphaned = await store.claimOrphaned(limit);
+      for (const { executionId, project } of orphaned) projects.set(executionId, project);
+      return orphaned;
     },
     async release(executionId) {
       await store.release(executionId);

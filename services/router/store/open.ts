@@ -5,12 +5,12 @@ import type { Log } from "#common/service/log.ts";
 import type { ExecutionStore } from "./store.ts";
 
 /**
- * Opens the configured store for the router `owner`, an id that no other router has. Rejects when the
+ * Opens the configured store for the router `routerId`, an id that no other router has. Rejects when the
  * database cannot be used.
  */
 export async function openStore(
   database: DatabaseConfig,
-  owner: string,
+  routerId: string,
   clock: Clock,
   log: Log,
   circuits: Circuits,
@@ -19,8 +19,8 @@ export async function openStore(
   // router by milliseconds.
   if (database.kind === "postgres") {
     const { openPostgresStore } = await import("./postgres/store.ts");
-    return await openPostgresStore(database, owner, clock, log, circuits);
+    return await openPostgresStore(database, routerId, clock, log, circuits);
   }
   const { openSqliteStore } = await import("./sqlite/store.ts");
-  return openSqliteStore(database.path, owner);
+  return openSqliteStore(database.path, routerId);
 }

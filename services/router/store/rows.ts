@@ -5,7 +5,7 @@ import type {
   Claim,
   DeadLetter,
   IdempotencyRecord,
-  LostExecution,
+  OrphanedExecution,
   Outline,
   OwnExecution,
   Queues,
@@ -46,7 +46,7 @@ export type SubmissionRow = {
 
 export type StartedRow = SubmissionRow & { epoch: number };
 
-export type LostRow = ClaimRow & {
+export type OrphanedRow = ClaimRow & {
   timeout_ms: number;
   epoch: number;
   granted: string | null;
@@ -148,7 +148,7 @@ function toState(row: ExecutionRow): State {
       return {
         status: "awaiting_llm",
         startedAtMs: startedAtMs ?? row.created_at_ms,
-        question: { id: row.llm_id ?? "", prompt: row.llm_prompt ?? "", model: row.llm_model ?? "" },
+        llmRequest: { id: row.llm_id ?? "", prompt: row.llm_prompt ?? "", model: row.llm_model ?? "" },
       };
     default:
       return {
@@ -183,14 +183,14 @@ export function toStarted(row: StartedRow): Started {
   return { submission: toSubmission(row), epoch: row.epoch };
 }
 
-export type PlaceRow = { granted: string; epoch: number };
+export type RunRow = { granted: string; epoch: number };
 
-export function toPlace({ granted, epoch }: PlaceRow): { grant: Grant; epoch: number } {
+export function toPlace({ granted, epoch }: RunRow): { grant: Grant; epoch: number } {
   return { grant: JSON.parse(granted) as Grant, epoch };
 }
 
 /** Lost executions, oldest first, because their ids sort by creation. */
-export function toLost(rows: readonly LostRow[]): LostExecution[] {
+export function toOrphaned(rows: readonly OrphanedRow[]): OrphanedExecution[] {
   return rows
     .map((row) => ({
       executionId: row.execution_id,

@@ -1,6 +1,6 @@
 import type { EndReasonName, Status } from "#common/execution-names.ts";
 import type { Submission } from "#common/submission/submission.ts";
-import type { Ending, Execution, Grant, LlmQuestion, OutputPiece, Redaction, Started } from "../execution.ts";
+import type { Ending, Execution, Grant, LlmRequest, OutputPiece, Redaction, Started } from "../execution.ts";
 
 /**
  * An execution as a list shows it. `endReason` and `endedAtMs` are null until it has ended, `executionTimeMs`
@@ -71,7 +71,7 @@ export type Claim = { readonly executionId: string; readonly project: string };
 export type OwnExecution = Claim & { readonly hasStarted: boolean };
 
 /** A started execution that this router has taken over, because its earlier router died or gave it up. */
-export type LostExecution = Claim & {
+export type OrphanedExecution = Claim & {
   readonly timeoutMs: number;
   /** The execution's epoch after the takeover. It grows each time a router takes the execution. */
   readonly epoch: number;
@@ -207,29 +207,29 @@ export type ExecutionStore = {
   /** Gives up an execution of this router, so that any router can claim it. */
   release(executionId: string): Promise<void>;
   /** Takes over at most `limit` started, unfinished executions that no living router owns. */
-  claimLost(limit: number): Promise<LostExecution[]>;
+  claimOrphaned(limit: number): Promise<OrphanedExecution[]>;
   /**
    * The worker and the epoch of an unfinished run; undefined when the execution is not known to run anywhere.
    */
-  getPlace(executionId: string): Promise<{ readonly grant: Grant; readonly epoch: number } | undefined>;
+  getRun(executionId: string): Promise<{ readonly grant: Grant; readonly epoch: number } | undefined>;
   /** The submission of an execution; undefined when the execution is unknown. */
   getSubmission(executionId: string): Promise<Submission | undefined>;
   /** Starts an execution of this router: pending → running. Undefined when this router may not start it. */
   start(executionId: string, startedAtMs: number, grant: Grant): Promise<Started | undefined>;
-  /** Pauses an execution: running → awaiting_llm. False when it has already paused for this question. */
-  markAwaiting(executionId: string, question: LlmQuestion, executionTimeMs: number): Promise<boolean>;
+  /** Pauses an execution: running → awaiting_llm. False when it has already paused for this llm request. */
+  markAwaiting(executionId: string, llmRequest: LlmRequest, executionTimeMs: number): Promise<boolean>;
   /**
    * Records how long a running script has run, in milliseconds. A smaller number than the recorded one
    * changes nothing.
    */
   noteRunningTime(executionId: string, elapsedMs: number): Promise<void>;
   /**
-   * Resumes an execution: awaiting_llm → running, and stores the response. An undefined `questionId` stands
-   * for any open question.
+   * Resumes an execution: awaiting_llm → running, and stores the response. An undefined `llmRequestId` stands
+   * for any open llm request.
    */
-  answer(executionId: string, questionId: string | undefined, response: string): Promise<boolean>;
-  /** The response to this question; undefined until it is given. */
-  getAnswer(executionId: string, questionId: string): Promise<string | undefined>;
+  respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<boolean>;
+  /** The response to this llm request; undefined until it is given. */
+  getResponse(executionId: string, llmRequestId: string): Promise<string | undefined>;
   /** Adds a piece to the output of an unfinished execution, or replaces the piece with the same position. */
   appendOutput(executionId: string, piece: OutputPiece): Promise<boolean>;
   /** Adds to the redaction counts of an execution. Does nothing when the execution is unknown. */

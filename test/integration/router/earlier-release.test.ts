@@ -40,7 +40,7 @@ describeOnBothDatabases("a database of an earlier release", (database, dialect) 
     expect(await store.getDeadLetter(LOST)).toMatchObject({ submission: { code: "raise SystemExit" } });
     // The router that had these two is gone.
     expect(await store.claimPending(10)).toMatchObject([{ executionId: PENDING }]);
-    expect(await store.claimLost(10)).toMatchObject([{ executionId: AWAITING, epoch: 2 }]);
+    expect(await store.claimOrphaned(10)).toMatchObject([{ executionId: AWAITING, epoch: 2 }]);
 
     const counted = await store.countStoredBytes();
     const submission = { executionId: NEW, project: "demo", code: "1", timeoutMs: 1, settings: {} };

@@ -138,7 +138,7 @@ describe.skipIf(process.getuid?.() !== 0)("a disk that is full", () => {
       await crash();
       await fillAll();
       const again = await reopen();
-      expect((await again.claimLost(10)).map(({ executionId }) => executionId)).toEqual(["one", "two"]);
+      expect((await again.claimOrphaned(10)).map(({ executionId }) => executionId)).toEqual(["one", "two"]);
       expect(await again.finish("one", failure("worker_lost", "gone"), NO_OUTPUT, 2)).toBe(true);
     });
   });

@@ -4,7 +4,13 @@ import { type Ending, failure, NO_OUTPUT } from "../../../services/router/execut
 import { watchExecution } from "../../../services/router/queries/watch.ts";
 import type { Outline } from "../../../services/router/store/store.ts";
 import { postgresMissing } from "../../harness/postgres.ts";
-import { countChanges, QUESTION, running, submit, usePostgresStores } from "../../harness/postgres-stores.ts";
+import {
+  countChanges,
+  LLM_REQUEST,
+  running,
+  submit,
+  usePostgresStores,
+} from "../../harness/postgres-stores.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 import { GRANT } from "../../support/grant.ts";
 
@@ -65,23 +71,23 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       };
       const settled = watchExecution(b, id, isEnough, systemClock, { waitMs: 20 * SECOND });
       await expect.poll(() => reads).toBeGreaterThan(0);
-      await a.markAwaiting(id, QUESTION, 1);
+      await a.markAwaiting(id, LLM_REQUEST, 1);
       expect(await settled).toMatchObject({ status: "awaiting_llm" });
-      expect(await b.get(id)).toMatchObject({ state: { question: QUESTION } });
+      expect(await b.get(id)).toMatchObject({ state: { llmRequest: LLM_REQUEST } });
     });
 
     it("one of eight answers that race over two routers is taken, and the router of the run is notified", async () => {
       const [a, b] = [await openStill("a"), await stores.open("b")];
       const id = await running(a);
-      await a.markAwaiting(id, QUESTION, 1);
+      await a.markAwaiting(id, LLM_REQUEST, 1);
       const heard = countChanges(a, id);
       const answers = await Promise.all(
-        [a, b, a, b, a, b, a, b].map((store, index) => store.answer(id, "llm_1", `answer ${index}`)),
+        [a, b, a, b, a, b, a, b].map((store, index) => store.respond(id, "llm_1", `answer ${index}`)),
       );
       expect(answers.filter(Boolean)).toHaveLength(1);
       await expect.poll(() => heard.count).toBeGreaterThan(0);
       const answer = `answer ${answers.indexOf(true)}`;
-      expect([await a.getAnswer(id, "llm_1"), await b.getAnswer(id, "llm_1")]).toEqual([answer, answer]);
+      expect([await a.getResponse(id, "llm_1"), await b.getResponse(id, "llm_1")]).toEqual([answer, answer]);
     });
 
     it("a cancellation at one router is notified to the router that runs the execution", async () => {
@@ -149,7 +155,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await alive.claimPending(10)).toEqual([{ executionId: "0001", project: "demo" }]);
       expect(await dead.start("0001", 5, GRANT)).toBeUndefined();
       expect(await alive.start("0001", 5, GRANT)).toBeDefined();
-      expect(await alive.claimLost(10)).toMatchObject([
+      expect(await alive.claimOrphaned(10)).toMatchObject([
         { executionId: "0002", epoch: 2, grant: GRANT, position: 0 },
       ]);
       expect(await dead.finish("0002", CANCELLED, NO_OUTPUT, 5)).toBe(false);
@@ -183,13 +189,13 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
         `SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE ${theirs}`,
       );
       expect(cut).toHaveLength(2);
-      await b.markAwaiting(id, QUESTION, 1);
+      await b.markAwaiting(id, LLM_REQUEST, 1);
       await expect.poll(() => heard.count).toBeGreaterThan(0);
       const connections = `SELECT 1 FROM pg_stat_activity WHERE ${theirs}`;
       await expect.poll(() => stores.database.sql(connections)).toHaveLength(2);
       const before = heard.count;
       const answeredAtMs = Date.now();
-      await b.answer(id, "llm_1", "hello");
+      await b.respond(id, "llm_1", "hello");
       await expect.poll(() => heard.count).toBeGreaterThan(before);
       expect(Date.now() - answeredAtMs).toBeLessThan(4 * SECOND);
     });

@@ -13,7 +13,13 @@ import {
   listDeadLetters,
 } from "../../../services/router/store/postgres/statements.ts";
 import { postgresMissing } from "../../harness/postgres.ts";
-import { countChanges, QUESTION, running, submit, usePostgresStores } from "../../harness/postgres-stores.ts";
+import {
+  countChanges,
+  LLM_REQUEST,
+  running,
+  submit,
+  usePostgresStores,
+} from "../../harness/postgres-stores.ts";
 
 const missing = postgresMissing();
 const ALL = { project: undefined, status: undefined, limit: 51, before: undefined };
@@ -109,7 +115,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       await submit(store, "pending");
       await running(store, "running");
       await running(store, "waiting");
-      await store.markAwaiting("waiting", QUESTION, 1);
+      await store.markAwaiting("waiting", LLM_REQUEST, 1);
       await running(store, "ended");
       await store.finish("ended", COMPLETED, NO_OUTPUT, 2);
       const all = "SELECT * FROM executions ORDER BY execution_id";
@@ -221,7 +227,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       const id = await running(store);
       await stores.postgres.crash();
       const errors = await Promise.all(
-        [store.get(id), store.ping(), store.answer(id, undefined, "x"), store.claimPending(1)].map((call) =>
+        [store.get(id), store.ping(), store.respond(id, undefined, "x"), store.claimPending(1)].map((call) =>
           call.catch((error: unknown) => error),
         ),
       );

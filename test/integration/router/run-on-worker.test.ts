@@ -178,13 +178,13 @@ it("an llm request that comes while the router still has the one before open is 
   const followed = follow();
   const open = async () => {
     const state = (await store.get(ID))?.state;
-    return state?.status === "awaiting_llm" ? state.question.id : undefined;
+    return state?.status === "awaiting_llm" ? state.llmRequest.id : undefined;
   };
   for (const id of questions) {
     await expect.poll(open).toBe(id);
     await clock.advance(1_000);
     expect(await open()).toBe(id);
-    await store.answer(ID, id, "an answer");
+    await store.respond(ID, id, "an answer");
   }
   isOver.resolve();
   expect((await followed).ending).toMatchObject({ reason: "completed" });

@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { GRANT } from "../grant.ts";
-import { awaiting, COMPLETED, QUESTION, running, store, submit } from "./test-store.ts";
+import { awaiting, COMPLETED, LLM_REQUEST, running, store, submit } from "./test-store.ts";
 
 /** Tests lists of executions, and which router owns which execution. */
 export function itKeepsClaims(): void {
@@ -41,11 +41,11 @@ export function itKeepsClaims(): void {
     const [active, paused, ended] = [await running(), await awaiting(), await submit()];
     await store.appendOutput(active, { position: 0, stdout: "one", stderr: "" });
     await store.finish(ended, failure("cancelled", "no"), NO_OUTPUT, 3);
-    expect(await store.claimLost(10)).toEqual([]);
+    expect(await store.claimOrphaned(10)).toEqual([]);
     for (const id of [active, paused, ended]) await store.release(id);
     expect(await store.claimPending(10)).toEqual([]);
     expect(await store.listOwn()).toEqual([]);
-    const [lost, ...more] = [...(await store.claimLost(1)), ...(await store.claimLost(10))];
+    const [lost, ...more] = [...(await store.claimOrphaned(1)), ...(await store.claimOrphaned(10))];
     expect(lost).toMatchObject({
       executionId: active,
       timeoutMs: 60_000,
@@ -57,8 +57,8 @@ export function itKeepsClaims(): void {
     const submitted = { executionId: active, code: "print('ü')\n", settings: { REGION: "eu" } };
     expect(await store.getSubmission(active)).toMatchObject(submitted);
     expect(await store.getSubmission("unknown")).toBeUndefined();
-    expect(await store.getPlace(active)).toEqual({ grant: GRANT, epoch: 2 });
-    expect(await store.getPlace(ended)).toBeUndefined();
+    expect(await store.getRun(active)).toEqual({ grant: GRANT, epoch: 2 });
+    expect(await store.getRun(ended)).toBeUndefined();
     expect(await store.listOwn()).toMatchObject([{ hasStarted: true }, { hasStarted: true }]);
     expect(await store.finish(active, COMPLETED, NO_OUTPUT, 3_000)).toBe(true);
   });
@@ -67,7 +67,7 @@ export function itKeepsClaims(): void {
     const id = await running();
     await store.release(id);
     expect(await store.appendOutput(id, { position: 0, stdout: "late", stderr: "" })).toBe(false);
-    expect(await store.markAwaiting(id, QUESTION, 1)).toBe(false);
+    expect(await store.markAwaiting(id, LLM_REQUEST, 1)).toBe(false);
     expect(await store.finish(id, COMPLETED, NO_OUTPUT, 3_000)).toBe(false);
     expect(await store.forceFinish(id, failure("cancelled", "no"), 3_000)).toBe(true);
     expect(await store.forceFinish(id, failure("killed", "no"), 3_001)).toBe(false);

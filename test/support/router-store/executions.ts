@@ -3,7 +3,7 @@ import { END_REASONS } from "#common/execution-names.ts";
 import { failure, NO_OUTPUT, statusOf } from "../../../services/router/execution.ts";
 import { PIECE_BYTES, ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { GRANT } from "../grant.ts";
-import { awaiting, COMPLETED, count, QUESTION, running, store, submit } from "./test-store.ts";
+import { awaiting, COMPLETED, count, LLM_REQUEST, running, store, submit } from "./test-store.ts";
 
 /** Tests an execution in the store from its submission to its end, and until it is forgotten. */
 export function itKeepsExecutions(): void {
@@ -37,7 +37,7 @@ export function itKeepsExecutions(): void {
   it("the store counts the bytes of unfinished executions, apart from the started ones", async () => {
     await submit({ project: "other", memoryJson: `"${"x".repeat(998)}"` });
     const started = await running();
-    await store.markAwaiting(started, QUESTION, 1);
+    await store.markAwaiting(started, LLM_REQUEST, 1);
     await store.forceFinish(await submit(), failure("cancelled", "no"), 3);
     const counted = await store.countUnfinishedBytes();
     const [demo, other] = ["demo", "other"].map((name) => counted.find(({ project }) => project === name));
@@ -87,11 +87,11 @@ export function itKeepsExecutions(): void {
     await store.noteRunningTime(id, 1_000);
     await store.noteRunningTime(id, 900);
     expect(await shown()).toBe(1_000);
-    await store.markAwaiting(id, QUESTION, 990);
+    await store.markAwaiting(id, LLM_REQUEST, 990);
     await store.noteRunningTime(id, 5_000);
     expect(await shown()).toBe(1_000);
-    await store.answer(id, undefined, "yes");
-    await store.markAwaiting(id, { ...QUESTION, id: "llm_2" }, 1_500);
+    await store.respond(id, undefined, "yes");
+    await store.markAwaiting(id, { ...LLM_REQUEST, id: "llm_2" }, 1_500);
     expect(await shown()).toBe(1_500);
     await store.finish(id, failure("worker_lost", "gone", 20), NO_OUTPUT, 3_000);
     await store.noteRunningTime(id, 9_000);
@@ -127,7 +127,7 @@ export function itKeepsExecutions(): void {
     expect(won.filter(Boolean)).toHaveLength(1);
     const winner = won[0] ? "completed" : "error";
     expect((await store.get(id))?.state.status).toBe(winner);
-    expect(await store.markAwaiting(id, QUESTION, 1)).toBe(false);
+    expect(await store.markAwaiting(id, LLM_REQUEST, 1)).toBe(false);
     expect(await store.appendOutput(id, { ...NO_OUTPUT, stdout: "x" })).toBe(false);
     expect(await store.requestCancel(id)).toBe(false);
     expect((await store.get(id))?.state.status).toBe(winner);
@@ -136,27 +136,27 @@ export function itKeepsExecutions(): void {
   it("the store takes one of eight racing answers", async () => {
     const id = await awaiting();
     const answers = await Promise.all(
-      Array.from({ length: 8 }, (_, index) => store.answer(id, undefined, `answer ${index}`)),
+      Array.from({ length: 8 }, (_, index) => store.respond(id, undefined, `answer ${index}`)),
     );
     expect(answers.filter(Boolean)).toHaveLength(1);
-    expect(await store.getAnswer(id, "llm_1")).toBe(`answer ${answers.indexOf(true)}`);
+    expect(await store.getResponse(id, "llm_1")).toBe(`answer ${answers.indexOf(true)}`);
     expect((await store.get(id))?.state.status).toBe("running");
   });
 
   it("the store keeps an answer to the llm request that it names", async () => {
     const id = await awaiting();
-    expect(await store.answer(id, "llm_2", "wrong")).toBe(false);
-    expect((await store.get(id))?.state).toMatchObject({ status: "awaiting_llm", question: QUESTION });
-    expect(await store.answer(id, "llm_1", "right")).toBe(true);
-    expect(await store.getAnswer(id, "llm_2")).toBeUndefined();
+    expect(await store.respond(id, "llm_2", "wrong")).toBe(false);
+    expect((await store.get(id))?.state).toMatchObject({ status: "awaiting_llm", llmRequest: LLM_REQUEST });
+    expect(await store.respond(id, "llm_1", "right")).toBe(true);
+    expect(await store.getResponse(id, "llm_2")).toBeUndefined();
   });
 
   it("the store forgets the last answer when the next llm request opens", async () => {
     const id = await awaiting();
-    await store.answer(id, undefined, "first");
-    await store.markAwaiting(id, { ...QUESTION, id: "llm_2" }, 6);
-    expect(await store.getAnswer(id, "llm_2")).toBeUndefined();
-    expect(await store.getAnswer(id, "llm_1")).toBeUndefined();
+    await store.respond(id, undefined, "first");
+    await store.markAwaiting(id, { ...LLM_REQUEST, id: "llm_2" }, 6);
+    expect(await store.getResponse(id, "llm_2")).toBeUndefined();
+    expect(await store.getResponse(id, "llm_1")).toBeUndefined();
   });
 
   it("the store adds up what was redacted, until the execution is forgotten", async () => {
@@ -212,9 +212,9 @@ export function itKeepsExecutions(): void {
 
   it("the store opens an llm request once, even if it is told twice", async () => {
     const id = await awaiting();
-    await store.answer(id, "llm_1", "first");
-    expect(await store.markAwaiting(id, QUESTION, 6)).toBe(false);
-    expect(await store.getAnswer(id, "llm_1")).toBe("first");
+    await store.respond(id, "llm_1", "first");
+    expect(await store.markAwaiting(id, LLM_REQUEST, 6)).toBe(false);
+    expect(await store.getResponse(id, "llm_1")).toBe("first");
   });
 
   it("the store keeps the later of two pieces of output with the same position", async () => {
@@ -232,10 +232,10 @@ export function itKeepsExecutions(): void {
     const half = "\ud800";
     await store.markAwaiting(id, { id: "llm_1", prompt: text + half, model: text }, 1);
     expect((await store.get(id))?.state).toMatchObject({
-      question: { prompt: `${text}\ufffd`, model: text },
+      llmRequest: { prompt: `${text}\ufffd`, model: text },
     });
-    await store.answer(id, "llm_1", text);
-    expect(await store.getAnswer(id, "llm_1")).toBe(text);
+    await store.respond(id, "llm_1", text);
+    expect(await store.getResponse(id, "llm_1")).toBe(text);
     await store.appendOutput(id, { position: 0, stdout: text, stderr: text });
     const ending = {
       ...failure("script_error", text, 3),

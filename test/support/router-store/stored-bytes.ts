@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { PIECE_BYTES, ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { GRANT } from "../grant.ts";
-import { COMPLETED, QUESTION, running, SUBMISSION, store, stored, submit } from "./test-store.ts";
+import { COMPLETED, LLM_REQUEST, running, SUBMISSION, store, stored, submit } from "./test-store.ts";
 
 /** Tests the bytes that projects store, and the executions that are forgotten to free space. */
 export function itCountsBytes(): void {
@@ -34,14 +34,14 @@ export function itCountsBytes(): void {
     expect(await stored()).toBe(expected);
     await store.start(id, 1, GRANT);
     await store.appendOutput(id, { position: 0, stdout: "o".repeat(300), stderr: "e\0" });
-    await store.markAwaiting(id, { ...QUESTION, prompt: "p".repeat(200) }, 5);
+    await store.markAwaiting(id, { ...LLM_REQUEST, prompt: "p".repeat(200) }, 5);
     // An execution without result and memory updates stores "null" and "{}".
-    expected += PIECE_BYTES + 302 + 200 + QUESTION.model.length + "null{}".length;
+    expected += PIECE_BYTES + 302 + 200 + LLM_REQUEST.model.length + "null{}".length;
     expect(await stored()).toBe(expected);
-    await store.answer(id, undefined, "a".repeat(100));
+    await store.respond(id, undefined, "a".repeat(100));
     expect(await stored()).toBe(expected + 100);
-    await store.markAwaiting(id, { ...QUESTION, id: "llm_2", prompt: "p" }, 6);
-    await store.answer(id, undefined, "b");
+    await store.markAwaiting(id, { ...LLM_REQUEST, id: "llm_2", prompt: "p" }, 6);
+    await store.respond(id, undefined, "b");
     expected += 1 - 199;
     expect(await stored()).toBe(expected);
     await store.finish(id, COMPLETED, { position: 1, stdout: "ü", stderr: "" }, 3_000);
@@ -73,7 +73,7 @@ export function itCountsBytes(): void {
     const id = await running();
     const before = (await stored()) + "null{}".length;
     await store.addRedactions(id, redactions("stdout"));
-    await store.markAwaiting(id, { ...QUESTION, prompt: "", model: "" }, 5);
+    await store.markAwaiting(id, { ...LLM_REQUEST, prompt: "", model: "" }, 5);
     const paused = await stored();
     expect(paused).toBeGreaterThan(before + least);
     expect(paused).toBeLessThan(before + 3 * least);

@@ -4,7 +4,7 @@ import type { Ending } from "../../../services/router/execution.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
 import { GRANT } from "../grant.ts";
 
-export const QUESTION = { id: "llm_1", prompt: "Say hello", model: "default" };
+export const LLM_REQUEST = { id: "llm_1", prompt: "Say hello", model: "default" };
 
 export const SUBMISSION: Submission = {
   executionId: "",
@@ -58,7 +58,7 @@ export const running = async () => {
 
 export const awaiting = async () => {
   const id = await running();
-  expect(await store.markAwaiting(id, QUESTION, 5)).toBe(true);
+  expect(await store.markAwaiting(id, LLM_REQUEST, 5)).toBe(true);
   return id;
 };
 

@@ -231,7 +231,7 @@ describe("the SQLite file", () => {
     expect(await store.get("0001")).toMatchObject({ stdout: "one two", state: { status: "running" } });
     const bytes = ROW_BYTES + "{}{}null{}".length + "one two".length;
     expect(await store.countStoredBytes()).toEqual([{ project: "demo", bytes }]);
-    expect(await store.claimLost(10)).toMatchObject([
+    expect(await store.claimOrphaned(10)).toMatchObject([
       { executionId: "0001", epoch: 2, grant: undefined, position: 3 },
     ]);
     const redaction = { secret: "TOKEN", field: "stdout", count: 1 };

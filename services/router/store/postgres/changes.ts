@@ -30,7 +30,7 @@ export type Changes = {
 export async function openChanges(
   db: PostgresDatabase,
   client: ClientConfig,
-  owner: string,
+  routerId: string,
   clock: Clock,
   log: Log,
 ): Promise<Changes> {
@@ -57,7 +57,7 @@ export async function openChanges(
     [CHANGES]: (executionId = "") => void executions.emit(executionId),
     [CLAIMABLE]: () => void claims.emit("claimable"),
   };
-  const notices = await openNotices(client, owner, { channels, missed: () => void look() }, clock, log);
+  const notices = await openNotices(client, routerId, { channels, missed: () => void look() }, clock, log);
   const stopLooking = repeat(LOOK_EVERY_MS, look, clock);
   return {
     onChange(executionId, listener) {

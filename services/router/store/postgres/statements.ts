@@ -17,6 +17,8 @@ import {
   submittedBytes,
 } from "../stored-bytes.ts";
 
+// The column `owner` has the id of the router that has the execution. It keeps its name, because routers of an
+// earlier release use the same table while a deployment is upgraded.
 const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 const SUBMISSION_COLUMNS =
   "executions.execution_id, project, code, timeout_ms, settings, memory, created_at_ms";
@@ -159,7 +161,7 @@ export const LIST_OWN: PostgresStatement = {
   text: `SELECT execution_id, project, status FROM executions WHERE owner = $1 AND ${UNFINISHED}`,
 };
 
-export const CLAIM_LOST: PostgresStatement = {
+export const CLAIM_ORPHANED: PostgresStatement = {
   name: "claim-lost",
   text: `WITH lost AS (
       SELECT execution_id FROM executions WHERE owner IS NULL AND status IN ('running', 'awaiting_llm')
@@ -193,8 +195,8 @@ export const HEARTBEAT: PostgresStatement = {
     UPDATE executions SET owner = NULL WHERE ${UNFINISHED} AND owner IN (SELECT router_id FROM gone)`,
 };
 
-export const GET_PLACE: PostgresStatement = {
-  name: "get-place",
+export const GET_RUN: PostgresStatement = {
+  name: "get-run",
   text: `SELECT granted, epoch FROM executions WHERE execution_id = $1 AND granted IS NOT NULL AND ${UNFINISHED}`,
 };
 
@@ -229,15 +231,15 @@ export const NOTE_RUNNING_TIME: PostgresStatement = {
     WHERE execution_id = $1 AND owner = $3 AND status = 'running'`,
 };
 
-export const ANSWER: PostgresStatement = {
-  name: "answer",
+export const RESPOND: PostgresStatement = {
+  name: "respond",
   text: `UPDATE executions SET status = 'running', llm_answer = $3,
       stored_bytes = ${storedBytes({ llm_answer: "$3::bytea" })}
     WHERE execution_id = $1 AND status = 'awaiting_llm' AND llm_id = COALESCE($2, llm_id)`,
 };
 
-export const GET_ANSWER: PostgresStatement = {
-  name: "get-answer",
+export const GET_RESPONSE: PostgresStatement = {
+  name: "get-response",
   text: "SELECT llm_answer FROM executions WHERE execution_id = $1 AND llm_id = $2",
 };
 

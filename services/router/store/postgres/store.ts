@@ -13,12 +13,12 @@ import {
   type DeadLetterRow,
   type ExecutionRow,
   type KeyRow,
-  type LostRow,
+  type OrphanedRow,
   type OutlineRow,
   type OwnRow,
-  type PlaceRow,
   type QueuesRow,
   type RemovalRow,
+  type RunRow,
   type StartedRow,
   type SubmissionRow,
   type SummaryRow,
@@ -26,7 +26,7 @@ import {
   toDeadLetter,
   toExecution,
   toIdempotencyRecord,
-  toLost,
+  toOrphaned,
   toOutline,
   toOwn,
   toPlace,
@@ -48,22 +48,22 @@ const HEARTBEAT_EVERY_MS = 3_000;
 const DEAD_AFTER_MS = 15_000;
 
 /**
- * Opens the store in a PostgreSQL database that any number of routers share. `owner` is the id of this
+ * Opens the store in a PostgreSQL database that any number of routers share. `routerId` is the id of this
  * router. Applies missing migrations first. Rejects with the reason when the database cannot be used.
  */
 export async function openPostgresStore(
   config: PostgresConfig,
-  owner: string,
+  routerId: string,
   clock: Clock,
   log: Log,
   circuits: Circuits = createCircuits("airlock_router", clock, log),
 ): Promise<ExecutionStore> {
   const { db, client } = await openPostgres(config, ROUTER_TABLES, circuits, clock, log);
-  const changes = await openChanges(db, client, owner, clock, log);
+  const changes = await openChanges(db, client, routerId, clock, log);
 
   const heartbeat = async () => {
     try {
-      if ((await db.change(sql.HEARTBEAT, [owner, DEAD_AFTER_MS])) > 0) changes.freed();
+      if ((await db.change(sql.HEARTBEAT, [routerId, DEAD_AFTER_MS])) > 0) changes.freed();
     } catch (error) {
       log.warn({ err: error }, "this router's heartbeat was not taken");
     }
@@ -90,7 +90,7 @@ export async function openPostgresStore(
       const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
       const key = [idempotency?.key ?? null, idempotency?.fingerprint ?? null];
       const repeats = [retry?.of ?? null, retry?.number ?? null];
-      const values = [executionId, project, owner, ...submitted, ...limits, ...key, ...repeats];
+      const values = [executionId, project, routerId, ...submitted, ...limits, ...key, ...repeats];
       return (await db.change(sql.INSERT, values)) > 0;
     },
     async getIdempotencyKey(key) {
@@ -127,11 +127,12 @@ export async function openPostgresStore(
       const row = await one<DeadLetterRow & SubmissionRow>(sql.GET_DEAD_LETTER, executionId);
       return row && { letter: toDeadLetter(row), submission: toSubmission(row) };
     },
-    claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [owner, limit])),
-    listOwn: async () => toOwn(await db.rows<OwnRow>(sql.LIST_OWN, [owner])),
-    claimLost: async (limit) => toLost(await db.rows<LostRow>(sql.CLAIM_LOST, [owner, limit])),
-    async getPlace(executionId) {
-      const row = await one<PlaceRow>(sql.GET_PLACE, executionId);
+    claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [routerId, limit])),
+    listOwn: async () => toOwn(await db.rows<OwnRow>(sql.LIST_OWN, [routerId])),
+    claimOrphaned: async (limit) =>
+      toOrphaned(await db.rows<OrphanedRow>(sql.CLAIM_ORPHANED, [routerId, limit])),
+    async getRun(executionId) {
+      const row = await one<RunRow>(sql.GET_RUN, executionId);
       return row && toPlace(row);
     },
     async getSubmission(executionId) {
@@ -139,26 +140,26 @@ export async function openPostgresStore(
       return row && toSubmission(row);
     },
     async release(executionId) {
-      if ((await db.change(sql.RELEASE, [executionId, owner])) > 0) changes.freed();
+      if ((await db.change(sql.RELEASE, [executionId, routerId])) > 0) changes.freed();
     },
     async start(executionId, startedAtMs, grant) {
-      const row = await one<StartedRow>(sql.START, executionId, startedAtMs, owner, JSON.stringify(grant));
+      const row = await one<StartedRow>(sql.START, executionId, startedAtMs, routerId, JSON.stringify(grant));
       changed(executionId, row !== undefined);
       return row && toStarted(row);
     },
     markAwaiting: (executionId, { id, prompt, model }, executionTimeMs) =>
-      change(sql.MARK_AWAITING, executionId, id, bytes(prompt), bytes(model), executionTimeMs, owner),
+      change(sql.MARK_AWAITING, executionId, id, bytes(prompt), bytes(model), executionTimeMs, routerId),
     async noteRunningTime(executionId, elapsedMs) {
-      await db.change(sql.NOTE_RUNNING_TIME, [executionId, elapsedMs, owner]);
+      await db.change(sql.NOTE_RUNNING_TIME, [executionId, elapsedMs, routerId]);
     },
-    answer: (executionId, questionId, response) =>
-      change(sql.ANSWER, executionId, questionId ?? null, bytes(response)),
-    async getAnswer(executionId, questionId) {
-      const row = await one<{ llm_answer: string | null }>(sql.GET_ANSWER, executionId, questionId);
+    respond: (executionId, llmRequestId, response) =>
+      change(sql.RESPOND, executionId, llmRequestId ?? null, bytes(response)),
+    async getResponse(executionId, llmRequestId) {
+      const row = await one<{ llm_answer: string | null }>(sql.GET_RESPONSE, executionId, llmRequestId);
       return row?.llm_answer ?? undefined;
     },
     async appendOutput(executionId, piece) {
-      return (await db.change(sql.APPEND_OUTPUT, [executionId, ...pieceOf(piece), owner])) > 0;
+      return (await db.change(sql.APPEND_OUTPUT, [executionId, ...pieceOf(piece), routerId])) > 0;
     },
     async addRedactions(executionId, redactions) {
       if (redactions.length === 0) return;
@@ -188,7 +189,7 @@ export async function openPostgresStore(
         executionTimeMs,
         endedAtMs,
         ...pieceOf(last),
-        owner,
+        routerId,
       );
       return changed(executionId, row !== undefined);
     },
@@ -213,7 +214,7 @@ export async function openPostgresStore(
     async close() {
       await stopHeartbeat();
       try {
-        if ((await db.change(sql.RELEASE_ALL, [owner])) > 0) changes.freed();
+        if ((await db.change(sql.RELEASE_ALL, [routerId])) > 0) changes.freed();
       } catch (error) {
         log.warn(
           { err: error },

@@ -73,14 +73,14 @@ export function prepareStatements(db: DatabaseSync) {
     release: db.prepare(
       `UPDATE executions SET owner = NULL WHERE execution_id = ? AND owner = ? AND ${UNFINISHED}`,
     ),
-    claimLost: db.prepare(
+    claimOrphaned: db.prepare(
       `UPDATE executions SET owner = ?, epoch = epoch + 1 WHERE execution_id IN
        (SELECT execution_id FROM executions WHERE status IN ('running', 'awaiting_llm') AND owner IS NULL
         ORDER BY execution_id LIMIT ?)
        RETURNING execution_id, project, timeout_ms, epoch, granted, (SELECT COALESCE(max(position) + 1, 0)
          FROM execution_output WHERE execution_output.execution_id = executions.execution_id) AS next_position`,
     ),
-    selectPlace: db.prepare(
+    selectRun: db.prepare(
       `SELECT granted, epoch FROM executions WHERE execution_id = ? AND granted IS NOT NULL AND ${UNFINISHED}`,
     ),
     selectSubmission: db.prepare(`SELECT ${SUBMISSION_COLUMNS} FROM executions WHERE execution_id = ?`),
@@ -99,11 +99,11 @@ export function prepareStatements(db: DatabaseSync) {
       `UPDATE executions SET execution_time_ms = MAX(?1, COALESCE(execution_time_ms, 0))
        WHERE execution_id = ?2 AND owner = ?3 AND status = 'running'`,
     ),
-    answer: db.prepare(
+    respond: db.prepare(
       `UPDATE executions SET status = 'running', llm_answer = ?1, stored_bytes = ${storedBytes({ llm_answer: "?1" }, BESIDE)}
        WHERE execution_id = ?2 AND status = 'awaiting_llm' AND llm_id = COALESCE(?3, llm_id)`,
     ),
-    selectAnswer: db.prepare("SELECT llm_answer FROM executions WHERE execution_id = ? AND llm_id = ?"),
+    selectResponse: db.prepare("SELECT llm_answer FROM executions WHERE execution_id = ? AND llm_id = ?"),
     requestCancel: db.prepare(
       `UPDATE executions SET cancel_requested = 1 WHERE execution_id = ? AND ${UNFINISHED}`,
     ),

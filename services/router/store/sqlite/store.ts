@@ -14,11 +14,11 @@ import {
   type ExecutionRow,
   IS_DEAD_LETTER,
   type KeyRow,
-  type LostRow,
+  type OrphanedRow,
   type OutlineRow,
   type OwnRow,
-  type PlaceRow,
   type QueuesRow,
+  type RunRow,
   type StartedRow,
   SUMMARY_COLUMNS,
   type SubmissionRow,
@@ -27,7 +27,7 @@ import {
   toDeadLetter,
   toExecution,
   toIdempotencyRecord,
-  toLost,
+  toOrphaned,
   toOutline,
   toOwn,
   toPlace,
@@ -65,11 +65,11 @@ const SCARCE_BYTES = 2 * 1024 * 1024 * 1024;
 const SMALL_ENDING_CHARACTERS = 128 * 1024;
 
 /**
- * Opens the store in one SQLite file, for one router in one process. `owner` is the id of this router.
+ * Opens the store in one SQLite file, for one router in one process. `routerId` is the id of this router.
  * Unfinished executions of an earlier router belong to no router afterwards. Throws when the file cannot be
  * opened.
  */
-export function openSqliteStore(path: string, owner: string): ExecutionStore {
+export function openSqliteStore(path: string, routerId: string): ExecutionStore {
   const { db, reserve, inTransaction, close } = openSqliteFile(path, ROUTER_TABLES);
   reserve.use(() => db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`));
   const changes = new EventEmitter().setMaxListeners(0);
@@ -87,7 +87,9 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
   /** Whether the execution was deleted while its long texts were read, so that they are incomplete. */
   const isForgotten = (row: Apart) => row.apart_bytes > 0 && !sql.selectExists.get(row.execution_id);
   const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
-    stdout === "" && stderr === "" ? 0 : run(sql.insertOutput, position, stdout, stderr, executionId, owner);
+    stdout === "" && stderr === ""
+      ? 0
+      : run(sql.insertOutput, position, stdout, stderr, executionId, routerId);
 
   /**
    * Stores long texts, then lets `changeRow` change the row that refers to them. The texts are deleted again
@@ -125,7 +127,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       return await withTexts(executionId, texts, (inRow) => {
         const values = [inRow.code, timeoutMs, inRow.settings, inRow.memory, createdAtMs];
         const insert = () =>
-          run(sql.insert, executionId, project, owner, ...values, ...conditions, inRow.apartBytes) > 0;
+          run(sql.insert, executionId, project, routerId, ...values, ...conditions, inRow.apartBytes) > 0;
         if (!idempotency) return insert();
         return inTransaction(() => {
           const inserted = insert();
@@ -187,19 +189,19 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       return isForgotten(row) ? undefined : { letter: toDeadLetter(row), submission };
     },
     async claimPending(limit) {
-      return toClaims(reserve.use(() => sql.claim.all(owner, limit)) as ClaimRow[]);
+      return toClaims(reserve.use(() => sql.claim.all(routerId, limit)) as ClaimRow[]);
     },
     async listOwn() {
-      return toOwn(sql.selectOwn.all(owner) as OwnRow[]);
+      return toOwn(sql.selectOwn.all(routerId) as OwnRow[]);
     },
     async release(executionId) {
-      reserve.use(() => run(sql.release, executionId, owner));
+      reserve.use(() => run(sql.release, executionId, routerId));
     },
-    async claimLost(limit) {
-      return toLost(reserve.use(() => sql.claimLost.all(owner, limit)) as LostRow[]);
+    async claimOrphaned(limit) {
+      return toOrphaned(reserve.use(() => sql.claimOrphaned.all(routerId, limit)) as OrphanedRow[]);
     },
-    async getPlace(executionId) {
-      const row = sql.selectPlace.get(executionId) as PlaceRow | undefined;
+    async getRun(executionId) {
+      const row = sql.selectRun.get(executionId) as RunRow | undefined;
       return row && toPlace(row);
     },
     async getSubmission(executionId) {
@@ -209,25 +211,27 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
       return isForgotten(row) ? undefined : submission;
     },
     async start(executionId, startedAtMs, grant) {
-      const row = reserve.use(() => sql.start.get(startedAtMs, JSON.stringify(grant), executionId, owner));
+      const row = reserve.use(() => sql.start.get(startedAtMs, JSON.stringify(grant), executionId, routerId));
       changed(executionId, row !== undefined);
       return row && toStarted(await longTexts.restore(row as StartedRow & Apart, SUBMITTED));
     },
     async markAwaiting(executionId, { id, prompt, model }, executionTimeMs) {
-      const values = [id, prompt, model, executionTimeMs, executionId, owner];
+      const values = [id, prompt, model, executionTimeMs, executionId, routerId];
       return changed(executionId, reserve.use(() => run(sql.markAwaiting, ...values)) > 0);
     },
     async noteRunningTime(executionId, elapsedMs) {
-      run(sql.noteRunningTime, elapsedMs, executionId, owner);
+      run(sql.noteRunningTime, elapsedMs, executionId, routerId);
     },
-    async answer(executionId, questionId, response) {
+    async respond(executionId, llmRequestId, response) {
       return changed(
         executionId,
-        reserve.use(() => run(sql.answer, response, executionId, questionId ?? null)) > 0,
+        reserve.use(() => run(sql.respond, response, executionId, llmRequestId ?? null)) > 0,
       );
     },
-    async getAnswer(executionId, questionId) {
-      const row = sql.selectAnswer.get(executionId, questionId) as { llm_answer: string | null } | undefined;
+    async getResponse(executionId, llmRequestId) {
+      const row = sql.selectResponse.get(executionId, llmRequestId) as
+        | { llm_answer: string | null }
+        | undefined;
       return row?.llm_answer ?? undefined;
     },
     async appendOutput(executionId, piece) {
@@ -257,7 +261,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
     },
     async finish(executionId, ending, last, endedAtMs) {
       const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
-      if (!sql.selectUnfinished.get(executionId, owner)) return false;
+      if (!sql.selectUnfinished.get(executionId, routerId)) return false;
       const texts = { result: resultJson, memory_updates: memoryUpdatesJson };
       const ended = await withTexts(executionId, texts, (inRow) => {
         const characters = last.stdout.length + last.stderr.length + (error?.length ?? 0) + inRow.apartBytes;
@@ -268,7 +272,7 @@ export function openSqliteStore(path: string, owner: string): ExecutionStore {
               ...[statusOf(ending), reason, error, inRow.result, inRow.memory_updates],
               ...[truncated.stdout, truncated.stderr, executionTimeMs, endedAtMs],
             ];
-            return run(sql.finish, ...values, executionId, owner, inRow.apartBytes) > 0;
+            return run(sql.finish, ...values, executionId, routerId, inRow.apartBytes) > 0;
           });
         return characters > SMALL_ENDING_CHARACTERS ? end() : reserve.use(end);
       });
