@@ -29,10 +29,15 @@ export async function startPostgresStack(): Promise<Stack> {
     const database = await postgres.newDatabase();
     const port = await freePort();
     const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
-    const common = { AIRLOCK_LOG_LEVEL: "info", AIRLOCK_PROJECTS_DIR: projects, AIRLOCK_DATA_DIR: directory };
+    const common = {
+      AIRLOCK_LOG_LEVEL: "info",
+      AIRLOCK_PROJECTS_DIR: projects,
+      AIRLOCK_DATA_DIR: directory,
+      // Of each service that keeps data; each has a schema of its own.
+      AIRLOCK_DATABASE_URL: database.url,
+    };
     const own: Readonly<Partial<Record<ServiceName, Record<string, string>>>> = {
       "pool-manager": { AIRLOCK_PYTHON: PYTHON, AIRLOCK_RUN_DIR: directory },
-      router: { AIRLOCK_DATABASE_URL: database.url },
       gateway: { AIRLOCK_PORT: String(port) },
     };
     for (const name of START_ORDER) {

@@ -4,6 +4,13 @@ import { startSanitizer } from "./main.ts";
 export const sanitizer: EmbeddedService<Record<string, never>> = {
   needs: ["secrets"],
   readSettings: () => ({}),
-  start: ({ address }, _settings, log) =>
-    startSanitizer({ listen: address("sanitizer"), secretsAddress: address("secrets") }, log),
+  start: (site, _settings, log) =>
+    startSanitizer(
+      {
+        listen: site.address("sanitizer"),
+        secretsAddress: site.address("secrets"),
+        tlsDirectory: site.tlsDirectoryOf("sanitizer"),
+      },
+      log,
+    ),
 };

@@ -19,5 +19,13 @@ export const secrets: EmbeddedService<SecretsSettings> = {
     versionKeyPath: join(dataDirectory, "version-key"),
   }),
   start: (site, settings, log) =>
-    startSecrets({ ...settings, listen: site.address("secrets"), projectsDir: site.projectsDirectory }, log),
+    startSecrets(
+      {
+        ...settings,
+        listen: site.address("secrets"),
+        projectsDir: site.projectsDirectory,
+        tlsDirectory: site.tlsDirectoryOf("secrets"),
+      },
+      log,
+    ),
 };

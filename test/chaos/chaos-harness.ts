@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { removeTree } from "#common/remove-tree.ts";
-import { type ServiceName, wiringOf } from "../../services/composition.ts";
+import { type ServiceName, START_ORDER, wiringOf } from "../../services/composition.ts";
 import { startPostgres, type TestDatabase, type TestPostgres } from "../harness/postgres.ts";
 import { startServiceProcess } from "../harness/service-process.ts";
 import { freePort } from "../support/free-port.ts";
@@ -48,14 +48,16 @@ export async function openChaosHarness(
     ...wired("gateway", "gateway", itsRouter),
     AIRLOCK_PORT: String(port),
   });
+  const own: Partial<Record<ServiceName, Record<string, string>>> = {
+    secrets: { ...secrets, AIRLOCK_VERSION_KEY_FILE: join(directory, "version-key") },
+  };
+  // Services that keep no data do not read the address of the database.
+  const single = START_ORDER.filter((name) => name !== "router" && name !== "gateway").map((name) => [
+    name,
+    { ...files, AIRLOCK_DATABASE_URL: database.url, ...wired(name, name), ...own[name] },
+  ]);
   const environments: Record<string, Record<string, string>> = {
-    secrets: {
-      ...{ ...secrets, ...files, ...wired("secrets", "secrets") },
-      AIRLOCK_VERSION_KEY_FILE: join(directory, "version-key"),
-    },
-    sanitizer: wired("sanitizer", "sanitizer"),
-    egress: { ...files, ...wired("egress", "egress") },
-    "pool-manager": { ...files, ...wired("pool-manager", "pool-manager") },
+    ...Object.fromEntries(single),
     "router-1": router("router-1"),
     "router-2": router("router-2"),
     "gateway-1": gateway(ports[0] as number, "router-1"),

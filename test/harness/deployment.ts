@@ -1,7 +1,7 @@
 import { chmod, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { SERVICES, type ServiceName, wiringOf } from "../../services/composition.ts";
+import { SERVICES, type ServiceName, START_ORDER, wiringOf } from "../../services/composition.ts";
 import { freePort } from "../support/free-port.ts";
 import { type ServiceProcess, startServiceProcess } from "./service-process.ts";
 import { makeCertificates } from "./tls-services.ts";
@@ -82,27 +82,31 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     };
   };
   const files = { AIRLOCK_PROJECTS_DIR: projects, AIRLOCK_DATA_DIR: directory };
+  /** The database of a service that keeps data; the other services do not read it. */
+  const databaseOf = (file: string) =>
+    options.databaseUrl
+      ? { AIRLOCK_DATABASE_URL: options.databaseUrl }
+      : { AIRLOCK_DATABASE: join(directory, file) };
+  const own: Partial<Record<ServiceName, Record<string, string>>> = {
+    secrets: { AIRLOCK_VERSION_KEY_FILE: join(directory, "version-key") },
+    "pool-manager": {
+      AIRLOCK_RUN_DIR: join(directory, "run"),
+      AIRLOCK_PYTHON: options.python ?? process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
+    },
+  };
   const environments = new Map<string, Record<string, string>>();
-  environments.set("secrets", {
-    ...(await wired("secrets", "secrets")),
-    ...files,
-    AIRLOCK_VERSION_KEY_FILE: join(directory, "version-key"),
-  });
-  environments.set("sanitizer", await wired("sanitizer", "sanitizer"));
-  environments.set("egress", { ...(await wired("egress", "egress")), ...files });
-  environments.set("pool-manager", {
-    ...(await wired("pool-manager", "pool-manager")),
-    ...files,
-    AIRLOCK_RUN_DIR: join(directory, "run"),
-    AIRLOCK_PYTHON: options.python ?? process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
-  });
+  for (const name of START_ORDER.filter((each) => each !== "router" && each !== "gateway"))
+    environments.set(name, {
+      ...(await wired(name, name)),
+      ...files,
+      ...databaseOf(`${name}.db`),
+      ...own[name],
+    });
   for (const name of routerNames) {
     environments.set(name, {
       ...(await wired(name, "router")),
       ...(options.retention && { AIRLOCK_RETENTION: options.retention }),
-      ...(options.databaseUrl
-        ? { AIRLOCK_DATABASE_URL: options.databaseUrl }
-        : { AIRLOCK_DATABASE: join(directory, "airlock.db") }),
+      ...databaseOf("airlock.db"),
     });
   }
   const urls: string[] = [];

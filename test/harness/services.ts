@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { pino } from "pino";
 import type { DatabaseConfig } from "#common/database/config.ts";
 import { callUnary, connect } from "#common/grpc/client.ts";
+import { readEnvironment } from "#common/service/environment.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Execution } from "#proto/execution.ts";
 import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
 import {
   compose,
+  readSettings,
   SERVICES,
   type ServiceName,
   type Settings,
@@ -84,8 +86,8 @@ export async function startServices(
     tlsDirectoryOf: () => undefined,
   };
   const settings: Settings = {
+    ...readSettings(readEnvironment({}), { dataDirectory: directory, isMock: false }),
     secrets: { vault: options.vault, versionKeyPath: undefined },
-    sanitizer: {},
     egress: {
       extraCaPath: options.extraCaPath,
       dnsServers: options.dnsServers ?? [],

@@ -6,13 +6,10 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { pino } from "pino";
 import type { ServiceIdentity } from "#common/identity/identity.ts";
-import type { RunningService } from "#common/service/run-service.ts";
+import { readEnvironment } from "#common/service/environment.ts";
 import { renewCertificates } from "../../cli/certificates/certs-directory.ts";
-import { startEgress } from "../../services/egress/main.ts";
-import { startPoolManager } from "../../services/pool-manager/main.ts";
-import { startRouter } from "../../services/router/main.ts";
-import { startSanitizer } from "../../services/sanitizer/main.ts";
-import { startSecrets } from "../../services/secrets/main.ts";
+import { compose, readSettings, START_ORDER } from "../../services/composition.ts";
+import { freePort } from "../support/free-port.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
@@ -48,62 +45,31 @@ export async function startTlsServices(): Promise<TlsServices> {
   await mkdir(projects);
   await writeFile(join(projects, "demo.yaml"), "name: demo\nsecrets: {TOKEN: plain-token-of-a-test}\n");
   const log = pino({ level: "silent" });
-  const own = (service: ServiceIdentity) => ({ listen: LISTEN, tlsDirectory: join(certificates, service) });
-  const secrets = await startSecrets({ ...own("secrets"), projectsDir: projects }, log);
-  const sanitizer = await startSanitizer({ ...own("sanitizer"), secretsAddress: secrets.address }, log);
-  const poolManager = await startPoolManager(
-    {
-      ...own("pool-manager"),
-      secretsAddress: secrets.address,
-      projectsDirectory: projects,
-      dataDirectory: directory,
-      runDirectory: join(directory, "run"),
-      driver: "process",
-      python: PYTHON,
-      maxWorkers: 32,
-    },
-    log,
-  );
-  const egress = await startEgress(
-    {
-      ...own("egress"),
-      secretsAddress: secrets.address,
-      projectsDirectory: projects,
-      dataDirectory: directory,
-      extraCaPath: undefined,
-    },
-    log,
-  );
-  const router = await startRouter(
-    {
-      ...own("router"),
-      poolManagerAddress: poolManager.address,
-      sanitizerAddress: sanitizer.address,
-      egressAddress: egress.address,
-      database: { kind: "sqlite", path: join(directory, "airlock.db") },
-      maxUnfinished: 10_000,
-      maxStoredBytes: 10_000 * 1024 * 1024,
-      retentionMs: 60_000,
-    },
-    log,
-  );
+  const names = START_ORDER.filter((name) => name !== "gateway");
+  const ports = new Map<string, number>();
+  for (const name of names) ports.set(name, await freePort());
+  const site = {
+    projectsDirectory: projects,
+    dataDirectory: directory,
+    runDirectory: join(directory, "run"),
+    address: (service: string) => `localhost:${ports.get(service)}`,
+    tlsDirectoryOf: (service: string) => join(certificates, service),
+  };
+  const read = readEnvironment({ AIRLOCK_PYTHON: PYTHON });
+  const settings = readSettings(read, { dataDirectory: directory, isMock: false });
+  read.check();
+  const composition = compose(site, settings, () => log);
+  for (const name of names) await composition.start(name);
   const worker = await startWorkerOnNetwork(directory, join(certificates, "worker"));
-  const running: Pick<RunningService, "drain">[] = [router, poolManager, sanitizer, secrets, egress];
+  const addresses = Object.fromEntries(names.map((name) => [name, site.address(name)]));
   return {
     directory,
     certificates,
-    addresses: {
-      router: router.address,
-      "pool-manager": poolManager.address,
-      sanitizer: sanitizer.address,
-      secrets: secrets.address,
-      egress: egress.address,
-      worker: worker.address,
-    },
+    addresses: { ...addresses, worker: worker.address } as TlsServices["addresses"],
     async stop() {
       worker.process.kill("SIGKILL");
       await once(worker.process, "close");
-      for (const service of running) await service.drain(0);
+      await composition.drain(0);
       await rm(directory, { recursive: true, force: true });
     },
   };
