@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--descriptors", type=Path, default=DEFAULT_DESCRIPTORS)
     options = parser.parse_args()
     if not options.listen.startswith("unix:") and options.tls_dir is None and not options.tls_stdin:
-        parser.error("a network address needs --tls-dir or --tls-stdin: nobody is served there without an identity")
+        parser.error("a network address needs --tls-dir or --tls-stdin: a caller there must show a certificate")
     sys.exit(asyncio.run(serve(options)))
 
 
@@ -91,7 +91,7 @@ async def serve(options: argparse.Namespace) -> int:
     try:
         certificates = await _certificates(options, stopped)
     except identity.BadCertificates as error:
-        log("error", "nobody can be served", reason=str(error))
+        log("error", "no caller can be served", reason=str(error))
         link.stop()
         return 1
     server = grpc.aio.server(options=_SERVER_OPTIONS)
@@ -210,7 +210,7 @@ def _stop_signals(*, stdin_is_lifeline: bool) -> asyncio.Future[str]:
         try:
             loop.add_reader(0, on_stdin)
         except PermissionError:
-            log("warn", "standard input is no pipe: the end of the parent will go unnoticed")
+            log("warn", "standard input is not a pipe, so the end of the parent process will not be noticed")
     return stopped
 
 

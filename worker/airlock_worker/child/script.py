@@ -40,7 +40,7 @@ _SECRET = "a secret of the project: its value is redacted wherever it leaves the
 _LEAST_RECURSION = 1000
 _SIGNALS = valid_signals()
 _ATTEMPTS = 100
-_CUT_OFF = "This was raised while Airlock waited for the script's threads; those that still ran were ended."
+_CUT_OFF = "The exception was raised while Airlock waited for the script's threads; threads that still ran were ended."
 _NO_MEMORY = ascii_of({"end": "out_of_memory", "error": "There was no memory left to hand over the result."})
 _told: list[bool] = []
 # Lowest number for copies of descriptors: low numbers would become stdout and stderr if the script has closed those.

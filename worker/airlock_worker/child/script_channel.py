@@ -94,7 +94,7 @@ class ScriptChannel:
         self._read(frame.header, frame.header_read)
         kind, size = _HEADER.unpack(frame.header)
         if kind != frames.RESPONSE:
-            raise RuntimeError("llm.complete: the worker said something else than the answer")
+            raise RuntimeError("llm.complete: the worker sent something other than the response")
         if frame.payload is None:
             frame.payload = bytearray(size)
         self._read(frame.payload, frame.payload_read)
@@ -107,7 +107,7 @@ class ScriptChannel:
                 before = read[0]
                 _move(read, readv, self._orders, [view[before:]])
                 if read[0] == before:
-                    raise RuntimeError("llm.complete: the worker went away before the answer came")
+                    raise RuntimeError("llm.complete: the worker ended before the response came")
 
 
 def _move(total: list[int], move: Callable[[int, Any], int], fd: int, data: Any) -> None:

@@ -41,7 +41,7 @@ class Settings:
 
     def __getitem__(self, key: str) -> str:
         if key not in self:
-            raise KeyError(f"{key} is no setting here; settings.keys() lists them")
+            raise KeyError(f"{key} is not a setting of this run; settings.keys() lists the settings")
         return self._secrets[key] if key in self._secrets else self._plain[key]
 
     def __contains__(self, key: object) -> bool:
@@ -145,8 +145,8 @@ class Llm:
                 raise ValueError(f"llm.complete: {name} is {size - 2} bytes long; the limit is {limit}")
         if self._one_at_a_time._is_owned():  # type: ignore[attr-defined]
             raise RuntimeError(
-                "llm.complete: this thread waits for an answer already, and a signal handler that interrupts it cannot "
-                "ask another question. Ask it when the first one is answered."
+                "llm.complete: this thread already waits for a response, and a signal handler that interrupts it "
+                "cannot make another llm request. Make it when the first response has come."
             )
         with self._one_at_a_time:
             return self._ask(text_of({"prompt": str.__str__(prompt), "model": str.__str__(model)}).encode())

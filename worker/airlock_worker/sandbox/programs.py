@@ -70,7 +70,8 @@ def _missing(name: str) -> str:
     alike = difflib.get_close_matches(name, sorted({*every, *SETS}), n=3)
     hint = f" (there is {', '.join(alike)})" if alike else ""
     where = ", ".join(DIRECTORIES)
-    return f'"{name}" is not on the machine that the worker runs on{hint}: install it in one of {where}, or take it out'
+    remedy = f"install it in one of {where}, or remove it from programs"
+    return f'"{name}" is not on the machine that the worker runs on{hint}: {remedy}'
 
 
 def _place(path: str, site: str, shown: Iterable[str], copies: dict[str, str]) -> None:

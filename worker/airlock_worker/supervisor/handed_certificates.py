@@ -33,11 +33,11 @@ class HandedCertificates:
         await asyncio.wait(either, timeout=_FIRST_TIMEOUT_S, return_when=asyncio.FIRST_COMPLETED)
         arrived.cancel()
         if self._latest is None:
-            raise BadCertificates("none came on standard input")
+            raise BadCertificates("no certificates came on standard input")
 
     def latest(self) -> Certificates:
         if self._latest is None:
-            raise BadCertificates("none came on standard input")
+            raise BadCertificates("no certificates came on standard input")
         return self._latest
 
     def _on_readable(self) -> None:

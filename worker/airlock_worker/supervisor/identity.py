@@ -34,7 +34,7 @@ def for_callers_only(rpc: str, behaviour: Callable[[Any, Any], Any]) -> Callable
 
     async def guarded(request: Any, context: Any) -> Any:
         if not may_call(context.auth_context(), rpc):
-            await refuse(context, "permission_denied", "This identity may not make this call.")
+            await refuse(context, "permission_denied", "The caller's identity may not make this call.")
         return await behaviour(request, context)
 
     return guarded

@@ -46,7 +46,7 @@ async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhea
     outlived = await _stays_held(process.out)
     await process.release()
     if talk.probe is None:
-        raise ProbeFailed(talk.ending.error if talk.ending else "the probe run ended without an answer")
+        raise ProbeFailed(talk.ending.error if talk.ending else "the probe run ended without a report")
     found = json.loads(talk.probe)
     left = {
         "descendants_killed": "a daemon outlived its run" if outlived else None,

@@ -136,26 +136,26 @@ class Supervisor:
     async def _found(self, execution_id: str, context: Any) -> AttachableRun:
         held = await self._held.find(execution_id)
         if held is None and self._held.has_had(execution_id):
-            await refuse(context, "run_over", "The run is over, and no router came for it in time.")
+            await refuse(context, "run_over", "The run is over, because no router attached to it in time.")
         if held is None:
-            await refuse(context, "run_unknown", "This run has never been on this worker.")
+            await refuse(context, "run_unknown", "The run has never been on this worker.")
         return held
 
     async def _begin(self, message: Any, context: Any) -> AttachableRun | None:
         """Starts a run. None: it could not be started, and the caller has received the reason."""
         if self._board.current.state in ("starting", "failed"):
-            await refuse(context, "worker_lost", f"The worker takes no run: it is {self._board.current.state}.")
+            await refuse(context, "worker_lost", f"The worker takes no run, because it is {self._board.current.state}.")
         if self._provision is None:
-            await refuse(context, "worker_lost", "The worker takes no run: it has not been provisioned.")
+            await refuse(context, "worker_lost", "The worker takes no run, because it has not been provisioned.")
         if message.secrets_version not in ("", self._provision.version):
             # The sanitizer searches only for the values of the version that the caller named.
-            await refuse(context, "worker_lost", "The worker has other secrets by now than its lease named.")
+            await refuse(context, "worker_lost", "The worker now has other secret values than the lease named.")
         try:
             start = start_of(message, self._provision)
         except BadStart as error:
             await refuse(context, "invalid_request", str(error))
         if not self._held.reserve(start.execution_id):
-            await refuse(context, "run_exists", "This run is or was on this worker.")
+            await refuse(context, "run_exists", "The run is or was on this worker.")
         counted = self._outer.counts()
         try:
             await self._make_room()

@@ -10,5 +10,5 @@ from .refusals import refuse
 async def refuse_unless_for(own_id: str, worker_id: str, context: Any) -> None:
     """Ends the call with worker_lost unless `worker_id` is this worker's id."""
     if worker_id != own_id:
-        text = "The worker that this call is for is gone; another one has its address."
+        text = "The worker that the call names is gone, and another worker has its address."
         await refuse(context, "worker_lost", text)

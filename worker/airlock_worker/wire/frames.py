@@ -89,7 +89,7 @@ class FrameReader:
             kind, size = _HEADER.unpack_from(self._buffer)
             limit = self._limits.get(kind)
             if limit is None:
-                raise ProtocolViolation("bytes that are no frame")
+                raise ProtocolViolation("bytes that are not a frame")
             if size > limit:
                 raise FrameTooLarge(kind, size, limit)
             end = _HEADER.size + size

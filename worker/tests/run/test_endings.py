@@ -107,7 +107,7 @@ async def test_what_a_signal_handler_raises_while_threads_go_on_is_no_success(
     else:
         assert words in (ended.error or "") and ended.result is None
     if end in ("script_error", "out_of_memory"):
-        assert "those that still ran were ended" in (ended.error or "")
+        assert "threads that still ran were ended" in (ended.error or "")
 
 
 async def test_the_traceback_shows_the_scripts_lines_and_none_of_ours(shared: Worker) -> None:

@@ -131,4 +131,4 @@ set_result([llm.complete("outer"), llm.complete("next"), said])
     await call.answer(question.id, "one")
     first, second, said = (await call.finish(["two"])).value
     assert (first, second) == ("one", "two")
-    assert len(said) == 1 and "this thread waits for an answer already" in said[0]
+    assert len(said) == 1 and "this thread already waits for a response" in said[0]

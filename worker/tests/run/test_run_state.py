@@ -54,12 +54,12 @@ async def test_a_response_closes_the_open_llm_request() -> None:
 
 
 async def test_a_response_to_an_llm_request_that_is_not_open_is_refused() -> None:
-    assert llm_requests.answered(NONE_YET, "llm_1", "yes") == "no question is open"
+    assert llm_requests.answered(NONE_YET, "llm_1", "yes") == "no llm request is open"
     # No llm request has the number 0.
-    assert llm_requests.answered(NONE_YET, "llm_0", "yes") == "no question is open"
+    assert llm_requests.answered(NONE_YET, "llm_0", "yes") == "no llm request is open"
     asked = llm_requests.opened(Idle(2))
     for other in ("llm_1", "llm_4", ""):
-        assert llm_requests.answered(asked, other, "yes") == "the open question is llm_3; answer that one"
+        assert llm_requests.answered(asked, other, "yes") == "the open llm request is llm_3; respond to that one"
     assert not asked.response.done()
 
 

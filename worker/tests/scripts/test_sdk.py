@@ -25,7 +25,8 @@ set_result([settings["REGION"], settings.get("none", "default"), settings.get("R
 settings["none"]
 """
     ended = await shared.run(code)
-    assert ended.error is not None and "KeyError: 'none is no setting here; settings.keys() lists them'" in ended.error
+    wanted = "KeyError: 'none is not a setting of this run; settings.keys() lists the settings'"
+    assert ended.error is not None and wanted in ended.error
     ended = await shared.run(code.replace('settings["none"]', ""))
     names = ["API_KEY", "LEVEL", "REGION", "SHARED"]
     assert ended.value == ["eu-north", "default", "eu-north", True, False, "project", names, 4]

@@ -68,5 +68,5 @@ def test_a_worker_that_is_handed_no_certificates_serves_nobody(tmp_path: Path, h
     options = ["--run-dir", str(tmp_path / "run"), "--python", sys.executable]
     ended = subprocess.run([*command, *options], input=handed, capture_output=True, text=True, timeout=20)
     assert ended.returncode == 1
-    assert "nobody can be served" in ended.stderr
+    assert "no caller can be served" in ended.stderr
     assert '"listening"' not in ended.stderr

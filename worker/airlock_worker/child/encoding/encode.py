@@ -31,7 +31,7 @@ def encode(value: Any, name: str, nan_is_null: bool = False) -> str:
     except NotJson as found:
         problem = found
     except UnicodeEncodeError:
-        problem = NotJson("holds a lone surrogate, half a character that UTF-8 cannot hold")
+        problem = NotJson("contains a lone surrogate, which is half a character and cannot be written as UTF-8")
     else:
         return text
     # Raised here, so that a traceback does not show the calls for nested values.

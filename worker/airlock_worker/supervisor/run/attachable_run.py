@@ -113,7 +113,7 @@ class AttachableRun:
         if left_s > 0:
             self._following = Left(self._following.since_s, loop.call_later(left_s, self._give_up))
             return
-        log("warn", "nobody came for a run", execution_id=self._execution_id)
+        log("warn", "no router attached to a run in time", execution_id=self._execution_id)
         self._stop()
         self._forget()
 
@@ -139,7 +139,7 @@ class AttachableRun:
                 case "recorded" if self._run.record.finished:
                     self._outlook = following.recorded(self._outlook)
                 case _:
-                    raise CallerBrokeProtocol("a Run has one first message, then answers, and in the end recorded")
+                    raise CallerBrokeProtocol("a Run call has a first message, then responses, and recorded at its end")
 
 
 async def _silence(teller: asyncio.Future[None], writing: asyncio.Lock) -> None:

@@ -109,7 +109,7 @@ def _members(payload: bytes) -> dict[str, str]:
     """The members of an llm request or of a DONE frame: two texts. Checked before any object is made of other JSON."""
     members = texts_of(payload, 2)
     if members is None:
-        raise ProtocolViolation("a frame that is no JSON object of two texts")
+        raise ProtocolViolation("a frame that is not a JSON object of two texts")
     return members
 
 
@@ -118,7 +118,7 @@ def _llm_request(payload: bytes) -> LlmRequest:
         case {"prompt": str(prompt), "model": str(model)}:
             if _size(prompt) <= MAX_PROMPT_BYTES and _size(model) <= MAX_MODEL_BYTES:
                 return LlmRequest(prompt, model)
-    raise ProtocolViolation("a question that is none")
+    raise ProtocolViolation("a malformed llm request")
 
 
 def _size(text: str) -> int:
@@ -132,4 +132,4 @@ def _reported(payload: bytes, reportable: frozenset[str]) -> Ending:
     match _members(payload):
         case {"end": str(end), "error": str(error)} if end in reportable:
             return Ending(end, "" if end == "completed" else cut([error]) or end)
-    raise ProtocolViolation("an end that is none")
+    raise ProtocolViolation("an unknown ending")

@@ -31,7 +31,9 @@ def _check(reported: Ending, talk: ControlChannel) -> Ending:
     if talk.result is not None and (problem := problem_of(talk.result)):
         return Ending("result_invalid", f"The result cannot be used: {problem}.")
     if talk.memory is not None and talk.memory != _EMPTY_MEMORY:
-        problem = problem_of(talk.memory) or (None if is_memory(talk.memory) else "they have another form")
+        problem = problem_of(talk.memory) or (
+            None if is_memory(talk.memory) else "they are not of the form {category: {key: value}}"
+        )
         if problem:
             return Ending("result_invalid", f"The memory updates cannot be used: {problem}.")
     return reported

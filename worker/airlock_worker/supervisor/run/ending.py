@@ -63,7 +63,7 @@ def of_status(status: int | None, killed_by_us: bool, *, own_pids: bool) -> Endi
 def of_no_beginning(status: int) -> Ending:
     """The ending on a child that ended before the script's code, and without a DONE frame."""
     name = signal_name(os.WTERMSIG(status)) if os.WIFSIGNALED(status) else f"exit status {os.WEXITSTATUS(status)}"
-    return Ending("start_failed", f"The script was not started: the process made for it ended before ({name}).")
+    return Ending("start_failed", f"The script was not started, because the process made for it ended first ({name}).")
 
 
 def of_memory(limits: Limits) -> Ending:
@@ -75,8 +75,8 @@ def of_memory(limits: Limits) -> Ending:
 
 def of_container_memory(limits: Limits) -> Ending:
     text = (
-        "The kernel killed the script for lack of memory: what its worker may have was used up, by this run and those "
-        f"of the worker that are paused. Of it {_of_run(limits)}"
+        "The kernel killed the script for lack of memory: this run and the paused runs of its worker together used all "
+        f"that the worker may have. Of that, {_of_run(limits)}"
     )
     return Ending("out_of_memory", text, retire="the kernel killed a run because the worker had no memory left")
 
@@ -122,8 +122,8 @@ def with_refusals(ended: Ending, limits: Limits, most_processes: int | None) -> 
 def no_room_text(most_processes: int | None) -> str:
     most = "as many as it may have" if most_processes is None else f"{most_processes}, as many as it may have"
     return (
-        f"The script's worker was refused a process or thread, since it has {most}: "
-        "those of paused executions are among them. Answer or cancel some of these."
+        f"The kernel refused the script's worker another process or thread, because the worker has {most}, "
+        "with those of paused executions. Respond to some of these executions, or cancel them."
     )
 
 

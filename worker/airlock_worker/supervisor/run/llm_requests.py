@@ -49,9 +49,9 @@ def answered(requests: LlmRequests, request_id: str, response: str) -> LlmReques
     if closed > 0 and request_id == _id_of(closed):
         return requests
     if isinstance(requests, Idle):
-        return "no question is open"
+        return "no llm request is open"
     if request_id != requests.id:
-        return f"the open question is {requests.id}; answer that one"
+        return f"the open llm request is {requests.id}; respond to that one"
     requests.response.set_result(response)
     return Idle(requests.number)
 

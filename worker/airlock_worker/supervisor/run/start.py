@@ -114,7 +114,8 @@ def start_of(request: Any, provision: Provision) -> Start:
         raise BadStart(f"timeout_ms must be above 0; got {request.timeout_ms}")
     if provision.network != request.HasField("network"):
         # A run without its route would have another network than its project's file says.
-        raise BadStart(f"network must be given exactly for a project with one; this has {provision.network}")
+        has = "one" if provision.network else "none"
+        raise BadStart(f"network must be given exactly when the project has one; this project has {has}")
     memory_json: str = request.memory_json
     text = memory_json.encode()
     if text not in (b"", b"{}") and len(text) <= _CHECKED_BYTES:

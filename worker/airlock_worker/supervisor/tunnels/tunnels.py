@@ -56,7 +56,7 @@ class Tunnels:
         try:
             message = await asyncio.wait_for(context.read(), _FIRST_MESSAGE_TIMEOUT_S)
         except TimeoutError:
-            await refuse(context, "deadline_exceeded", "A Tunnel must say at once for which run it is.")
+            await refuse(context, "deadline_exceeded", "A Tunnel must name its run at once, in its first message.")
         if message is grpc.aio.EOF or message.WhichOneof("message") != "open" or not message.open.execution_id:
             text = "The first message of a Tunnel must be its open, with an execution_id."
             await refuse(context, "invalid_request", text)
