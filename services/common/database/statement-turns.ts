@@ -59,7 +59,7 @@ export function createStatementTurns(max: number, maxWaitMs: number, clock: Cloc
 function busy(waitedMs: number): AirlockError {
   return new AirlockError(
     "unavailable",
-    "Airlock has more to store at the moment than its database takes. Try again in a few seconds.",
+    "The database takes longer than usual, and too many statements wait for it. Try again in a few seconds.",
     { logDetail: `waited ${waitedMs} ms for one of the service's own database connections` },
   );
 }

@@ -214,7 +214,7 @@ describe("./airlock up", () => {
         db.exec("PRAGMA user_version = 9999");
         db.close();
       },
-      /^The database \S+ was written by a newer Airlock \(schema 9999\); .*\n$/,
+      /^The database \S+ was written by a newer Airlock \(schema 9999\), .*\n$/,
     ],
     [
       "one with a damaged key",

@@ -39,7 +39,9 @@ await describeWithEngine("what a worker's container has no more of", "runc", () 
       else refused = error;
     }
     for (const id of paused) await rest.respond(id, "go on");
-    expect(refused).toContain("with those of paused executions. Respond to some of these executions, or cancel them.");
+    expect(refused).toContain(
+      "with those of paused executions. Respond to some of these executions, or cancel them.",
+    );
     expect(refused).not.toContain("pids in the project's limits");
   }, 180_000);
 });

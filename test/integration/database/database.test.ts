@@ -127,7 +127,7 @@ describeStore(
       const error = await test.store.change({ text }, ["private"]).catch((reason: unknown) => reason);
       expect(error).toMatchObject({
         code: "internal",
-        message: "The database refused a statement; the operator finds why in the log.",
+        message: "The database refused a statement; the operator finds the reason in the log.",
       });
       expect(String((error as Error).cause)).not.toContain("private");
     });

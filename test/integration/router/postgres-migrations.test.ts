@@ -80,7 +80,9 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     const [first = ""] = own;
     await write(first, "CREATE TABLE executions ()");
     await expect(migrateHere()).rejects.toThrow(
-      new RegExp(`cannot be used: it has migration ${first} with checksum [0-9a-f]{12}, this Airlock has`),
+      new RegExp(
+        `cannot be used: the database has migration ${first} with checksum [0-9a-f]{12}, this Airlock has`,
+      ),
     );
   });
 
@@ -107,7 +109,7 @@ describe.skipIf(missing)(`migrations of a real PostgreSQL${missing ? ` (${missin
     );
     const { address } = database.config;
     database = { ...database, config: { ...database.config, address: { ...address, database: "latin" } } };
-    await expect(migrateHere()).rejects.toThrow(/its encoding is LATIN1; create one with/);
+    await expect(migrateHere()).rejects.toThrow(/its encoding is LATIN1; create a database with/);
   });
 
   it("migrations of PostgreSQL report a database that does not exist", async () => {

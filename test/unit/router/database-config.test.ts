@@ -76,13 +76,13 @@ describe("the database of a router", () => {
       maxConnections: 25,
     });
     await writeFile(file, "postgres://u:file-word@db.example/d");
-    expect(refusal(env)).toContain("AIRLOCK_DATABASE_URL_FILE must say sslmode=verify-full");
+    expect(refusal(env)).toContain("AIRLOCK_DATABASE_URL_FILE must contain sslmode=verify-full");
     await rm(file);
     expect(refusal(env)).toBe("AIRLOCK_DATABASE_URL_FILE cannot be read (no such file or directory)");
   });
 
   it.each([
-    ["postgres://u:s3cret@db.example/d", "must say sslmode=verify-full, or sslmode=disable"],
+    ["postgres://u:s3cret@db.example/d", "must contain sslmode=verify-full, or sslmode=disable"],
     ["postgres://u:s3cret@db.example/d?sslmode=require", "an sslmode other than verify-full and disable"],
     ["postgres://u:s3cret@db.example/d?sslmode=disable&sslrootcert=/ca", "they need sslmode=verify-full"],
     ["postgres://u:s3cret@db.example/d?sslmode=verify-full&sslkey=/k", "needs sslcert and sslkey together"],

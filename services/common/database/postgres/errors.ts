@@ -11,7 +11,7 @@ const AWAY = /^(08|40|53|55|57|58|25006|28)/;
 const GONE = /^(08|53|57P|58|25006|28)/;
 const NUL_IN_TEXT = "22021";
 const AWAY_MESSAGE = "The database cannot be reached. Try again in a few seconds.";
-const BUSY_MESSAGE = "The database was too busy to do this in time. Try again in a few seconds.";
+const BUSY_MESSAGE = "The database was too busy to finish in time. Try again in a few seconds.";
 
 /**
  * Converts an error of the driver to an AirlockError: `unavailable` when a later attempt may succeed,
@@ -27,12 +27,12 @@ export function toDatabaseError(error: unknown): AirlockError {
     return new AirlockError("unavailable", message, { logDetail: cause.message, cause });
   }
   if (error instanceof DatabaseError && error.code === NUL_IN_TEXT) {
-    const message = "The request has a NUL character where none can be; send it without.";
+    const message = "The request contains a NUL character where none is allowed; remove it.";
     return new AirlockError("invalid_request", message, { logDetail: cause.message });
   }
   return new AirlockError(
     "internal",
-    "The database refused a statement; the operator finds why in the log.",
+    "The database refused a statement; the operator finds the reason in the log.",
     {
       cause,
     },
@@ -50,7 +50,7 @@ export const DATABASE_CIRCUIT: CircuitRules = {
   isFailure: (error) => isAway(error, GONE),
   refusal: (last) =>
     new AirlockError("unavailable", AWAY_MESSAGE, {
-      logDetail: `not asked, since before: ${describe(last)}`,
+      logDetail: `the database was not asked, because of an earlier failure: ${describe(last)}`,
     }),
 };
 

@@ -71,7 +71,7 @@ async function checkServer(client: Client): Promise<void> {
     throw new Error(`the server is PostgreSQL ${version}; it must be ${OLDEST_SERVER} or newer`);
   }
   if (encoding !== "UTF8") {
-    throw new Error(`its encoding is ${encoding}; create one with ENCODING 'UTF8' TEMPLATE template0`);
+    throw new Error(`its encoding is ${encoding}; create a database with ENCODING 'UTF8' TEMPLATE template0`);
   }
 }
 
@@ -96,12 +96,12 @@ function checkApplied(applied: readonly Applied[], migrations: readonly Migratio
     const own = migrations[index];
     if (!own) {
       throw new Error(
-        `a newer Airlock has written it (migration ${name}); this one knows ${migrations.length} migrations. Start the newer one`,
+        `a newer Airlock has written it (migration ${name}), and this Airlock knows ${migrations.length} migrations. Start the newer Airlock`,
       );
     }
     if (number !== index + 1 || own.checksum !== checksum) {
       throw new Error(
-        `it has migration ${name} with checksum ${checksum.slice(0, 12)}, this Airlock has ${own.name} with ${own.checksum.slice(0, 12)}. Start the release that wrote the database, or restore the file`,
+        `the database has migration ${name} with checksum ${checksum.slice(0, 12)}, this Airlock has ${own.name} with ${own.checksum.slice(0, 12)}. Start the release that wrote the database, or restore the file`,
       );
     }
   }

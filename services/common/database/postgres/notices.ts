@@ -83,7 +83,7 @@ export async function openNotices(
     client.once("end", () => {
       connected = undefined;
       if (closed) return;
-      log.warn("the database's notices are not heard; looking for changes instead");
+      log.warn("the database's notices do not arrive; looking for changes instead");
       reconnectSoon();
     });
     connected = client;
@@ -92,7 +92,7 @@ export async function openNotices(
   };
   const reconnectSoon = () => {
     stopTimer = clock.after(RECONNECT_AFTER_MS, () => {
-      connect().then(() => log.info("the database's notices are heard again"), reconnectSoon);
+      connect().then(() => log.info("the database's notices arrive again"), reconnectSoon);
     });
   };
   const add = (channel: string, ids: Iterable<string>) => {

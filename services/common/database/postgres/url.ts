@@ -30,7 +30,7 @@ export function readPostgresUrl(
 ): PostgresAddress | undefined {
   const url = URL.parse(text);
   if (!url || !/^postgres(ql)?:$/.test(url.protocol) || /%(?![0-9a-f]{2})/i.test(text)) {
-    refuse(`must be a URL such as ${EXAMPLE}; percent-encode what a URL cannot hold in a password`);
+    refuse(`must be a URL such as ${EXAMPLE}; percent-encode special characters in the password`);
     return undefined;
   }
   const host = decodeURIComponent(url.hostname).replace(/^\[(.+)\]$/, "$1");
@@ -73,10 +73,12 @@ function tlsProblems(parameters: URLSearchParams, local: boolean): string[] {
   const mode = parameters.get("sslmode");
   const hasFiles = PARAMETERS.slice(1).some((name) => parameters.has(name));
   if (mode === null && !local) {
-    return ["must say sslmode=verify-full, or sslmode=disable where the network itself is trusted"];
+    return ["must contain sslmode=verify-full, or sslmode=disable where the network itself is trusted"];
   }
   if (mode !== null && mode !== "verify-full" && mode !== "disable") {
-    return ["has an sslmode other than verify-full and disable; the other ones do not check who answers"];
+    return [
+      "has an sslmode other than verify-full and disable; other modes do not check the server's certificate",
+    ];
   }
   if (hasFiles && mode !== "verify-full") return ["has certificates; they need sslmode=verify-full"];
   if (parameters.has("sslcert") !== parameters.has("sslkey")) return ["needs sslcert and sslkey together"];

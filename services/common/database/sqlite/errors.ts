@@ -13,12 +13,12 @@ export function toDatabaseError(error: unknown): AirlockError {
   if (error instanceof AirlockError) return error;
   if (isFull(error)) return diskFull(error);
   if (codeOf(error) === SQLITE_BUSY) {
-    const message = "The database was too busy to do this in time. Try again in a few seconds.";
+    const message = "The database was too busy to finish in time. Try again in a few seconds.";
     return new AirlockError("unavailable", message, { cause: error });
   }
   return new AirlockError(
     "internal",
-    "The database refused a statement; the operator finds why in the log.",
+    "The database refused a statement; the operator finds the reason in the log.",
     { cause: error },
   );
 }

@@ -96,7 +96,7 @@ function migrate(db: DatabaseSync, path: string, directory: string): void {
   const migrations = readMigrations(directory, "sqlite");
   if (version > migrations.length) {
     throw new ConfigError([
-      `The database ${path} was written by a newer Airlock (schema ${version}); this one knows ${migrations.length}. Start the newer one, or use another data directory.`,
+      `The database ${path} was written by a newer Airlock (schema ${version}), and this Airlock knows ${migrations.length}. Start the newer Airlock, or use another data directory.`,
     ]);
   }
   migrations.slice(version).forEach(({ sql }, index) => {

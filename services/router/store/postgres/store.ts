@@ -65,7 +65,7 @@ export async function openPostgresStore(
     try {
       if ((await db.change(sql.HEARTBEAT, [routerId, DEAD_AFTER_MS])) > 0) changes.freed();
     } catch (error) {
-      log.warn({ err: error }, "this router's heartbeat was not taken");
+      log.warn({ err: error }, "the database did not take this router's heartbeat");
     }
   };
   await heartbeat();
@@ -218,7 +218,7 @@ export async function openPostgresStore(
       } catch (error) {
         log.warn(
           { err: error },
-          "pending executions not given back; they are free once this router is missed",
+          "pending executions were not released; other routers take them when this router's heartbeat is missed",
         );
       }
       await changes.close();
