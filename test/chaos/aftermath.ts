@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { createAirlock } from "#sdk/airlock.ts";
 import type { ChaosHarness } from "./chaos-harness.ts";
 import type { Client, Witness } from "./client.ts";
 import { firstLineOf } from "./judgement.ts";
@@ -44,10 +45,13 @@ export async function nothingIsLeft(
   const rows = await sql<{ execution_id: string }>("SELECT execution_id FROM executions ORDER BY 1");
   expect(rows.map((row) => row.execution_id)).toEqual(witnesses.map(({ id }) => id).sort());
   expect(await sql("SELECT execution_id FROM executions WHERE ended_at_ms IS NULL")).toEqual([]);
+  const airlock = createAirlock({ url: harness.urls[0] ?? "", retry: "never" });
   const projects = async () => {
-    const response = await fetch(`${harness.urls[0]}/projects`);
-    const { projects: all } = (await response.json()) as { projects: Record<string, unknown>[] };
-    return all.map(({ name, idle_workers, queue_depth }) => ({ name, idle_workers, queue_depth }));
+    return (await airlock.projects.list()).map(({ name, idle_workers, queue_depth }) => ({
+      name,
+      idle_workers,
+      queue_depth,
+    }));
   };
   const idle = Object.entries(replicas).map(([name, count]) => ({
     name,

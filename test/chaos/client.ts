@@ -1,4 +1,8 @@
-import type { ExecutionView } from "../harness/rest.ts";
+import { setTimeout as sleep } from "node:timers/promises";
+import { createAirlock } from "#sdk/airlock.ts";
+import { ApiError } from "#sdk/api-error.ts";
+import type { Execution } from "#sdk/execution.ts";
+import { fetchTransport } from "#sdk/transport.ts";
 import type { Random } from "./random.ts";
 import type { Script } from "./scripts.ts";
 
@@ -11,7 +15,7 @@ export type Witness = {
   endedAtMs: number;
   /** The response body with the ending. */
   body: string;
-  view: ExecutionView;
+  view: Execution;
 };
 
 export type Client = {
@@ -31,36 +35,29 @@ const CALL_TIMEOUT_MS = 30_000;
 const RETRY_MS = 300;
 const RANKS: Readonly<Record<string, number>> = { pending: 0, running: 1, awaiting_llm: 1 };
 const ENDED_RANK = 2;
+// Stands for the gateway that each attempt chooses.
+const ANY_GATEWAY = "http://any-gateway";
 
 /** A REST client over several gateways that repeats failed calls. `captured` gets the text of every response. */
 export function createClient(urls: readonly string[], captured: (text: string) => void): Client {
   const accepted: Witness[] = [];
   const violations: string[] = [];
   const over = new AbortController();
+  const { signal } = over;
   let retries = 0;
 
-  /** Repeats a call after 429, 503, 504 and broken connections, until there is another answer. */
-  const call = async (path: string, gateway: () => number, init: RequestInit = {}) => {
-    for (;;) {
-      over.signal.throwIfAborted();
-      try {
-        const signal = AbortSignal.any([over.signal, AbortSignal.timeout(CALL_TIMEOUT_MS)]);
-        const response = await fetch(`${urls[gateway()]}${path}`, { ...init, signal });
-        const text = await response.text();
-        captured(text);
-        if (![429, 503, 504].includes(response.status)) return { status: response.status, text };
-      } catch {
-        over.signal.throwIfAborted();
-      }
-      retries++;
-      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-    }
-  };
-  const post = (path: string, body: unknown, gateway: () => number, headers: Record<string, string> = {}) =>
-    call(path, gateway, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...headers },
-      body: JSON.stringify(body),
+  /** The client SDK, of which each attempt goes to the gateway with the index that `gateway` returns. */
+  const airlockAt = (gateway: () => number) =>
+    createAirlock({
+      url: ANY_GATEWAY,
+      attemptMs: CALL_TIMEOUT_MS,
+      retry: { forMs: Infinity, delayMs: RETRY_MS, maxDelayMs: RETRY_MS, onRetry: () => void retries++ },
+      async transport(request) {
+        const url = request.url.replace(ANY_GATEWAY, urls[gateway()] ?? "");
+        const answer = await fetchTransport({ ...request, url });
+        captured(answer.text);
+        return answer;
+      },
     });
 
   return {
@@ -69,51 +66,56 @@ export function createClient(urls: readonly string[], captured: (text: string) =
     retries: () => retries,
     stop: () => over.abort(new Error("the client was stopped")),
     async poll(id, gateway) {
-      return (await call(`/executions/${id}`, () => gateway)).text;
+      return (await airlockAt(() => gateway).executions.get(id, { signal })).json;
     },
     async run(n, script, random) {
-      const anyGateway = () => random.integer(0, urls.length);
+      const { executions, submit } = airlockAt(() => random.integer(0, urls.length));
       const { project, code, timeout } = script;
       const submission = { project, code, ...(timeout && { timeout }) };
-      const key = { "idempotency-key": `chaos-${n}` };
-      const answer = await post("/execute", submission, anyGateway, key);
-      if (answer.status !== 202) throw new Error(`execution ${n} was refused: ${answer.text}`);
-      const id = (JSON.parse(answer.text) as { execution_id: string }).execution_id;
+      const { execution_id: id } = await submit(submission, { signal, idempotencyKey: `chaos-${n}` });
       const witness = { n, script, id, acceptedAtMs: Date.now() } as Witness;
       accepted.push(witness);
       const complain = (what: string) => violations.push(`${id} (${script.kind} ${n}): ${what}`);
+      /** Undefined, with a complaint, when the call is refused. */
+      const orComplain = async (call: Promise<Execution>, what: string) => {
+        try {
+          return await call;
+        } catch (error) {
+          if (!(error instanceof ApiError)) throw error;
+          complain(`${what} was answered with ${error.status} ${error.code}: ${error.detail}`);
+          if (violations.length > 100) throw new Error(violations.join("\n"));
+          await sleep(RETRY_MS);
+          return undefined;
+        }
+      };
       let rank = 0;
       let stdout = "";
       const answered = new Set<string>();
       for (;;) {
-        const { status, text } = await call(`/executions/${id}?wait=${random.integer(0, 5)}`, anyGateway);
-        if (status !== 200) {
-          complain(`a poll was answered with ${status}: ${text}`);
-          await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
-          if (violations.length > 100) throw new Error(violations.join("\n"));
-          continue;
-        }
-        const view = JSON.parse(text) as ExecutionView;
+        const poll = executions.get(id, { signal, waitSeconds: random.integer(0, 5) });
+        const view = await orComplain(poll, "a poll");
+        if (!view) continue;
         const newRank = RANKS[view.status] ?? ENDED_RANK;
         if (newRank < rank) complain(`its status went back to ${view.status}`);
         rank = newRank;
         if (!view.stdout.startsWith(stdout)) complain(`its output changed: ${differs(stdout, view.stdout)}`);
         stdout = view.stdout;
         if (rank === ENDED_RANK) {
-          return Object.assign(witness, { endedAtMs: Date.now(), body: text, view });
+          return Object.assign(witness, { endedAtMs: Date.now(), body: view.json, view });
         }
         const question = view.llm_request;
         if (view.status !== "awaiting_llm" || !question) continue;
         if (answered.has(question.id)) complain(`it asks again what was answered: ${question.prompt}`);
-        await new Promise((resolve) => setTimeout(resolve, random.between(0, 4_000)));
-        const response = {
-          llm_request_id: question.id,
-          response: question.prompt.replace("question", "answer"),
-        };
-        const said = await post(`/executions/${id}/respond`, response, anyGateway);
-        // A repeated answer gets 409 when the 200 of the first one was lost.
-        if (said.status === 200 || said.status === 409) answered.add(question.id);
-        else complain(`an answer was refused with ${said.status}: ${said.text}`);
+        await sleep(random.between(0, 4_000));
+        const response = question.prompt.replace("question", "answer");
+        const responded = executions
+          .respond(id, response, { signal, llmRequestId: question.id })
+          // A fault may have ended the execution since the poll.
+          .catch((error: unknown) => {
+            if (error instanceof ApiError && error.status === 409) return view;
+            throw error;
+          });
+        if (await orComplain(responded, "an answer")) answered.add(question.id);
       }
     },
   };

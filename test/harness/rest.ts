@@ -1,72 +1,35 @@
-/** An execution as `GET /executions/{id}` shows it. */
-export type ExecutionView = {
-  execution_id: string;
-  project: string;
-  status: string;
-  result: unknown;
-  stdout: string;
-  stderr: string;
-  error: string | null;
-  llm_request: { id: string; prompt: string; model: string } | null;
-  waiting_on: { kind: string; queue_position: number | null; detail: string } | null;
-  memory_updates: Record<string, Record<string, unknown>>;
-  execution_time_ms: number | null;
-  created_at: string;
-  started_at: string | null;
-  ended_at: string | null;
-  end_reason: string | null;
-  truncated: { stdout: number; stderr: number };
-};
+import { createAirlock } from "#sdk/airlock.ts";
+import type { SubmitRequest } from "#sdk/executions.ts";
 
-export type Submission = {
-  project?: string;
-  code: string;
-  timeout?: number;
-  settings?: Record<string, string>;
-  memory?: Record<string, Record<string, unknown>>;
-};
+/** A submission of a test; `demo` is the project of one that names none. */
+export type Submission = Omit<SubmitRequest, "project"> & { readonly project?: string };
 
 export type RestClient = ReturnType<typeof restClient>;
 
-/** A client for the REST calls of an agent, over real HTTP. */
+/** The client SDK for tests. It repeats nothing, because a repetition would hide a fault. */
 export function restClient(url: string) {
-  const post = (path: string, body: unknown) =>
-    fetch(`${url}${path}`, {
-      method: "POST",
-      headers: { "content-type": "application/json" },
-      body: typeof body === "string" ? body : JSON.stringify(body),
-    });
-  const json = async <T>(response: Promise<Response>): Promise<T> => (await (await response).json()) as T;
-
-  const submit = async (submission: Submission): Promise<string> => {
-    const response = await post("/execute", { project: "demo", ...submission });
-    if (response.status !== 202) throw new Error(`${response.status}: ${await response.text()}`);
-    return ((await response.json()) as { execution_id: string }).execution_id;
-  };
-  const get = (id: string, waitSeconds = 0) =>
-    json<ExecutionView>(fetch(`${url}/executions/${id}?wait=${waitSeconds}`));
-  /** Polls until the execution is neither pending nor running. */
-  const settled = async (id: string): Promise<ExecutionView> => {
-    for (;;) {
-      const execution = await get(id, 20);
-      if (execution.status !== "pending" && execution.status !== "running") return execution;
-    }
-  };
+  const { submit: send, executions, projects } = createAirlock({ url, retry: "never" });
+  const submit = async (submission: Submission): Promise<string> =>
+    (await send({ project: "demo", ...submission })).execution_id;
   return {
     url,
-    post,
     submit,
-    get,
-    settled,
-    /** Waits like `settled`; resolves to the response body as text. */
-    async settledText(id: string): Promise<string> {
-      await settled(id);
-      return await (await fetch(`${url}/executions/${id}`)).text();
-    },
-    run: async (submission: Submission) => settled(await submit(submission)),
+    get: (id: string, waitSeconds = 0) => executions.get(id, { waitSeconds }),
+    /** Polls until the execution is neither pending nor running. */
+    settled: (id: string) => executions.wait(id),
+    /** Waits like `settled`; resolves to the body of the answer, in which every number has its digits. */
+    settledText: async (id: string) => (await executions.wait(id)).json,
+    run: async (submission: Submission) => executions.wait(await submit(submission)),
     respond: (id: string, response: string, llmRequestId?: string) =>
-      post(`/executions/${id}/respond`, { response, ...(llmRequestId && { llm_request_id: llmRequestId }) }),
-    cancel: (id: string) => fetch(`${url}/executions/${id}/cancel`, { method: "POST" }),
-    project: (name: string) => json<Record<string, unknown>>(fetch(`${url}/projects/${name}`)),
+      executions.respond(id, response, { llmRequestId }),
+    cancel: (id: string) => executions.cancel(id),
+    project: (name: string) => projects.get(name),
+    /** Posts a body as it is, or as JSON, for tests that look at the answer itself. */
+    post: (path: string, body: unknown) =>
+      fetch(`${url}${path}`, {
+        method: "POST",
+        headers: { "content-type": "application/json" },
+        body: typeof body === "string" ? body : JSON.stringify(body),
+      }),
   };
 }

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Execution } from "#sdk/execution.ts";
 import { startAirlock, type TestAirlock } from "../harness/airlock.ts";
-import { type ExecutionView, type RestClient, restClient } from "../harness/rest.ts";
+import { type RestClient, restClient } from "../harness/rest.ts";
 import { longLived } from "./harness/traces.ts";
 
 const PROJECT =
@@ -11,15 +12,15 @@ const KILLED = /all processes of a run together may have 64 MB, and its files 32
 type WholeRunCase = {
   readonly name: string;
   readonly code: string;
-  readonly whereLimited: (execution: ExecutionView) => void;
-  readonly elsewhere: (execution: ExecutionView) => void;
+  readonly whereLimited: (execution: Execution) => void;
+  readonly elsewhere: (execution: Execution) => void;
 };
 
-function endsAs(end: string): (execution: ExecutionView) => void {
+function endsAs(end: string): (execution: Execution) => void {
   return (execution) => expect(execution.end_reason, JSON.stringify(execution)).toBe(end);
 }
 
-function isKilled(execution: ExecutionView): void {
+function isKilled(execution: Execution): void {
   expect([execution.status, execution.end_reason]).toEqual(["error", "out_of_memory"]);
   expect(execution.error).toMatch(KILLED);
 }
@@ -113,9 +114,7 @@ beforeAll(async () => {
   airlock = await startAirlock({ projects: { demo: PROJECT } });
   rest = restClient(airlock.url);
   await rest.run({ code: "pass" });
-  const { isolation_layers: layers } = (await rest.project("demo")) as {
-    isolation_layers: { name: string; in_force: boolean }[];
-  };
+  const { isolation_layers: layers } = await rest.project("demo");
   limited = layers.some(({ name, in_force }) => name === "cgroup" && in_force);
 });
 afterAll(() => airlock.remove());

@@ -20,12 +20,17 @@ export type HttpAnswer = {
 /** Sends one request. Rejects when there is no complete answer, also when the request's signal aborts. */
 export type Transport = (request: HttpRequest) => Promise<HttpAnswer>;
 
-/** Sends requests with the `fetch` of Node or of a browser. */
-export const fetchTransport: Transport = async ({ method, url, headers, body, signal }) => {
-  const response = await fetch(url, { method, headers, signal, ...(body !== undefined && { body }) });
-  return {
-    status: response.status,
-    text: await response.text(),
-    header: (name) => response.headers.get(name) ?? undefined,
+/** Sends requests with this `fetch`, such as one that chooses among several servers. */
+export function createFetchTransport(send: (url: string, init: RequestInit) => Promise<Response>): Transport {
+  return async ({ method, url, headers, body, signal }) => {
+    const response = await send(url, { method, headers, signal, ...(body !== undefined && { body }) });
+    return {
+      status: response.status,
+      text: await response.text(),
+      header: (name) => response.headers.get(name) ?? undefined,
+    };
   };
-};
+}
+
+/** Sends requests with the `fetch` of Node or of a browser. */
+export const fetchTransport = createFetchTransport((url, init) => fetch(url, init));

@@ -5,8 +5,9 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Execution } from "#sdk/execution.ts";
 import { runAirlock, spawnAirlock, startAirlock, type TestAirlock } from "../../harness/airlock.ts";
-import { type ExecutionView, restClient } from "../../harness/rest.ts";
+import { restClient } from "../../harness/rest.ts";
 import { startToxiproxy, toxiproxyMissing } from "../../harness/toxiproxy.ts";
 
 let airlock: TestAirlock;
@@ -95,7 +96,7 @@ describe("./airlock run", () => {
     const { status, stdout } = await run("print('x'); set_result([1.0])", ["--json"]);
     expect(status).toBe(0);
     expect(stdout).toContain('"result":[1.0]');
-    expect(JSON.parse(stdout) as ExecutionView).toMatchObject({ status: "completed", stdout: "x\n" });
+    expect(JSON.parse(stdout) as Execution).toMatchObject({ status: "completed", stdout: "x\n" });
   });
 
   it("./airlock run passes settings and memory to the script", async () => {

@@ -147,17 +147,17 @@ describe("an execution ends once, with its reason", () => {
     const waiting = await rest.submit({ code: "print(1)" });
     await expect.poll(async () => (await rest.get(running)).stdout).toBe("up\n");
     expect((await rest.get(waiting)).status).toBe("pending");
-    expect(await (await rest.cancel(waiting)).json()).toMatchObject({
+    expect(await rest.cancel(waiting)).toMatchObject({
       status: "error",
       end_reason: "cancelled",
       stdout: "",
     });
-    expect(await (await rest.cancel(running)).json()).toMatchObject({
+    expect(await rest.cancel(running)).toMatchObject({
       status: "error",
       end_reason: "cancelled",
       stdout: "up\n",
     });
-    expect((await rest.cancel(running)).status).toBe(409);
+    await expect(rest.cancel(running)).rejects.toMatchObject({ status: 409, code: "already_ended" });
     expect(await rest.run({ code: "set_result(2)" })).toMatchObject({ result: 2 });
   });
 

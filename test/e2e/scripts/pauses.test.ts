@@ -31,8 +31,7 @@ describe("llm.complete", () => {
       end_reason: null,
       llm_request: { prompt: "What is the region?", model: "default" },
     });
-    const answered = await rest.respond(id, "eu-north");
-    expect(answered.status).toBe(200);
+    expect((await rest.respond(id, "eu-north")).execution_id).toBe(id);
     const second = await rest.settled(id);
     expect(second.llm_request).toMatchObject({ prompt: "Summarise eu-north", model: "small" });
     expect(second.llm_request?.id).not.toBe(first.llm_request?.id);
@@ -48,22 +47,22 @@ describe("llm.complete", () => {
   it("llm.complete takes one of eight racing answers", async () => {
     const id = await rest.submit({ code: "set_result(llm.complete('Which?'))" });
     await rest.settled(id);
-    const answers = await Promise.all(
+    const answers = await Promise.allSettled(
       Array.from({ length: 8 }, (_, index) => rest.respond(id, `answer ${index}`)),
     );
-    const statuses = answers.map((answer) => answer.status);
-    expect(statuses.filter((status) => status === 200)).toHaveLength(1);
-    expect(statuses.filter((status) => status === 409)).toHaveLength(7);
-    expect((await rest.settled(id)).result).toBe(`answer ${statuses.indexOf(200)}`);
+    const refused = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason] : []));
+    const conflict = expect.objectContaining({ status: 409, code: "not_awaiting_llm" });
+    expect(refused).toEqual(Array(7).fill(conflict));
+    const taken = answers.findIndex(({ status }) => status === "fulfilled");
+    expect((await rest.settled(id)).result).toBe(`answer ${taken}`);
   });
 
   it("llm.complete refuses an answer to another llm request, and keeps the open one", async () => {
     const id = await rest.submit({ code: "set_result(llm.complete('Which?'))" });
     await rest.settled(id);
-    const wrong = await rest.respond(id, "x", "llm_99");
-    expect(wrong.status).toBe(409);
-    expect(await wrong.json()).toMatchObject({ code: "llm_request_mismatch" });
-    expect((await rest.respond(id, "y")).status).toBe(200);
+    const wrong = rest.respond(id, "x", "llm_99");
+    await expect(wrong).rejects.toMatchObject({ status: 409, code: "llm_request_mismatch" });
+    await rest.respond(id, "y");
     expect((await rest.settled(id)).result).toBe("y");
   });
 
@@ -78,7 +77,7 @@ describe("llm.complete", () => {
     const end = async () => (await rest.get(id, 1)).status;
     await expect.poll(end, { timeout: 10_000 }).toBe("timeout");
     expect(await rest.get(id)).toMatchObject({ end_reason: "llm_timeout", llm_request: null, result: null });
-    expect((await rest.respond(id, "late")).status).toBe(409);
+    await expect(rest.respond(id, "late")).rejects.toMatchObject({ status: 409 });
   });
 
   it("a pause of a script does not count towards the timeout", async () => {
@@ -94,7 +93,7 @@ describe("llm.complete", () => {
   it("a script that waits for llm.complete can be cancelled", async () => {
     const id = await rest.submit({ code: "llm.complete('Wait')" });
     await rest.settled(id);
-    expect(await (await rest.cancel(id)).json()).toMatchObject({ status: "error", end_reason: "cancelled" });
+    expect(await rest.cancel(id)).toMatchObject({ status: "error", end_reason: "cancelled" });
   });
 });
 

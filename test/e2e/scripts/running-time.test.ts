@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Execution } from "#sdk/execution.ts";
 import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
-import { type ExecutionView, type RestClient, restClient } from "../../harness/rest.ts";
+import { type RestClient, restClient } from "../../harness/rest.ts";
 
 const STEP_MS = 50;
 const TWO_PAUSES = `
@@ -23,7 +24,7 @@ beforeAll(async () => {
 afterAll(() => airlock.remove());
 
 /** All that `execution_time_ms` showed from the start to the end of an execution; each question is answered after a while. */
-async function followed(code: string): Promise<{ shown: (number | null)[]; last: ExecutionView }> {
+async function followed(code: string): Promise<{ shown: (number | null)[]; last: Execution }> {
   const id = await rest.submit({ code });
   const shown: (number | null)[] = [];
   for (;;) {

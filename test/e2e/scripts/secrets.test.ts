@@ -2,8 +2,9 @@ import { mkdir, mkdtemp, readdir, readFile, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { Execution } from "#sdk/execution.ts";
 import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
-import { type ExecutionView, type RestClient, restClient } from "../../harness/rest.ts";
+import { type RestClient, restClient } from "../../harness/rest.ts";
 
 const TOKEN = "tok-5f2c9a7e41d0-wxyz";
 const QUOTED = 'pass"word\\with/ünïcode';
@@ -50,11 +51,11 @@ afterAll(async () => {
   await airlock.remove();
 });
 
-async function run(code: string): Promise<ExecutionView> {
+async function run(code: string): Promise<Execution> {
   const id = await rest.submit({ code, memory: { a: { b: 1 } } });
-  const body = await rest.settledText(id);
-  bodies.push(body);
-  return JSON.parse(body) as ExecutionView;
+  const execution = await rest.settled(id);
+  bodies.push(execution.json);
+  return execution;
 }
 
 /** Every spelling in which a secret could stand in a JSON body, a log line or a file. */
@@ -144,9 +145,9 @@ describe("a secret", () => {
     const id = await rest.submit({
       code: "llm.complete('use ' + settings.get('TOKEN'), model=settings.get('QUOTED'))",
     });
-    const body = await rest.settledText(id);
-    bodies.push(body);
-    expect((JSON.parse(body) as ExecutionView).llm_request?.prompt).toBe("use [REDACTED...wxyz]");
+    const execution = await rest.settled(id);
+    bodies.push(execution.json);
+    expect(execution.llm_request?.prompt).toBe("use [REDACTED...wxyz]");
     await rest.cancel(id);
   });
 

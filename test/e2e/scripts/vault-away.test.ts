@@ -53,8 +53,7 @@ it("an execution waits for a sealed vault, although a worker is up; operators ar
   const why =
     'Project "billing" cannot be given its secrets. Secret KEY (a ${vault:} reference) cannot be used: the vault is sealed.';
   await vi.waitFor(async () => {
-    const { waiting_on: waitingOn } = (await rest.get(id)) as unknown as { waiting_on?: { detail: string } };
-    expect(waitingOn?.detail).toContain(why);
+    expect((await rest.get(id)).waiting_on?.detail).toContain(why);
   }, settle);
   expect((await rest.project("billing")).detail).toBe(why);
   expect(await warnings()).toMatchObject([{ level: expect.anything(), project: "billing", detail: why }]);

@@ -155,10 +155,7 @@ describe("GET /projects/NAME", () => {
   it("GET /projects/NAME shows the limit of a project's storage", async () => {
     services = await startServices({ small: SMALL, usual: "" });
     gateway = await openGateway(services);
-    const limitOf = async (name: string) => {
-      const project = (await gateway?.project(name)) as { limits: { stored_mb: number } };
-      return project.limits.stored_mb;
-    };
+    const limitOf = async (name: string) => (await gateway?.project(name))?.limits?.stored_mb;
     expect([await limitOf("small"), await limitOf("usual")]).toEqual([20, 1_000]);
   });
 });

@@ -1,4 +1,4 @@
-import type { ExecutionView } from "../../harness/rest.ts";
+import type { Execution } from "#sdk/execution.ts";
 import type { HostileHarness, ProjectName } from "../harness/hostile-harness.ts";
 
 /** A hostile script, and its expected ending. */
@@ -16,11 +16,11 @@ export type HostileCase = {
   /** Whether the worker is replaced because the script tampered with it; "perhaps" where that depends on the ending. */
   readonly replacesWorker?: true | "perhaps";
   /** Expected fields of the ended execution. */
-  readonly shows?: Readonly<Partial<Record<keyof ExecutionView, unknown>>>;
+  readonly shows?: Readonly<Partial<Record<keyof Execution, unknown>>>;
   /** Runs each time the script waits in llm.complete; its result is the answer. */
-  readonly meanwhile?: (harness: HostileHarness, execution: ExecutionView) => Promise<string>;
+  readonly meanwhile?: (harness: HostileHarness, execution: Execution) => Promise<string>;
   /** Further checks once the script has ended. */
-  readonly afterwards?: (harness: HostileHarness, execution: ExecutionView) => Promise<void> | void;
+  readonly afterwards?: (harness: HostileHarness, execution: Execution) => Promise<void> | void;
 };
 
 type More = Omit<HostileCase, "name" | "code" | "ends">;

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { ExecutionView } from "../../harness/rest.ts";
+import type { Execution } from "#sdk/execution.ts";
 import { attempts, type HostileCase, hostile, yields } from "./cases.ts";
 
 const DAEMON_ENDS_MS = 5_000;
@@ -21,7 +21,7 @@ def leave(work):
 ${code}`,
     {
       timeout: 20,
-      afterwards: (_, { execution_time_ms }: ExecutionView) =>
+      afterwards: (_, { execution_time_ms }: Execution) =>
         expect(execution_time_ms).toBeLessThan(DAEMON_ENDS_MS),
     },
   );

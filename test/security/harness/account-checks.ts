@@ -50,13 +50,10 @@ export async function expectItsPosture(rest: RestClient, { uid }: Account): Prom
   const script = "import json; from tests.posture import EXPECTED; print(json.dumps(EXPECTED))";
   const { stdout } = spawnSync(PYTHON, ["-c", script], { cwd: join(ROOT, "worker"), encoding: "utf8" });
   const { layers, facts } = JSON.parse(stdout)[uid === 0 ? "root" : "user"];
-  const view = (await rest.project("demo")) as {
-    isolation_layers: { name: string; in_force: boolean; detail: string }[];
-    isolation_facts: Record<string, string[]>;
-  };
+  const view = await rest.project("demo");
   const inForce = view.isolation_layers.filter((layer) => layer.in_force).map(({ name }) => name);
   expect(inForce.sort(), JSON.stringify(view.isolation_layers)).toEqual([...layers].sort());
-  const comparable = (found: Record<string, string[]>) =>
+  const comparable = (found: Readonly<Record<string, readonly string[]>>) =>
     Object.fromEntries(Object.entries(found).filter(([name]) => !OF_THE_MACHINE.includes(name)));
   expect(comparable(view.isolation_facts)).toEqual(comparable(facts));
 }
@@ -67,7 +64,7 @@ export async function expectItsPosture(rest: RestClient, { uid }: Account): Prom
  */
 export async function expectStrictToBeObeyed(rest: RestClient): Promise<void> {
   const execution = await rest.run({ project: "strict", code: "pass" });
-  const view = (await rest.project("demo")) as { isolation_layers: { name: string; in_force: boolean }[] };
+  const view = await rest.project("demo");
   const missing = view.isolation_layers.filter((layer) => !layer.in_force);
   expect(execution.end_reason).toBe(missing.length === 0 ? "completed" : "start_failed");
   for (const { name } of missing) expect(execution.error).toContain(name);

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
-import type { ExecutionView, RestClient } from "../../harness/rest.ts";
+import type { Execution } from "#sdk/execution.ts";
+import type { RestClient } from "../../harness/rest.ts";
 import type { HostileCase } from "../cases/cases.ts";
 import type { HostileHarness } from "./hostile-harness.ts";
 
@@ -11,7 +12,7 @@ export async function runCase(
   hostile: HostileCase,
   rest: RestClient,
   harness?: HostileHarness,
-): Promise<ExecutionView> {
+): Promise<Execution> {
   const { project = "demo", code, ends, timeout } = hostile;
   const usual = ends.includes("timeout") ? STOPPED_AFTER_S : LONG_ENOUGH_S;
   await harness?.forget();
@@ -31,7 +32,7 @@ export async function runCase(
 /** Fails the test unless the script ended as expected, and the next run of the project completes. */
 export async function expectItsEnd(
   hostile: HostileCase,
-  execution: ExecutionView,
+  execution: Execution,
   rest: RestClient,
 ): Promise<void> {
   const shown = JSON.stringify({ ...execution, stdout: execution.stdout.slice(0, 200) });

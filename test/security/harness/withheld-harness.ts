@@ -2,8 +2,9 @@ import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ExpectStatic } from "vitest";
 import { createLog } from "#common/service/log.ts";
+import type { Execution } from "#sdk/execution.ts";
 import { startGateway } from "../../../gateway/main.ts";
-import { type ExecutionView, type RestClient, restClient } from "../../harness/rest.ts";
+import { type RestClient, restClient } from "../../harness/rest.ts";
 import { type ServiceProcess, startServiceProcess } from "../../harness/service-process.ts";
 import { startServices } from "../../harness/services.ts";
 import { leaksOf } from "../cases/leaks.ts";
@@ -67,9 +68,9 @@ export async function openWithheldHarness(): Promise<WithheldHarness> {
     return text;
   };
   /** Polls the execution every 50 ms until it has ended, and keeps all responses. */
-  const watched = async (id: string): Promise<ExecutionView> => {
+  const watched = async (id: string): Promise<Execution> => {
     for (;;) {
-      const execution = JSON.parse(await look(`/executions/${id}`)) as ExecutionView;
+      const execution = JSON.parse(await look(`/executions/${id}`)) as Execution;
       if (execution.end_reason !== null) return execution;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }

@@ -27,8 +27,8 @@ describe("an answer of several megabytes", () => {
       const answers = await Promise.all([
         client.post("/execute?wait=20", { project: "mock-project", code: "print(1)" }),
         fetch(`${gateway.url}${path}?wait=20`),
-        client.respond(ended.executionId, "blue"),
-        client.cancel(ended.executionId),
+        client.post(`${path}/respond`, { response: "blue" }),
+        client.post(`${path}/cancel`, {}),
       ]);
       const texts = await Promise.all(answers.map((answer) => answer.text()));
       expect(texts.map((text) => text.length > 11 * MIB)).toEqual([true, true, true, true]);

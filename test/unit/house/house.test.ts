@@ -51,6 +51,17 @@ describe("imports", () => {
     expect(dependencies).toBeUndefined();
   });
 
+  it("the command line and the benchmark call the REST API by the SDK only", () => {
+    // The document that the SDK's types are generated from, and the time until a new Airlock answers at all.
+    const others = ["cli/generated/rest-types.ts", "bench/rows/start.ts"];
+    const calling = tracked.filter(
+      (path) =>
+        /^(cli|bench)\/.*\.ts$/.test(path) &&
+        /\bfetch\(|from "(node:https?|undici)"/.test(readFileSync(join(ROOT, path), "utf8")),
+    );
+    expect(calling).toEqual(others.toSorted());
+  });
+
   it("the command line imports nothing of the benchmark or of tests", () => {
     expect(offending(({ from, to }) => from.startsWith("cli/") && /^(bench|test)\//.test(to))).toEqual([]);
   });

@@ -1,9 +1,9 @@
 import { expect, it } from "vitest";
+import type { Execution } from "#sdk/execution.ts";
 import type { Witness } from "../../chaos/client.ts";
 import { judge } from "../../chaos/judgement.ts";
 import { seededRandom } from "../../chaos/random.ts";
 import { scriptOf } from "../../chaos/scripts.ts";
-import type { ExecutionView } from "../../harness/rest.ts";
 
 const RUN = "run 0e8f4a1c-53b7-4d5e-8a11-6c1fb0a2d3e4\n";
 const PRINTED = `${RUN}[TOKEN] 7\n${RUN.replace("run", "ran")}`;
@@ -13,7 +13,7 @@ const problemsOf = (stdout: string, endReason = "worker_lost") => {
   const view = {
     ...{ stdout, end_reason: endReason, error: null, result: null },
     truncated: { stdout: 0, stderr: 0 },
-  } as ExecutionView;
+  } as Execution;
   const witness: Witness = {
     ...{ n: 7, script, id: "id", acceptedAtMs: 0, endedAtMs: 10, view },
     body: `"result":${script.result},`,

@@ -1,7 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { v7 as newId } from "uuid";
+import { createAirlock } from "#sdk/airlock.ts";
+import { ApiError } from "#sdk/api-error.ts";
+import type { Execution } from "#sdk/execution.ts";
+import { createFetchTransport } from "#sdk/transport.ts";
 import type { EchoServer } from "../../../harness/echo-server.ts";
-import type { ExecutionView } from "../../../harness/rest.ts";
 
 const KINDS = ["quick", "calls", "asks", "quick", "long", "calls", "quick", "slow"] as const;
 type Kind = (typeof KINDS)[number];
@@ -12,11 +15,13 @@ const RETRY_MS = 200;
 // Whatever happens in between, an execution has ended by then.
 const END_WITHIN_MS = 150_000;
 const POLL_S = 10;
+// Stands for the gateway that takes the connection.
+const BALANCER = "http://balancer";
 // Longer than a gateway and the services behind it may take.
 const ANSWER_WITHIN_MS = 45_000;
 
 /** An execution from its submission to its end, as its client saw it. */
-type Seen = { readonly name: string; readonly kind: Kind; readonly last: ExecutionView };
+type Seen = { readonly name: string; readonly kind: Kind; readonly last: Execution };
 
 export type LoadReport = {
   /** Everything that was accepted, with its end, by id. */
@@ -72,14 +77,13 @@ export function startLoad({
   let slowestMs = 0;
   let repeatedPosts = 0;
 
-  /** The answer of a gateway that takes the connection. */
-  const call = async (path: string, init: RequestInit = {}): Promise<Response> => {
+  /** The answer of the next gateway that takes the connection. An answer that breaks off is a failure. */
+  const balanced = async (url: string, init: RequestInit): Promise<Response> => {
     // Other clients take turns meanwhile: this one has to come to each gateway nevertheless.
     const first = turn++;
     for (let refusals = 0; ; refusals++) {
       try {
-        const signal = AbortSignal.timeout(ANSWER_WITHIN_MS);
-        return await fetch(`${urls[(first + refusals) % urls.length]}${path}`, { ...init, signal });
+        return await fetch(url.replace(BALANCER, urls[(first + refusals) % urls.length] ?? ""), init);
       } catch (error) {
         // A server may close an idle connection in the moment in which it is used again (RFC 9112, 9.5).
         const wasReset = isReset(error);
@@ -88,54 +92,53 @@ export function startLoad({
       }
     }
   };
-  /** Asks until it is answered with one of these statuses; everything else is a failure that is noted. */
-  const answered = async (
-    path: string,
-    statuses: readonly number[],
-    init?: RequestInit,
-  ): Promise<unknown> => {
+  // Each failure is noted, so the client SDK repeats nothing.
+  const transport = createFetchTransport(balanced);
+  const { submit: send, executions } = createAirlock({ url: BALANCER, transport, retry: "never" });
+  const limits = { timeoutMs: ANSWER_WITHIN_MS };
+
+  const noteTime = (what: string, startedAt: number) => {
+    if (what !== "poll") slowestMs = Math.max(slowestMs, Date.now() - startedAt);
+  };
+  /** Repeats a call until it succeeds, and notes each failure. */
+  const answered = async <Answer>(what: string, call: () => Promise<Answer>): Promise<Answer> => {
     for (const until = Date.now() + END_WITHIN_MS; ; ) {
       const startedAt = Date.now();
-      let failure: string;
       try {
-        const response = await call(path, init);
-        const text = await response.text();
-        if (!path.includes("wait=")) slowestMs = Math.max(slowestMs, Date.now() - startedAt);
-        if (statuses.includes(response.status)) return JSON.parse(text);
-        failure = `${response.status} ${text}`;
+        const answer = await call();
+        noteTime(what, startedAt);
+        return answer;
       } catch (error) {
-        failure = describe(error);
+        if (error instanceof ApiError && error.status !== undefined) noteTime(what, startedAt);
+        const said = `${new Date(startedAt).toISOString()} +${Date.now() - startedAt} ms ${what}: ${describe(error)}`;
+        failures.push(said);
+        if (Date.now() > until) throw new Error(said);
       }
-      const said = `${new Date(startedAt).toISOString()} +${Date.now() - startedAt} ms ${path}: ${failure}`;
-      failures.push(said);
-      if (Date.now() > until) throw new Error(said);
       await sleep(RETRY_MS);
     }
   };
-  const post = (path: string, body: unknown, statuses: readonly number[], key?: string) =>
-    answered(path, statuses, {
-      method: "POST",
-      headers: { "content-type": "application/json", ...(key && { "idempotency-key": key }) },
-      body: JSON.stringify(body),
-    });
 
-  const follow = async (id: string): Promise<ExecutionView> => {
-    let before: ExecutionView | undefined;
+  const follow = async (id: string): Promise<Execution> => {
+    let before: Execution | undefined;
     let answeredId: string | undefined;
     for (const until = Date.now() + END_WITHIN_MS; ; ) {
-      const now = (await answered(`/executions/${id}?wait=${POLL_S}`, [200])) as ExecutionView;
+      const now = await answered("poll", () => executions.get(id, { ...limits, waitSeconds: POLL_S }));
       if (before) broken.push(...waysBack(id, before, now));
       before = now;
       if (rankOf(now) === ENDED) return now;
       if (Date.now() > until) throw new Error(`${id} has not ended: ${JSON.stringify(now)}`);
-      const question = now.llm_request?.id;
-      if (question === undefined) continue;
-      if (question === answeredId) await sleep(RETRY_MS);
+      const llmRequestId = now.llm_request?.id;
+      if (llmRequestId === undefined) continue;
+      if (llmRequestId === answeredId) await sleep(RETRY_MS);
       else {
         await sleep(answerAfterMs());
-        // A repeated answer gets 409 when the response to the first one was lost.
-        await post(`/executions/${id}/respond`, { response: id, llm_request_id: question }, [200, 409]);
-        answeredId = question;
+        await answered("respond", () =>
+          executions.respond(id, id, { ...limits, llmRequestId }).catch((error: unknown) => {
+            // A repeated answer gets 409 when the response to the first one was lost.
+            if (!(error instanceof ApiError && error.status === 409)) throw error;
+          }),
+        );
+        answeredId = llmRequestId;
       }
     }
   };
@@ -143,9 +146,12 @@ export function startLoad({
   const client = async (n: number) => {
     const name = `${loadId}-${n}`;
     const kind = KINDS[n % KINDS.length] as Kind;
-    const body = { project: kind === "calls" ? "listed" : "demo", code: codeOf(kind, name, server.port) };
-    const accepted = (await post("/execute", body, [202], newId())) as { execution_id: string };
-    const id = accepted.execution_id;
+    const submission = {
+      project: kind === "calls" ? "listed" : "demo",
+      code: codeOf(kind, name, server.port),
+    };
+    const options = { ...limits, idempotencyKey: newId() };
+    const { execution_id: id } = await answered("submit", () => send(submission, options));
     const last = await follow(id);
     ended.set(id, { name, kind, last });
     broken.push(...wrongIn(id, kind, name, last));
@@ -169,7 +175,7 @@ export function startLoad({
         const calls = server.seen.filter(({ path }) => path === `/${name}`).length;
         if (calls > 1) broken.push(`${id} ran ${calls} times`);
         if (!keepEnded) continue;
-        const now = (await answered(`/executions/${id}`, [200])) as ExecutionView;
+        const now = await answered("read", () => executions.get(id, limits));
         if (JSON.stringify(now) !== JSON.stringify(last)) {
           broken.push(`${id} changed after its end: ${JSON.stringify(last)} became ${JSON.stringify(now)}`);
         }
@@ -194,7 +200,7 @@ function codeOf(kind: Kind, name: string, port: number): string {
   }
 }
 
-function wrongIn(id: string, kind: Kind, name: string, last: ExecutionView): string[] {
+function wrongIn(id: string, kind: Kind, name: string, last: Execution): string[] {
   if (last.end_reason !== "completed") return [];
   const printed = {
     quick: "",
@@ -208,7 +214,7 @@ function wrongIn(id: string, kind: Kind, name: string, last: ExecutionView): str
   return isRight ? [] : [`${id} (${kind}) completed with something else: ${JSON.stringify(last)}`];
 }
 
-function waysBack(id: string, before: ExecutionView, now: ExecutionView): string[] {
+function waysBack(id: string, before: Execution, now: Execution): string[] {
   const problems: string[] = [];
   if (rankOf(now) < rankOf(before)) problems.push(`${id} went back from ${before.status} to ${now.status}`);
   if (!now.stdout.startsWith(before.stdout)) {
@@ -217,7 +223,7 @@ function waysBack(id: string, before: ExecutionView, now: ExecutionView): string
   return problems;
 }
 
-function rankOf({ status }: ExecutionView): number {
+function rankOf({ status }: Execution): number {
   return RANKS[status] ?? ENDED;
 }
 
@@ -235,5 +241,5 @@ function codeIn(error: unknown): string | undefined {
 }
 
 function describe(error: unknown): string {
-  return `${(error as Error).message} (${codeIn(error) ?? (error as Error).name})`;
+  return error instanceof ApiError ? `${error.status} ${error.code}: ${error.message}` : String(error);
 }
