@@ -13,7 +13,7 @@ export const IDEMPOTENCY_HEADERS = {
       maxLength: 255,
       pattern: "^[\\x21-\\x7e]+$",
       description:
-        "Any text that you use for this one request, such as a UUID. Sent again with the same body, the answer names the execution that the first request started; with another body it is 422. Kept for 24 hours, and as long as the execution can be polled. All projects share the keys.",
+        "Any text that you use for this one request, such as a UUID. Sent again with the same body, the answer names the execution that the first request started; with another body it is 422. Kept for seven days longer than ended executions can be polled by default (AIRLOCK_RETENTION); the answer is 410 when the execution was forgotten before. All projects share the keys.",
     },
   },
 } as const;

@@ -1040,7 +1040,7 @@ export interface operations {
                 readonly wait?: number;
             };
             readonly header?: {
-                /** @description Any text that you use for this one request, such as a UUID. Sent again with the same body, the answer names the execution that the first request started; with another body it is 422. Kept for 24 hours, and as long as the execution can be polled. All projects share the keys. */
+                /** @description Any text that you use for this one request, such as a UUID. Sent again with the same body, the answer names the execution that the first request started; with another body it is 422. Kept for seven days longer than ended executions can be polled by default (AIRLOCK_RETENTION); the answer is 410 when the execution was forgotten before. All projects share the keys. */
                 readonly "Idempotency-Key"?: string;
             };
             readonly path?: never;

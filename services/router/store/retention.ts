@@ -7,13 +7,13 @@ const SWEEP_EVERY_MS = 60_000;
 // wait for it.
 const BATCH = 200;
 
-// A caller that repeats a request does so within a day. An older idempotency key is deleted once its
-// execution is.
-const KEEP_KEYS_MS = 24 * 3_600_000;
+// An idempotency key outlives its execution by a week, because a caller that repeats a request after a weekend
+// must hear that the script has run already.
+const KEEP_KEYS_LONGER_MS = 7 * 24 * 3_600_000;
 
 /**
- * Deletes executions `retentionMs` after they ended, and idempotency keys after a day at the earliest. The
- * returned function stops the deletions.
+ * Deletes executions `retentionMs` after they ended. Deletes the idempotency keys of deleted executions a week
+ * plus `retentionMs` after their first use. The returned function stops the deletions.
  */
 export function startRetention(
   store: ExecutionStore,
@@ -23,12 +23,13 @@ export function startRetention(
 ): () => void {
   let stopTimer: () => void = () => undefined;
   let stopped = false;
+  const keepKeysMs = retentionMs + KEEP_KEYS_LONGER_MS;
   const sweep = async () => {
     let waitMs = Math.min(SWEEP_EVERY_MS, Math.max(retentionMs, 1_000));
     try {
       const deleted = await store.deleteEndedBefore(clock.now() - retentionMs, BATCH);
       if (deleted > 0) log.debug({ deleted }, "finished executions forgotten");
-      const keys = await store.deleteIdempotencyKeysBefore(clock.now() - KEEP_KEYS_MS, BATCH);
+      const keys = await store.deleteIdempotencyKeysBefore(clock.now() - keepKeysMs, BATCH);
       if (deleted > 0 || keys === BATCH) waitMs = 50;
     } catch (error) {
       log.error({ err: error }, "retention failed");

@@ -62,8 +62,8 @@ export interface SubmitRequest {
   memoryJson: string;
   /**
    * A key of 1 to 255 visible ASCII characters. A repeated request with this key gets the execution that the
-   * first one started. A different request with this key is refused. The router keeps the key for 24 hours,
-   * and as long as the execution exists.
+   * first one started. A different request with this key is refused. The router keeps the key for
+   * AIRLOCK_RETENTION plus seven days after its first use, and as long as the execution exists.
    */
   idempotencyKey?: string | undefined;
 }
