@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { EmbeddedService } from "#common/service/embedded.ts";
+import type { EmbeddedService, EmbeddedSite } from "#common/service/embedded.ts";
 import { type RouterConfig, readMaxStoredBytes, readMaxUnfinished, readRetentionMs } from "./config.ts";
 import { startRouter } from "./main.ts";
 
@@ -18,16 +18,17 @@ export const router: EmbeddedService<RouterSettings> = {
     // Containers outlive this process, so the next router goes on with the runs in them.
     leavesRuns: read.optionalText("AIRLOCK_DRIVER") === "docker",
   }),
-  start: (site, settings, log) =>
-    startRouter(
-      {
-        ...settings,
-        listen: site.address("router"),
-        poolManagerAddress: site.address("pool-manager"),
-        sanitizerAddress: site.address("sanitizer"),
-        egressAddress: site.address("egress"),
-        tlsDirectory: site.tlsDirectoryOf("router"),
-      },
-      log,
-    ),
+  start: (site, settings, log) => startRouter(embeddedRouterConfig(site, settings), log),
 };
+
+/** The configuration of a router that runs at `site`. */
+export function embeddedRouterConfig(site: EmbeddedSite, settings: RouterSettings): RouterConfig {
+  return {
+    ...settings,
+    listen: site.address("router"),
+    poolManagerAddress: site.address("pool-manager"),
+    sanitizerAddress: site.address("sanitizer"),
+    egressAddress: site.address("egress"),
+    tlsDirectory: site.tlsDirectoryOf("router"),
+  };
+}

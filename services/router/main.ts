@@ -1,10 +1,10 @@
-import { v7 as newId } from "uuid";
+import { v7 as newRouterId } from "uuid";
 import { checkDatabase } from "#common/database/readiness.ts";
 import { openEdges } from "#common/grpc/edges.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
 import { createWorkerConnections } from "#common/grpc/worker-connections.ts";
 import { createCircuits } from "#common/resilience/circuits.ts";
-import { systemClock as clock } from "#common/resilience/clock.ts";
+import { type Clock, systemClock } from "#common/resilience/clock.ts";
 import { createDrain } from "#common/service/drain.ts";
 import type { Log } from "#common/service/log.ts";
 import { type RunningService, runService } from "#common/service/run-service.ts";
@@ -12,6 +12,7 @@ import { EgressServiceClient } from "#proto/egress.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import { SanitizerServiceClient } from "#proto/sanitizer.ts";
 import { createAdmission } from "./admission/admission.ts";
+import { createExecutionIds } from "./admission/execution-ids.ts";
 import { createHolds } from "./admission/holds.ts";
 import { type RouterConfig, readRouterConfig } from "./config.ts";
 import { createHandlers } from "./handlers.ts";
@@ -27,13 +28,23 @@ import { observeStore } from "./store/observed.ts";
 import { openStore } from "./store/open.ts";
 import { startRetention } from "./store/retention.ts";
 
-/** Starts the router. It takes over the executions of an earlier router before it listens. */
-export async function startRouter(config: RouterConfig, log: Log): Promise<RunningService> {
-  const circuits = createCircuits("airlock_router", clock, log);
+/**
+ * Starts the router. It takes over the executions of an earlier router before it listens. `machineClock` is
+ * the clock of this machine.
+ */
+export async function startRouter(
+  config: RouterConfig,
+  log: Log,
+  machineClock: Clock = systemClock,
+): Promise<RunningService> {
+  const circuits = createCircuits("airlock_router", machineClock, log);
   const { store, registry } = observeStore(
-    await openStore(config.database, newId(), clock, log, circuits),
+    await openStore(config.database, newRouterId(), machineClock, log, circuits),
     circuits.registry,
   );
+  // Routers share the database's time, because a router whose machine has a wrong clock would otherwise delete
+  // the executions and idempotency keys of the others.
+  const clock: Clock = { ...machineClock, now: store.now };
   const edges = await openEdges("router", config, log);
   const poolManager = edges.connect(PoolManagerServiceClient, config.poolManagerAddress);
   const sanitizer = edges.connect(SanitizerServiceClient, config.sanitizerAddress);
@@ -59,7 +70,7 @@ export async function startRouter(config: RouterConfig, log: Log): Promise<Runni
     projects,
     dispatcher,
     clock,
-    newId,
+    newId: createExecutionIds(clock),
     maxUnfinished,
     log,
   });

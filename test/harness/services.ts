@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import type { DatabaseConfig } from "#common/database/config.ts";
 import { callUnary, connect } from "#common/grpc/client.ts";
+import type { Clock } from "#common/resilience/clock.ts";
 import { readEnvironment } from "#common/service/environment.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Execution } from "#proto/execution.ts";
@@ -11,12 +12,13 @@ import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
 import {
   compose,
   readSettings,
-  SERVICES,
   type ServiceName,
   type Settings,
   START_ORDER,
 } from "../../services/composition.ts";
 import type { Resolve } from "../../services/egress/names/resolve.ts";
+import { embeddedRouterConfig } from "../../services/router/embedded.ts";
+import { startRouter } from "../../services/router/main.ts";
 import type { VaultSettings } from "../../services/secrets/sources/vault-settings.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
@@ -24,8 +26,11 @@ const ROOT = join(import.meta.dirname, "..", "..");
 /** The services behind the gateway, which a test calls over gRPC and may stop and start one by one. */
 export type TestServices = {
   readonly router: RouterServiceClient;
-  /** Starts one more router on the same database, which must be PostgreSQL. */
-  addRouter(): Promise<TestRouter>;
+  /**
+   * Starts one more router on the same database, which must be PostgreSQL. `clock` is its machine's clock;
+   * undefined means the real one.
+   */
+  addRouter(clock?: Clock): Promise<TestRouter>;
   readonly address: (service: string) => string;
   readonly directory: string;
   submit(request: Partial<SubmitRequest>): Promise<string>;
@@ -113,10 +118,10 @@ export async function startServices(
   for (const name of START_ORDER.filter((each) => each !== "router" && each !== "gateway")) await start(name);
   let started = 0;
   const routers = new Set<TestRouter>();
-  const addRouter = async (): Promise<TestRouter> => {
+  const addRouter = async (clock?: Clock): Promise<TestRouter> => {
     const listen = address(started++ === 0 ? "router" : `router-${started}`);
     const itsSite = { ...site, address: (name: string) => (name === "router" ? listen : address(name)) };
-    const service = await SERVICES.router.start(itsSite, settings.router, log, []);
+    const service = await startRouter(embeddedRouterConfig(itsSite, settings.router), log, clock);
     const client = connect(RouterServiceClient, service.address);
     const added: TestRouter = {
       client,

@@ -22,5 +22,5 @@ export async function openStore(
     return await openPostgresStore(database, routerId, clock, log, circuits);
   }
   const { openSqliteStore } = await import("./sqlite/store.ts");
-  return openSqliteStore(database.path, routerId);
+  return openSqliteStore(database.path, routerId, clock);
 }

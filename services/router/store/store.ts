@@ -265,6 +265,11 @@ export type ExecutionStore = {
   onChange(executionId: string, listener: () => void): () => void;
   /** Calls `listener` when there may be executions to claim. The returned function removes the listener. */
   onClaimable(listener: () => void): () => void;
+  /**
+   * The database's time in epoch milliseconds, which all routers share. Every stored moment is taken from it,
+   * and compared with it.
+   */
+  now(): number;
   /** Rejects when the database cannot be used. */
   ping(): Promise<void>;
   /** True when several routers may share the database. */

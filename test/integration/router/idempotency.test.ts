@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { hasCode } from "#common/errors.ts";
 import { callUnary } from "#common/grpc/client.ts";
 import { fingerprintOf } from "#common/idempotency.ts";
+import { systemClock } from "#common/resilience/clock.ts";
 import { EndReason, ExecutionStatus } from "#proto/execution.ts";
 import { type RouterServiceClient, SubmitRequest, type SubmitResponse } from "#proto/router.ts";
 import { openPostgresStore } from "../../../services/router/store/postgres/store.ts";
@@ -19,6 +21,7 @@ import { startServices, type TestRouter, type TestServices } from "../../harness
 import { createFakeClock } from "../../support/fake-clock.ts";
 
 const missing = postgresMissing();
+const HOUR_MS = 3_600_000;
 
 async function submit(
   router: RouterServiceClient,
@@ -135,6 +138,31 @@ describe.skipIf(missing)(`an idempotency key at two routers${missing ? ` (${miss
       expect(lost).toMatchObject({ reason: { code: "idempotency_key_reused" } });
     }
   });
+
+  it.each([
+    ["ahead", 26 * HOUR_MS],
+    ["behind", -26 * HOUR_MS],
+  ])(
+    "a router whose machine's clock is a day %s deletes nothing of other routers, and stores the database's time",
+    async (_direction, wrongMs) => {
+      const request = { idempotencyKey: randomUUID() };
+      const first = await submit(a, request);
+      await services.get(first.id, 20_000);
+      const wrong = await services.addRouter({ ...systemClock, now: () => Date.now() + wrongMs });
+      const other = await submit(wrong.client, {});
+      expect(await services.get(other.id, 20_000)).toMatchObject({ status: ExecutionStatus.COMPLETED });
+      const swept = await submit(wrong.client, {});
+      // A router deletes for the first time a second after its start.
+      await sleep(3_000);
+      expect(await submit(a, request)).toEqual({ id: first.id, replayed: true });
+      expect(await services.get(first.id)).toMatchObject({ status: ExecutionStatus.COMPLETED });
+      const { createdAtMs, startedAtMs, endedAtMs } = await services.get(swept.id, 20_000);
+      for (const storedMs of [createdAtMs, startedAtMs, endedAtMs]) {
+        expect(Math.abs((storedMs ?? 0) - Date.now())).toBeLessThan(60_000);
+      }
+      expect([swept.id, first.id, other.id].sort()).toEqual([first.id, other.id, swept.id]);
+    },
+  );
 
   it("an idempotency key at two routers finds an execution whose router died before it could answer, and it runs once", async () => {
     const idempotencyKey = randomUUID();

@@ -2,6 +2,7 @@ import type { PostgresConfig } from "#common/database/config.ts";
 import { bytes } from "#common/database/postgres/client-config.ts";
 import { openPostgres } from "#common/database/postgres/open.ts";
 import type { PostgresStatement } from "#common/database/postgres/pool.ts";
+import { openServerTime } from "#common/database/postgres/server-time.ts";
 import { type Circuits, createCircuits } from "#common/resilience/circuits.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { repeat } from "#common/resilience/repeat.ts";
@@ -59,6 +60,7 @@ export async function openPostgresStore(
   circuits: Circuits = createCircuits("airlock_router", clock, log),
 ): Promise<ExecutionStore> {
   const { db, client } = await openPostgres(config, ROUTER_TABLES, circuits, clock, log);
+  const time = await openServerTime(db, clock, log);
   const changes = await openChanges(db, client, routerId, clock, log);
 
   const heartbeat = async () => {
@@ -210,9 +212,11 @@ export async function openPostgresStore(
     onChange: changes.onChange,
     onClaimable: changes.onClaimable,
     isShared: true,
+    now: time.now,
     ping: db.ping,
     async close() {
       await stopHeartbeat();
+      await time.stop();
       try {
         if ((await db.change(sql.RELEASE_ALL, [routerId])) > 0) changes.freed();
       } catch (error) {

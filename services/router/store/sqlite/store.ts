@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { refusalOfFull } from "#common/database/sqlite/errors.ts";
 import { openSqliteFile } from "#common/database/sqlite/file.ts";
+import { type Clock, systemClock } from "#common/resilience/clock.ts";
 import type { Output, OutputPiece } from "../../execution.ts";
 import { statusOf } from "../../execution.ts";
 import { addCounts, toRedactions } from "../redaction-counts.ts";
@@ -69,7 +70,11 @@ const SMALL_ENDING_CHARACTERS = 128 * 1024;
  * Unfinished executions of an earlier router belong to no router afterwards. Throws when the file cannot be
  * opened.
  */
-export function openSqliteStore(path: string, routerId: string): ExecutionStore {
+export function openSqliteStore(
+  path: string,
+  routerId: string,
+  clock: Pick<Clock, "now"> = systemClock,
+): ExecutionStore {
   const { db, reserve, inTransaction, close } = openSqliteFile(path, ROUTER_TABLES);
   reserve.use(() => db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`));
   const changes = new EventEmitter().setMaxListeners(0);
@@ -309,6 +314,7 @@ export function openSqliteStore(path: string, routerId: string): ExecutionStore 
     // this router opened the file.
     onClaimable: () => () => undefined,
     isShared: false,
+    now: clock.now,
     async ping() {
       sql.selectExists.get("");
     },
