@@ -27,13 +27,13 @@ export type Submitted = {
  * Reserves memory for a large answer: resolves when `bytes` may be fetched, rejects with `overloaded` when
  * memory stays short.
  */
-export type Room = (bytes: number) => Promise<void>;
+export type ReserveMemory = (bytes: number) => Promise<void>;
 
 /** The calls that the gateway makes to the router. Every call rejects with an AirlockError. */
 export type RouterBackend = {
   submit(request: SubmitRequest, call: BackendChange): Promise<Submitted>;
   /**
-   * Resolves when the execution is awaiting a response, has ended, or `waitMs` are over. `room` is called
+   * Resolves when the execution is awaiting a response, has ended, or `waitMs` are over. `reserveMemory` is called
    * before a large execution is fetched, and must resolve first. `outputFrom` says how much output the client
    * has already; that part is left out.
    */
@@ -41,7 +41,7 @@ export type RouterBackend = {
     executionId: string,
     waitMs: number,
     call: BackendCall,
-    room: Room,
+    reserveMemory: ReserveMemory,
     outputFrom?: OutputFrom,
   ): Promise<ShownExecution>;
   listExecutions(request: ListExecutionsRequest, call: BackendCall): Promise<ListExecutionsResponse>;

@@ -60,7 +60,7 @@ curl -s ${baseUrl}/executions/EXECUTION_ID/respond -H 'content-type: application
 curl -s -X POST ${baseUrl}/executions/EXECUTION_ID/cancel
 \`\`\`
 
-\`respond?wait=20\` answers with what came of it, as a poll does: one call for each question.
+\`respond?wait=20\` answers with what came of it, as a poll does: one call for each llm request.
 
 ## In the script
 
@@ -76,7 +76,7 @@ text = llm.complete("Summarise: …")  # pauses; you answer with respond; a prom
 set_result({"total": total})         # any JSON value; the last call wins
 \`\`\`
 
-- A pause does not count as running. A question that nobody answers within the time that stands beside its project ends the script
+- A pause does not count as running. An llm request without a response within the time that stands beside its project ends the script
   as \`llm_timeout\`.
 - Python is 3.11 or newer: the version stands beside each project that has a worker. GET /projects/NAME has all that can be imported
   (\`installed_packages\`) and all limits.

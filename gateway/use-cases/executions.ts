@@ -2,7 +2,7 @@ import { hasCode } from "#common/errors.ts";
 import type { Drain } from "#common/service/drain.ts";
 import type { OutputFrom } from "#proto/router.ts";
 import type { BackendCall } from "../backends/call.ts";
-import type { Room, RouterBackend } from "../backends/router.ts";
+import type { ReserveMemory, RouterBackend } from "../backends/router.ts";
 import type { ShownExecution } from "../execution-text/execution-text.ts";
 
 /**
@@ -15,17 +15,17 @@ export async function holdExecution(
   drain: Drain,
   { id, waitMs, outputFrom }: { id: string; waitMs: number; outputFrom?: OutputFrom | undefined },
   call: BackendCall,
-  room: Room,
+  reserveMemory: ReserveMemory,
 ): Promise<ShownExecution> {
-  if (waitMs === 0 || drain.begun) return router.getExecution(id, 0, call, room, outputFrom);
+  if (waitMs === 0 || drain.begun) return router.getExecution(id, 0, call, reserveMemory, outputFrom);
   const hold = new AbortController();
   call.signal.addEventListener("abort", () => hold.abort(), { once: true });
   const release = drain.onBegin(() => hold.abort());
   try {
-    return await router.getExecution(id, waitMs, { ...call, signal: hold.signal }, room, outputFrom);
+    return await router.getExecution(id, waitMs, { ...call, signal: hold.signal }, reserveMemory, outputFrom);
   } catch (error) {
     if (!drain.begun || !hasCode(error, "cancelled")) throw error;
-    return await router.getExecution(id, 0, call, room, outputFrom);
+    return await router.getExecution(id, 0, call, reserveMemory, outputFrom);
   } finally {
     release();
   }

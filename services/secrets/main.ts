@@ -8,7 +8,7 @@ import { SecretsServiceService } from "#proto/secrets.ts";
 import { readSecretsConfig, type SecretsConfig } from "./config.ts";
 import { secretsHandlers } from "./handlers.ts";
 import { createSecretHistory } from "./history.ts";
-import { createNeedleRoom } from "./needle-room.ts";
+import { createNeedleCheck } from "./needle-check.ts";
 import { createProjectSecrets } from "./project-secrets.ts";
 import { envSource } from "./sources/env.ts";
 import { fileSource } from "./sources/file.ts";
@@ -32,7 +32,7 @@ export async function startSecrets(config: SecretsConfig, log: Log): Promise<Run
     catalogue,
     sources,
     createSecretHistory(systemClock, key),
-    createNeedleRoom(),
+    createNeedleCheck(),
   );
   const edges = await openEdges("secrets", config, log);
   const server = await startGrpcServer(

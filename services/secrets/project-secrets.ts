@@ -4,7 +4,7 @@ import type { Project } from "#common/projects/file.ts";
 import { usableProject } from "#common/projects/usable-project.ts";
 import type { Resolved, SecretHistory } from "./history.ts";
 import { createInOrder } from "./in-order.ts";
-import type { NeedleRoom } from "./needle-room.ts";
+import type { NeedleCheck } from "./needle-check.ts";
 import { localSecrets, resolveSecrets } from "./resolver.ts";
 import type { SecretSources } from "./sources/source.ts";
 
@@ -25,7 +25,7 @@ export function createProjectSecrets(
   catalogue: ProjectCatalogue,
   sources: SecretSources,
   history: SecretHistory,
-  room: NeedleRoom,
+  needleCheck: NeedleCheck,
 ): ProjectSecrets {
   // Readings of one project run one after the other. If two overlapped, the earlier one could finish last,
   // and its old values would be recorded as the new ones.
@@ -35,7 +35,7 @@ export function createProjectSecrets(
       await inOrder("catalogue", catalogue.refresh);
       const project = usableProject(catalogue, projectName);
       const secrets = await resolveSecrets(project, sources);
-      const problem = await room(projectName, secrets);
+      const problem = await needleCheck(projectName, secrets);
       if (problem === undefined) return history.record(projectName, secrets);
       throw new AirlockError(
         "start_failed",
@@ -44,7 +44,9 @@ export function createProjectSecrets(
     });
   const problemOf = async (project: Project): Promise<string> => {
     const { secrets, problems } = await localSecrets(project, sources);
-    return [...problems, (await room(`${project.name} as it is known here`, secrets)) ?? ""].join(" ").trim();
+    return [...problems, (await needleCheck(`${project.name} as it is known here`, secrets)) ?? ""]
+      .join(" ")
+      .trim();
   };
   return {
     current,

@@ -31,12 +31,12 @@ export function routerOver(router: RouterServiceClient): RouterBackend {
       const response = await callUnary(router, router.submit, request, "router", limits);
       return { ...executionIn(response), replayed: response.replayed };
     },
-    async getExecution(executionId, waitMs, call, room, outputFrom) {
+    async getExecution(executionId, waitMs, call, reserveMemory, outputFrom) {
       const limits = { ...read(call), timeoutMs: waitMs + READ_MS };
       const ask = { executionId, waitMs, maxBytes: SMALL_BYTES, outputFrom };
       const response = await callUnary(router, router.getExecution, ask, "router", limits);
       if (response.leftOutBytes === 0) return executionIn(response);
-      await room(response.leftOutBytes);
+      await reserveMemory(response.leftOutBytes);
       return await readLarge({ executionId, outputFrom }, call, response.leftOutBytes);
     },
     listExecutions: (request, call) =>

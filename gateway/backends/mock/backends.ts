@@ -85,7 +85,7 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
       const execution = accepted(executionId, request.project, createdAtMs);
       return { ...accept(execution, request.code, { idempotency }), replayed: false };
     },
-    async getExecution(executionId, waitMs, { signal }, _room, outputFrom) {
+    async getExecution(executionId, waitMs, { signal }, _reserveMemory, outputFrom) {
       const untilMs = performance.now() + waitMs;
       for (;;) {
         const { execution } = store.get(executionId);

@@ -23,8 +23,8 @@ export function hold(
   poll: { readonly id: string; readonly waitMs: number; readonly outputFrom?: OutputFrom | undefined },
 ): Promise<ShownExecution> {
   const call = backendCall(reply);
-  const room = (bytes: number) => reply.answerHold.reserve(bytes, call.signal);
-  return holdExecution(router, drain, poll, call, room);
+  const reserveMemory = (bytes: number) => reply.answerHold.reserve(bytes, call.signal);
+  return holdExecution(router, drain, poll, call, reserveMemory);
 }
 
 export async function sendExecution(

@@ -49,7 +49,7 @@ export function executeRoute(app: FastifyInstance, router: RouterBackend, drain:
         response: {
           200: {
             description:
-              "Only with `wait`: the execution, which has ended or asks a question (`awaiting_llm`). A script that failed is here, too.",
+              "Only with `wait`: the execution, which has ended or waits for a response (`awaiting_llm`). A script that failed is here, too.",
             headers,
             content: { "application/json": { schema: EXECUTED } },
           },

@@ -203,7 +203,7 @@ export const EXECUTION = {
     error: { ...nullable("string"), description: "What went wrong, for the reader of the script." },
     llm_request: orNull(
       LLM_REQUEST,
-      "The question to answer with POST /executions/{execution_id}/respond while awaiting_llm; otherwise null.",
+      "The llm request to respond to with POST /executions/{execution_id}/respond while awaiting_llm; otherwise null.",
     ),
     waiting_on: orNull(WAITING_ON, "What a pending execution waits for; otherwise null."),
     memory_updates: {
@@ -278,7 +278,7 @@ export const RESPOND_BODY = {
     },
     llm_request_id: {
       ...optional("string"),
-      description: "llm_request.id of the question; an answer to another question is refused with 409.",
+      description: "The id of llm_request; a response to another llm request is refused with 409.",
     },
   },
 } as const;

@@ -20,7 +20,7 @@ const SUMMARY_FIELDS = {
   },
   queue_depth: { ...count, description: "Executions that wait for a worker." },
   running: { ...count, description: "Executions that hold a worker." },
-  paused: { ...count, description: "Executions that wait for an answer and hold no worker." },
+  paused: { ...count, description: "Executions that wait for a response and hold no worker." },
   isolation: {
     type: ["string", "null"],
     description: "What the project demands: standard, strict or gvisor; null where its file cannot be used.",

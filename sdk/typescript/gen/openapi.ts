@@ -486,7 +486,7 @@ export interface components {
             readonly execution_id: string;
             /** @description Milliseconds of running, pauses excluded; null until the script has started. While it runs, as of the last full second or pause. It never goes down. */
             readonly execution_time_ms: number | null;
-            /** @description The question to answer with POST /executions/{execution_id}/respond while awaiting_llm; otherwise null. */
+            /** @description The llm request to respond to with POST /executions/{execution_id}/respond while awaiting_llm; otherwise null. */
             readonly llm_request: components["schemas"]["LlmRequest"] | null;
             /** @description {category: {key: value}} that the script wrote; empty unless it completed. */
             readonly memory_updates: {
@@ -618,7 +618,7 @@ export interface components {
             readonly network_allowlist: readonly string[];
             /** @description Python packages that a script can import, as the project asks for them. */
             readonly packages: readonly string[];
-            /** @description Executions that wait for an answer and hold no worker. */
+            /** @description Executions that wait for a response and hold no worker. */
             readonly paused: number;
             /** @description Why the project file cannot be used; such a project accepts no execution. */
             readonly problem: string | null;
@@ -658,7 +658,7 @@ export interface components {
             readonly name: string;
             /** @description Python packages that a script can import, as the project asks for them. */
             readonly packages: readonly string[];
-            /** @description Executions that wait for an answer and hold no worker. */
+            /** @description Executions that wait for a response and hold no worker. */
             readonly paused: number;
             /** @description Why the project file cannot be used; such a project accepts no execution. */
             readonly problem: string | null;
@@ -688,7 +688,7 @@ export interface components {
             }[];
         };
         readonly RespondRequest: {
-            /** @description llm_request.id of the question; an answer to another question is refused with 409. */
+            /** @description The id of llm_request; a response to another llm request is refused with 409. */
             readonly llm_request_id?: string | null;
             /**
              * @description What llm.complete() returns to the script.
@@ -1052,7 +1052,7 @@ export interface operations {
             };
         };
         readonly responses: {
-            /** @description Only with `wait`: the execution, which has ended or asks a question (`awaiting_llm`). A script that failed is here, too. */
+            /** @description Only with `wait`: the execution, which has ended or waits for a response (`awaiting_llm`). A script that failed is here, too. */
             readonly 200: {
                 headers: {
                     /** @description true: an earlier request with this Idempotency-Key started it. */

@@ -16,7 +16,7 @@ import {
   refuseRequest,
 } from "./http-edge.ts";
 import type { Intercept } from "./intercept.ts";
-import { carry, expectServerName } from "./tls-passthrough.ts";
+import { copyBothWays, expectServerName } from "./tls-passthrough.ts";
 
 export type Proxy = {
   /** Serves a connection from inside the run that `route` belongs to. */
@@ -112,7 +112,7 @@ export function createProxy(parts: {
         }
         if (!upstream) return await intercept.take(socket, route, target);
         attempts.note(route, target, "allowed");
-        await carry(socket, upstream, route).catch((error: unknown) => {
+        await copyBothWays(socket, upstream, route).catch((error: unknown) => {
           if (error instanceof Refusal) throw error;
           // The script or the server has closed the connection, and both notice that by themselves.
         });

@@ -38,7 +38,7 @@ export async function expectServerName(socket: Duplex, host: string): Promise<vo
 }
 
 /** Copies bytes in both directions until the script and the server have ended. */
-export async function carry(client: Duplex, server: Duplex, { traffic }: Route): Promise<void> {
+export async function copyBothWays(client: Duplex, server: Duplex, { traffic }: Route): Promise<void> {
   try {
     await Promise.all([
       pipeline(client, traffic.meter("out"), server),

@@ -3,7 +3,7 @@ import { Duplex } from "node:stream";
 import { setImmediate } from "node:timers/promises";
 import { describe, expect, it } from "vitest";
 import type { TunnelResponse } from "#proto/worker.ts";
-import { carry } from "../../../services/egress/proxy/tls-passthrough.ts";
+import { copyBothWays } from "../../../services/egress/proxy/tls-passthrough.ts";
 import { createRoute } from "../../../services/egress/routes/routes.ts";
 import type { TunnelCall } from "../../../services/egress/tunnels/call.ts";
 import { TunnelSocket } from "../../../services/egress/tunnels/socket.ts";
@@ -67,7 +67,7 @@ describe("pieces of one byte", () => {
   it("pieces of one byte from a server are not read while the run reads nothing", async () => {
     const { peer, taken } = bytewise(200_000);
     const client = deaf();
-    void carry(client, peer, routeOf(1e9)).catch(() => undefined);
+    void copyBothWays(client, peer, routeOf(1e9)).catch(() => undefined);
     await rounds();
     client.destroy();
     expect(taken()).toBeLessThan(200);
@@ -106,7 +106,9 @@ describe("pieces of one byte", () => {
       read: () => undefined,
       write: (_chunk, _encoding, done) => done(),
     });
-    await expect(carry(client, peer, routeOf(64_000))).rejects.toMatchObject({ verdict: "over_limit" });
+    await expect(copyBothWays(client, peer, routeOf(64_000))).rejects.toMatchObject({
+      verdict: "over_limit",
+    });
     expect(taken()).toBeLessThan(1_200);
   });
 });

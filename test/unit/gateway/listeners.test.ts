@@ -13,8 +13,8 @@ describe("an answer of several megabytes", () => {
     const ended = execution({ status: ExecutionStatus.COMPLETED, stdout: "x".repeat(11 * MIB) });
     const gateway = await startOver({
       router: {
-        getExecution: async (_id, _waitMs, _signal, room) => {
-          await room(11 * MIB);
+        getExecution: async (_id, _waitMs, _signal, reserveMemory) => {
+          await reserveMemory(11 * MIB);
           return ended;
         },
         respond: async () => ended,

@@ -16,9 +16,9 @@ let fetched: number;
 beforeEach(async () => {
   const holding = holdingBackend();
   fetched = 0;
-  const getExecution: RouterBackend["getExecution"] = async (id, waitMs, call, room) => {
-    if (waitMs > 0) return holding.getExecution(id, waitMs, call, room);
-    await room(ANSWER_BYTES);
+  const getExecution: RouterBackend["getExecution"] = async (id, waitMs, call, reserveMemory) => {
+    if (waitMs > 0) return holding.getExecution(id, waitMs, call, reserveMemory);
+    await reserveMemory(ANSWER_BYTES);
     fetched += 1;
     return execution({ stdout: "x".repeat(ANSWER_BYTES / 2), stderr: "y".repeat(ANSWER_BYTES / 2) });
   };

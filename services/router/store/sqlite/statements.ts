@@ -138,7 +138,7 @@ export function prepareStatements(db: DatabaseSync) {
     selectExists: db.prepare("SELECT 1 FROM executions WHERE execution_id = ?"),
     selectStoredBytes: db.prepare("SELECT project, bytes FROM stored_bytes WHERE bytes > 0"),
     selectStoredBytesOf: db.prepare("SELECT bytes FROM stored_bytes WHERE project = ?"),
-    selectRoom: db.prepare(
+    selectCapacity: db.prepare(
       `SELECT (SELECT COALESCE(sum(bytes), 0) FROM stored_bytes) AS counted, page_count AS pages,
          freelist_count AS free, page_size AS page_bytes
        FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,

@@ -48,7 +48,7 @@ import { pageQuery, prepareStatements, UNFINISHED } from "./statements.ts";
  * The row of the capacity query. `counted`: the bytes that all projects store. `pages`: pages of the
  * database, including the `free` ones.
  */
-type RoomRow = Readonly<Record<"counted" | "pages" | "free" | "page_bytes", number>>;
+type CapacityRow = Readonly<Record<"counted" | "pages" | "free" | "page_bytes", number>>;
 type CountsRow = { readonly counts: string };
 type Apart = { readonly execution_id: string; readonly apart_bytes: number };
 
@@ -299,7 +299,7 @@ export function openSqliteStore(
       if (isScarce) await reserve.refill();
       const freeBytes = isScarce ? await freeNow() : found;
       const { size } = await stat(path);
-      const { counted, pages, free, page_bytes } = sql.selectRoom.get() as RoomRow;
+      const { counted, pages, free, page_bytes } = sql.selectCapacity.get() as CapacityRow;
       // Pages that are only in the log so far will make the file grow. The stored data is measured in pages,
       // because an execution takes more disk space than its counted bytes.
       const inFile = size + free * page_bytes - pages * page_bytes;

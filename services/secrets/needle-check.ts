@@ -12,10 +12,10 @@ const SURE_BYTES = 16 * 1024;
  * Checks before a script runs whether the sanitizer can search output for these secrets, because otherwise
  * the run's output would be withheld. Resolves to the sanitizer's own reason why not; undefined when it can.
  */
-export type NeedleRoom = (project: string, secrets: readonly Secret[]) => Promise<string | undefined>;
+export type NeedleCheck = (project: string, secrets: readonly Secret[]) => Promise<string | undefined>;
 
 /** Remembers the answer for the last values of each project, because making all needles may take a second. */
-export function createNeedleRoom(): NeedleRoom {
+export function createNeedleCheck(): NeedleCheck {
   const known = new Map<string, { readonly values: string; readonly problem: Promise<string | undefined> }>();
   return async (project, secrets) => {
     const given = secrets.filter((secret) => !isBrokered(secret));
