@@ -2,10 +2,17 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { pino } from "pino";
 import { afterAll, afterEach, beforeAll, beforeEach, describe } from "vitest";
 import type { DatabaseConfig } from "#common/database/config.ts";
-import type { Dialect } from "#common/database/tables.ts";
+import type { Database } from "#common/database/database.ts";
+import { openDatabase } from "#common/database/open.ts";
+import type { Dialect, ServiceTables } from "#common/database/tables.ts";
+import { createCircuits } from "#common/resilience/circuits.ts";
+import { systemClock as clock } from "#common/resilience/clock.ts";
 import { postgresMissing, startPostgres, type TestPostgres } from "../harness/postgres.ts";
+
+const log = pino({ level: "silent" });
 
 /** A database for one test, which is empty when the test begins. */
 export type EmptyDatabase = {
@@ -28,12 +35,16 @@ export type StoreUnderTest<Store> = Pick<EmptyDatabase, "sql"> & {
  * PostgreSQL are skipped, with the reason, on a machine without it.
  *
  * ```ts
- * describeStore("the ledger's store", (config) => openLedgerStore(config, clock, log), (test) => {
- *   it("the ledger's store keeps a record over a restart", async () => {
- *     await test.store.add(RECORD);
- *     expect(await (await test.reopen()).list()).toEqual([RECORD]);
- *   });
- * });
+ * describeStore(
+ *   "the store of notes",
+ *   async (config) => createNotesStore(await openTestDatabase(config, NOTES_TABLES)),
+ *   (test, dialect) => {
+ *     it(`the store of notes keeps a note over a restart on ${dialect}`, async () => {
+ *       await test.store.put(NOTE);
+ *       expect(await (await test.reopen()).list()).toEqual([NOTE]);
+ *     });
+ *   },
+ * );
  * ```
  */
 export function describeStore<Store extends { close(): Promise<void> }>(
@@ -68,6 +79,11 @@ export function describeStore<Store extends { close(): Promise<void> }>(
     };
     defineTests(test, dialect);
   });
+}
+
+/** Opens a service's database as its `main.ts` does, with its own circuit breaker and without a log. */
+export function openTestDatabase(config: DatabaseConfig, tables: ServiceTables): Promise<Database> {
+  return openDatabase(config, tables, createCircuits("airlock_test", clock, log), clock, log);
 }
 
 /** Defines tests once for SQLite and once for PostgreSQL. Each test has an empty database of its own. */

@@ -1,14 +1,10 @@
-import { pino } from "pino";
 import { expect, it } from "vitest";
 import type { Statement, Statements } from "#common/database/database.ts";
-import { openDatabase } from "#common/database/open.ts";
 import { checkDatabase } from "#common/database/readiness.ts";
-import { createCircuits } from "#common/resilience/circuits.ts";
 import { systemClock as clock } from "#common/resilience/clock.ts";
 import { NOTES } from "../../support/notes.ts";
-import { describeStore } from "../../support/store-contract.ts";
+import { describeStore, openTestDatabase } from "../../support/store-contract.ts";
 
-const log = pino({ level: "silent" });
 const ADD: Statement = {
   name: "add",
   text: "INSERT INTO notes (name, text, written_at_ms) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
@@ -19,7 +15,7 @@ const names = async (db: Statements) => (await db.rows<{ name: string }>(NAMES))
 
 describeStore(
   "a service's database",
-  (config) => openDatabase(config, NOTES, createCircuits("airlock_notes", clock, log), clock, log),
+  (config) => openTestDatabase(config, NOTES),
   (test, dialect) => {
     it(`a service's ${dialect} database keeps rows over a restart, with the types of their columns`, async () => {
       const text = "INSERT INTO notes VALUES ($1, $2, $3, $4)";

@@ -1,6 +1,5 @@
 import { pino } from "pino";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { openDatabase } from "#common/database/open.ts";
 import { createCircuits } from "#common/resilience/circuits.ts";
 import { systemClock as clock } from "#common/resilience/clock.ts";
 import { openStore } from "../../../services/router/store/open.ts";
@@ -12,6 +11,7 @@ import {
   type TestPostgres,
 } from "../../harness/postgres.ts";
 import { NOTES } from "../../support/notes.ts";
+import { openTestDatabase } from "../../support/store-contract.ts";
 
 const missing = postgresMissing();
 const log = pino({ level: "silent" });
@@ -21,8 +21,7 @@ describe.skipIf(missing)(`services in one PostgreSQL${missing ? ` (${missing})` 
   let postgres: TestPostgres;
   let database: TestDatabase;
   const circuits = () => createCircuits("airlock_notes", clock, log);
-  const open = (tables = NOTES, url = database.url) =>
-    openDatabase(configOf(url), tables, circuits(), clock, log);
+  const open = (tables = NOTES, url = database.url) => openTestDatabase(configOf(url), tables);
   const tablesNamed = (name: string) =>
     database.sql(`SELECT schemaname AS schema FROM pg_tables WHERE tablename = '${name}' ORDER BY 1`);
 
@@ -100,7 +99,7 @@ describe.skipIf(missing)(`services in one PostgreSQL${missing ? ` (${missing})` 
   });
 
   it("services in one PostgreSQL database give a transaction's connection back, however it ends", async () => {
-    const db = await openDatabase({ ...database.config, maxConnections: 1 }, NOTES, circuits(), clock, log);
+    const db = await openTestDatabase({ ...database.config, maxConnections: 1 }, NOTES);
     for (let round = 0; round < 3; round++) {
       const refused = db.transaction((statements) => statements.rows({ text: "SELECT 1 / 0" }));
       await expect(refused).rejects.toMatchObject({ code: "internal" });
