@@ -173,6 +173,7 @@ async def _become_ready(
         if link.left_out:
             log("warn", "modules are not imported beforehand", modules="; ".join(link.left_out))
             posture = replace(posture, facts=(*posture.facts, Fact("not_imported_beforehand", link.left_out)))
+        link.require(posture.entered)
         supervisor.use_spares(spares)
     except (NoSpare, probe.ProbeFailed) as error:
         log("error", "cannot get ready")

@@ -25,7 +25,7 @@ _FACTS: dict[str, list[str]] = {
     "no_new_privs": ["1"],
     "seccomp_mode": ["2"],
     # Without address space and data, which depend on what is imported.
-    "limits": ["CORE 0", "FSIZE 1048576", "NOFILE 1024", "NPROC 64"],
+    "limits": ["CORE 1", "FSIZE 1048576", "NOFILE 1024", "NPROC 64"],
     "reachable_addresses": [],
     "listeners": [],
 }

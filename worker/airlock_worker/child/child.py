@@ -55,9 +55,11 @@ _putenv.argtypes = [ctypes.c_size_t]
 _set_handler = inspect.unwrap(signal.signal)
 
 
-def live(ends: Ends, context: SandboxContext, limits: Limits, cgroup: RunCgroup, heap: Heap) -> NoReturn:
+def live(
+    ends: Ends, context: SandboxContext, limits: Limits, required: list[str], cgroup: RunCgroup, heap: Heap
+) -> NoReturn:
     """Runs the whole life of a child; called right after the fork, never returns. `ends`: control, orders, stdout,
-    stderr, status and begun.
+    stderr, status and begun. `required`: layers of the sandbox without which it takes no run.
     """
     begun, process = False, 0
     try:
@@ -75,7 +77,7 @@ def live(ends: Ends, context: SandboxContext, limits: Limits, cgroup: RunCgroup,
         if limits.network:
             _hand_out_listener(context)
         os.close(_STATUS_FD)
-        sandbox.enter(context, limits)
+        sandbox.enter(context, limits, required)
         # DuckDB takes its default for `memory_limit`, 80 % of it, from SLURM_MEM_PER_NODE.
         os.environ.update(
             HOME=context.scratch, TMPDIR=context.scratch, SLURM_MEM_PER_NODE=f"{limits.memory_bytes >> 20}M"

@@ -6,6 +6,7 @@ Imports only the standard library, because the tests send this file as a script,
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import socket
@@ -119,14 +120,14 @@ def _limit(name: str) -> str:
 
 
 def _is_reachable(address: str) -> bool:
-    """Whether there is a route to the address. Connecting a datagram socket sends no packet."""
+    """Whether there is a route to the address: a connection to it begins, or is refused there."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     try:
-        with socket.socket(family, socket.SOCK_DGRAM) as any_socket:
-            any_socket.connect((address, 9))
+        with socket.socket(family, socket.SOCK_STREAM) as any_socket:
+            any_socket.setblocking(False)
+            return any_socket.connect_ex((address, 9)) in (0, errno.EINPROGRESS, errno.ECONNREFUSED)
     except OSError:
         return False
-    return True
 
 
 def _listeners(table: str, family: socket.AddressFamily) -> list[str]:

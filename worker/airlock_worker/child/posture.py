@@ -16,13 +16,14 @@ from . import facts
 
 
 def measure(context: SandboxContext, limits: Limits) -> dict[str, Any]:
-    """Returns layers, facts, packages and the scratch directory. Leaves a daemon behind that escaped as far as a script
-    can, so that the supervisor can check whether it survives the run.
+    """Returns layers, the names of those that were refused, facts, packages and the scratch directory. Leaves a daemon
+    behind that escaped as far as a script can, so that the supervisor can check whether it survives the run.
     """
     layers = sandbox.measure(context, limits)
     found = facts.measure(context.outside)
     _start_daemon()
-    return {"layers": layers, "facts": found, "packages": _packages(), "scratch": context.scratch}
+    refused = sorted(context.problems)
+    return {"layers": layers, "refused": refused, "facts": found, "packages": _packages(), "scratch": context.scratch}
 
 
 def _packages() -> list[tuple[str, str]]:

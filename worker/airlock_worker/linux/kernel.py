@@ -21,6 +21,9 @@ PR_SET_DUMPABLE = 4
 PR_SET_NO_NEW_PRIVS = 38
 PR_SET_CHILD_SUBREAPER = 36
 PR_CAPBSET_DROP = 24
+# The value of RLIMIT_CORE for which the kernel starts no crash handler. For 0 it starts one, without a dump. A core
+# file would have to be larger, so none is written either.
+NO_CRASH_HANDLER = 1
 _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_RAISE, _PR_CAP_AMBIENT_CLEAR_ALL = 47, 2, 4
 
 CLONE_PARENT = 0x00008000
@@ -187,8 +190,10 @@ def _mount_setattr(path: str, attributes: _MountAttr, flags: int) -> None:
 
 def keep_memory_out_of_core_dumps() -> None:
     """Keeps memory out of core dumps, for this process and all that it starts. RLIMIT_CORE of 0 is not enough, because
-    a crash handler of the machine gets the dump all the same, and may keep it, secrets included.
+    a crash handler of the machine gets the dump all the same, and reads and keeps the environment, secrets included.
     """
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_CORE, (NO_CRASH_HANDLER, NO_CRASH_HANDLER))
     # A kernel without this file writes no core dumps of its own.
     with contextlib.suppress(OSError), open("/proc/self/coredump_filter", "w") as file:
         file.write("0")

@@ -31,7 +31,11 @@ def fork(context: SandboxContext, cgroup_fd: int | None) -> int:
         # /proc still shows the zygote's pid namespace.
         context.host_pid = int(os.readlink("/proc/self"))
         if context.clone_flags and not context.own_pids:
-            kernel.unshare(context.clone_flags)
+            try:
+                kernel.unshare(context.clone_flags)
+            except OSError:
+                # The caller takes an error for one of the parent's, and this process must not go on as a second parent.
+                os._exit(1)
         if context.user_per_run:
             context.script_uid = namespace_setup.new_user()
     return pid
@@ -65,6 +69,9 @@ def enter_user(context: SandboxContext, limits: Limits) -> None:
     that.
     """
     if context.script_uid is not None:
+        for output in (1, 2):
+            # Root made the pipes, and a script may open its own by name, as /dev/stdout and /dev/stderr.
+            os.fchown(output, context.script_uid, context.script_uid)
         namespace_setup.become(context.script_uid)
         # The change of user made the files of /proc/self root's; this undoes it.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)

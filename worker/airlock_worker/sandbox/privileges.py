@@ -47,7 +47,7 @@ def rehearse(context: SandboxContext, limits: Limits) -> None:
 
 def _wanted(context: SandboxContext, limits: Limits) -> list[tuple[int, int, int]]:
     wanted = [
-        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_CORE, kernel.NO_CRASH_HANDLER, kernel.NO_CRASH_HANDLER),
         (resource.RLIMIT_NOFILE, _MAX_OPEN_FILES, _MAX_OPEN_FILES),
         (resource.RLIMIT_FSIZE, limits.disk_bytes, limits.disk_bytes),
     ]

@@ -1,13 +1,14 @@
 """The layers of the sandbox around a run child, in the order in which they are entered.
 
-A child enters them while it is a spare, so that no run waits for it. If the kernel refuses a layer, that is recorded
-and the run goes on without it. The pool-manager decides whether the rest is enough for a project, from the results of
-`measure`, which the probe run takes in a real child at start.
+A child enters them while it is a spare, so that no run waits for it. If the kernel refuses a layer to the probe run,
+that is recorded and runs go on without it. The pool-manager decides whether the rest is enough for a project, from the
+results of `measure`, which the probe run takes in a real child at start. Every later child must enter the layers that
+the probe run entered, or it ends before it gets a run.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from ..linux import kernel
@@ -67,13 +68,23 @@ LAYERS: tuple[Layer, ...] = (
 )
 
 
-def enter(context: SandboxContext, limits: Limits) -> None:
+class LayerRefused(Exception):
+    """The kernel refuses a layer that it gave to the probe run."""
+
+
+def enter(context: SandboxContext, limits: Limits, required: Collection[str]) -> None:
+    """`required`: names of layers without which no run may start."""
     for layer in LAYERS:
         if layer.enter is not None:
             try:
                 layer.enter(context, limits)
             except (OSError, ValueError) as error:
                 context.problems.setdefault(layer.name, str(error))
+            if layer.name in required and layer.name in context.problems:
+                raise LayerRefused(
+                    f"the kernel refuses {layer.name}, a layer of the sandbox, which it gave to this worker before: "
+                    f"{context.problems[layer.name]}"
+                )
 
 
 def measure(context: SandboxContext, limits: Limits) -> dict[str, str | None]:

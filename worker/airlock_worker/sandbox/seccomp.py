@@ -16,6 +16,7 @@ import errno
 import fcntl
 import functools
 import os
+import resource
 import socket
 import struct
 from collections.abc import Callable
@@ -54,6 +55,8 @@ _HIDDEN = (
     *("io_setup", "io_destroy", "io_getevents", "io_pgetevents", "io_submit", "io_cancel"),
     # Reveal what other processes do with files that a run shares with them: watches, and contents of the page cache.
     *("inotify_init", "inotify_init1", "mincore", "cachestat"),
+    # The kernel compiles filters into memory that the whole machine shares.
+    "seccomp",
 )
 # Would make the whole machine wait for its disks; a run's own files are in memory.
 _WITHOUT_EFFECT = ("sync",)
@@ -79,7 +82,16 @@ _NEW_NAMESPACES = (
 # Requests that put input into a terminal.
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _PERSONALITY_QUERY = 0xFFFFFFFF
+# Socket options that load programs, which the kernel compiles into memory that the whole machine shares:
+# SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF and SO_ATTACH_REUSEPORT_EBPF.
+_PROGRAMS_OF_SOCKETS = (26, 50, 51, 52)
 
+# RLIMIT_CORE is 1, for which the kernel starts no crash handler (privileges.py).
+_LEAST_CORE = resource.RLIMIT_CORE
+# Bits of the second argument of `socket` that say the type; the others are flags.
+_TYPE_BITS = 0xF
+
+_AND = 0x54
 _LOAD, _JUMP_EQUAL, _JUMP_ABOVE, _JUMP_GREATER_EQUAL, _JUMP_ANY_BIT, _RETURN = 0x20, 0x15, 0x25, 0x35, 0x45, 0x06
 _NUMBER, _ARCHITECTURE, _ARGUMENTS = 0, 4, 16
 _ALLOW, _KILL = 0x7FFF0000, 0x80000000
@@ -110,7 +122,7 @@ def _of_argument(name: str, argument: int, *steps: bytes) -> bytes:
     """
     number = known_number(name)
     assert number is not None
-    body = _step(_LOAD, _ARGUMENTS + 8 * argument) + b"".join(steps) + _step(_RETURN, _ALLOW)
+    body = _load(argument) + b"".join(steps) + _step(_RETURN, _ALLOW)
     return _step(_JUMP_EQUAL, number, 0, len(body) // 8) + body
 
 
@@ -132,9 +144,9 @@ def assemble(network: bool) -> bytes:
     # namespace.
     parts.append(_of_argument("clone", 0, _when(_JUMP_ANY_BIT, _NEW_NAMESPACES | kernel.CLONE_PARENT, eperm)))
     # A run without a pid namespace keeps its orphans by being a subreaper, so it must stay one.
-    no_reaper = _step(_LOAD, _ARGUMENTS + 8) + _when(_JUMP_EQUAL, 0, eperm)
-    is_reaper = _step(_JUMP_EQUAL, kernel.PR_SET_CHILD_SUBREAPER, 0, len(no_reaper) // 8)
-    parts.append(_of_argument("prctl", 0, is_reaper + no_reaper))
+    no_reaper = _load(1) + _when(_JUMP_EQUAL, 0, eperm)
+    no_filter = _when(_JUMP_EQUAL, _PR_SET_SECCOMP, _errno(errno.EINVAL))
+    parts.append(_of_argument("prctl", 0, no_filter, _if_equal(kernel.PR_SET_CHILD_SUBREAPER, no_reaper)))
     only_query = _step(_JUMP_EQUAL, _PERSONALITY_QUERY, 1, 0) + _step(_RETURN, eperm)
     parts.append(_of_argument("personality", 0, only_query))
     terminal = [_when(_JUMP_EQUAL, request, eperm) for request in (_TIOCSTI, _TIOCLINUX)]
@@ -145,9 +157,54 @@ def assemble(network: bool) -> bytes:
         parts.append(_of_argument(name, argument, _when(_JUMP_ANY_BIT, flag, _errno(errno.ENOMEM))))
     parts.append(_of_argument("preadv2", 5, _when(_JUMP_ANY_BIT, _RWF_NOWAIT, _errno(errno.EOPNOTSUPP))))
     parts.append(_of_argument("socketpair", 0, _only(socket.AF_UNIX)))
-    families = (socket.AF_UNIX, socket.AF_INET, socket.AF_INET6) if network else ()
-    parts.append(_of_argument("socket", 0, _only(*families)))
+    parts.append(_of_argument("socket", 0, _sockets() if network else _only()))
+    # A socket with SO_LINGER can make the kernel's own thread that closes collected sockets wait for as long as the
+    # script likes, and with it the whole machine.
+    options = [_when(_JUMP_EQUAL, socket.SO_LINGER, _errno(0))]
+    options += [_when(_JUMP_EQUAL, option, eperm) for option in _PROGRAMS_OF_SOCKETS]
+    parts.append(_of_argument("setsockopt", 1, _if_equal(socket.SOL_SOCKET, _load(2) + b"".join(options))))
+    # Setting it has no effect, as long as the caller does not ask for the old limit in the same call; reading it works.
+    parts.append(_of_argument("setrlimit", 0, _when(_JUMP_EQUAL, _LEAST_CORE, _errno(0))))
+    change = _unless_null(2, _unless_null(3, _step(_RETURN, eperm)) + _step(_RETURN, _errno(0)))
+    parts.append(_of_argument("prlimit64", 1, _if_equal(_LEAST_CORE, change)))
     return b"".join(parts) + _step(_RETURN, _ALLOW)
+
+
+def _attach_filter() -> None:
+    code = ctypes.create_string_buffer(_step(_RETURN, 0))
+    near, far = socket.socketpair()
+    with near, far:
+        near.setsockopt(socket.SOL_SOCKET, _PROGRAMS_OF_SOCKETS[0], struct.pack("HxxxxxxP", 1, ctypes.addressof(code)))
+
+
+def _load(argument: int) -> bytes:
+    return _step(_LOAD, _ARGUMENTS + 8 * argument)
+
+
+def _if_equal(value: int, steps: bytes) -> bytes:
+    """BPF steps that run `steps` only if the loaded value equals `value`."""
+    return _step(_JUMP_EQUAL, value, 0, len(steps) // 8) + steps
+
+
+def _unless_null(argument: int, steps: bytes) -> bytes:
+    """BPF steps that run `steps` only if this pointer is not null."""
+    count = len(steps) // 8
+    high = _step(_LOAD, _ARGUMENTS + 8 * argument + 4) + _step(_JUMP_EQUAL, 0, count, 0)
+    return _load(argument) + _step(_JUMP_EQUAL, 0, 0, len(high) // 8) + high + steps
+
+
+def _sockets() -> bytes:
+    """BPF steps for `socket` in a run with a network: TCP and Unix sockets only. Nothing answers other protocols, the
+    kernel loads modules for some, and what waits in UDP sockets counts for no limit.
+    """
+    refused = _step(_RETURN, _errno(errno.EPERM))
+    protocol = _load(2) + _step(_JUMP_EQUAL, 0, 2, 0) + _step(_JUMP_EQUAL, socket.IPPROTO_TCP, 1, 0) + refused
+    protocol += _step(_RETURN, _ALLOW)
+    kind = _load(1) + _step(_AND, _TYPE_BITS) + _step(_JUMP_EQUAL, socket.SOCK_STREAM, 1, 0) + refused
+    steps = kind + protocol
+    return _step(_JUMP_EQUAL, socket.AF_UNIX, len(steps) // 8 + 3, 0) + (
+        _step(_JUMP_EQUAL, socket.AF_INET, 2, 0) + _step(_JUMP_EQUAL, socket.AF_INET6, 1, 0) + refused + steps
+    )
 
 
 def _only(*families: int) -> bytes:
@@ -181,9 +238,12 @@ def measure(context: SandboxContext, limits: Limits) -> str | None:
         "inotify_init1": lambda: os.close(kernel.call("inotify_init1", 0)),
         "io_setup": lambda: kernel.call("io_setup", 0, 0),
         "lease": lambda: fcntl.fcntl(1, _F_SETLEASE, fcntl.F_UNLCK),
+        "socket filter": lambda: _attach_filter(),
         "netlink socket": lambda: socket.socket(socket.AF_NETLINK, socket.SOCK_RAW).close(),
     }
-    if not limits.network:
+    if limits.network:
+        attempts["datagram socket"] = lambda: socket.socket(type=socket.SOCK_DGRAM).close()
+    else:
         attempts["socket"] = lambda: socket.socket().close()
     open_calls = []
     for name, attempt in attempts.items():

@@ -64,6 +64,7 @@ async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhea
         (*kernel, *layers),
         tuple(Fact(name, tuple(map(str, values))) for name, values in found["facts"].items()),
         tuple(Package(str(name), str(version)) for name, version in found["packages"]),
+        tuple(layer.name for layer in layers if layer.in_force and layer.name not in found["refused"]),
     )
 
 

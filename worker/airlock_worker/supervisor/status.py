@@ -38,6 +38,8 @@ class Posture:
     layers: tuple[Layer, ...] = ()
     facts: tuple[Fact, ...] = ()
     packages: tuple[Package, ...] = ()
+    # Names of the layers that the probe run could enter and found in force.
+    entered: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ from ..cgroups.worker_cgroups import WorkerCgroups
 from ..linux import processes
 from ..wire.limits import Limits
 from .log import log
+from .run.control_channel import ControlChannel
 from .run_process import RunProcess, signal_name
 
 # Descriptors with one spare: control, orders, stdout, stderr, begun; its pidfd where the kernel has pidfds; the
@@ -96,6 +97,8 @@ class ZygoteLink:
         # limits.
         self._wanted = 0
         self._limits: Limits | None = None
+        # Layers of the sandbox without which a child takes no run.
+        self._required: tuple[str, ...] = ()
         self._series = 0
         # Number of spares of the current series that were ordered and have not come yet.
         self._ordered = 0
@@ -141,6 +144,10 @@ class ZygoteLink:
         self._wanted = count
         self._top_up()
 
+    def require(self, layers: tuple[str, ...]) -> None:
+        """From now on children end unless they can enter these layers of the sandbox."""
+        self._required = layers
+
     async def take(self) -> RunProcess:
         """Returns a spare, without waiting if one is ready. Raises NoSpare."""
         if self.lost.done():
@@ -165,7 +172,7 @@ class ZygoteLink:
         waiting = sum(not waiter.done() for waiter in self._waiting)
         count = self._wanted + waiting - len(self._spares) - self._ordered
         if count > 0 and self._limits is not None and not self.lost.done():
-            order = {"fork": count, "limits": asdict(self._limits), "series": self._series}
+            order = {"fork": count, "limits": asdict(self._limits), "series": self._series, "required": self._required}
             try:
                 self._socket.send(json.dumps(order).encode())
                 self._ordered += count
@@ -253,12 +260,20 @@ class ZygoteLink:
         if process in self._spares:
             # A script may have killed the spare, or the spare could not get what it needs.
             self._spares.remove(process)
+            if self._spares_ended == 0:
+                log("warn", "a run child ended before it got a run", reason=self._last_words_of(process))
             self._own(process.release())
             self._spares_ended += 1
         else:
             self._spares_ended = 0
         delay = min(_AFTER_RUN_S * 2 ** min(self._spares_ended, 16), _LONGEST_DELAY_S)
         asyncio.get_running_loop().call_later(delay, self._top_up)
+
+    def _last_words_of(self, process: RunProcess) -> str:
+        assert self._limits is not None
+        talk = ControlChannel(self._limits, process.has_begun)
+        talk.read_all(process.control)
+        return talk.ending.error if talk.ending else "it said nothing"
 
     def _drain_waiting(self) -> list[asyncio.Future[RunProcess]]:
         waiting = [waiter for waiter in self._waiting if not waiter.done()]

@@ -8,7 +8,8 @@ every run child before its script, "left_out": [modules that could not be import
 "init": whether it is process 1 of a pid namespace, "cgroup": name, "pidfd": whether there is one}` with five
 descriptors (control, orders, stdout, stderr, begun), the pidfd and, when the limits say `network`, the listener for the
 egress proxy on 127.0.0.1 in the child's network namespace; `{"exit": pid, "status": wait status, "oom_kills": n}`;
-`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "series": n}`.
+`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "required": [layers of the sandbox
+without which a child takes no run], "series": n}`.
 """
 
 from __future__ import annotations
@@ -71,11 +72,11 @@ class Zygote:
                 order = json.loads(packet)
                 limits = Limits(**order["limits"])
                 for _ in range(order["fork"]):
-                    self._fork(limits, order["series"])
+                    self._fork(limits, order["required"], order["series"])
                     while self._template.early:
                         self._end(*self._template.early.popleft())
 
-    def _fork(self, limits: Limits, series: int) -> None:
+    def _fork(self, limits: Limits, required: list[str], series: int) -> None:
         # Two pipes and not a socket, because over a socket a script could send descriptors. The supervisor would close
         # them as it reads, and a close can take as long as the script likes (SO_LINGER).
         control, childs_control = os.pipe()
@@ -87,7 +88,7 @@ class Zygote:
         passed: list[int] = []
         try:
             ends = (childs_control, childs_orders, childs_out, childs_err, childs_status.fileno(), childs_begun)
-            pid, pidfd, cgroup = self._fork_into_cgroup(limits, ends)
+            pid, pidfd, cgroup = self._fork_into_cgroup(limits, required, ends)
             passed.extend(pidfd)
             childs_status.close()
             self._children[pid] = _Child(status, cgroup)
@@ -114,10 +115,12 @@ class Zygote:
             for fd in (*pipes, *passed):
                 os.close(fd)
 
-    def _fork_into_cgroup(self, limits: Limits, ends: child.Ends) -> tuple[int, list[int], RunCgroup]:
+    def _fork_into_cgroup(
+        self, limits: Limits, required: list[str], ends: child.Ends
+    ) -> tuple[int, list[int], RunCgroup]:
         cgroup = self._cgroups.take(limits)
         try:
-            return *self._template.fork(limits, ends, cgroup), cgroup
+            return *self._template.fork(limits, required, ends, cgroup), cgroup
         except OSError:
             self._cgroups.give_back(cgroup)
             raise

@@ -140,7 +140,7 @@ async def test_the_measured_layers_are_told_by_name(shared: Worker) -> None:
         "core = resource.getrlimit(resource.RLIMIT_CORE)\n"
         "set_result(['NoNewPrivs:\\t1' in s, 'CapEff:\\t0000000000000000' in s, core])"
     )
-    assert found.value == [layers["no_new_privs"].in_force, layers["capabilities_dropped"].in_force, [0, 0]]
+    assert found.value == [layers["no_new_privs"].in_force, layers["capabilities_dropped"].in_force, [1, 1]]
 
 
 async def test_the_socket_is_nobody_elses_and_the_log_holds_no_values(shared: Worker) -> None:
@@ -225,3 +225,52 @@ set_result([found, open("/proc/self/oom_score_adj").read(), open("/proc/1/oom_sc
             # The template has it while it forks.
             while Path(f"/proc/{pid}/oom_score_adj").read_text() == "1000\n":
                 await asyncio.sleep(0.01)
+
+
+async def test_a_script_opens_its_output_by_name(shared: Worker) -> None:
+    code = """
+import subprocess
+subprocess.run("echo shell > /dev/stdout; echo error > /dev/stderr; echo one > /dev/fd/1", shell=True, check=True)
+print("python", file=open("/dev/stdout", "w"), flush=True)
+"""
+    ended = await shared.run(code)
+    assert (ended.stdout, ended.stderr, ended.end) == (b"shell\none\npython\n", b"error\n", "completed")
+
+
+async def test_a_script_loads_no_program_into_the_kernel(shared: Worker) -> None:
+    code = """
+import ctypes, errno, os, socket, struct
+libc = ctypes.CDLL(None, use_errno=True)
+code = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))
+program = struct.pack("HxxxxxxP", 1, ctypes.addressof(code))
+near, far = socket.socketpair()
+found = []
+for option in (26, 50, 51, 52):
+    try: near.setsockopt(socket.SOL_SOCKET, option, program); found.append("set")
+    except OSError as error: found.append(errno.errorcode[error.errno])
+text = ctypes.create_string_buffer(program)
+for number, *arguments in ((libc.prctl, 22, 2, text, 0, 0), (libc.syscall, {"x86_64": 317, "aarch64": 277}[os.uname().machine], 1, 0, text)):
+    found.append(number(*arguments) and errno.errorcode[ctypes.get_errno()])
+near.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 9000)
+set_result(found)
+"""
+    assert (await shared.run(code)).value == [*["EPERM"] * 4, "EINVAL", "ENOSYS"]
+
+
+async def test_a_crash_starts_no_handler_of_the_machine(shared: Worker) -> None:
+    """The kernel leaves it out for a limit of exactly 1, which a script cannot change."""
+    code = """
+import ctypes, errno, resource, subprocess
+CORE = resource.RLIMIT_CORE
+found = []
+for attempt in (lambda: resource.setrlimit(CORE, (0, 0)), lambda: resource.prlimit(0, CORE, (0, 0))):
+    try: found.append(attempt())
+    except (OSError, ValueError) as error: found.append(type(error).__name__)
+subprocess.run("ulimit -c 0", shell=True, check=True)
+resource.setrlimit(resource.RLIMIT_STACK, (1 << 22, 1 << 22))
+set_result([found, resource.getrlimit(CORE), resource.prlimit(0, CORE), resource.getrlimit(resource.RLIMIT_STACK)])
+"""
+    ended = await shared.run(code)
+    assert ended.value == [[None, "PermissionError"], [1, 1], [1, 1], [1 << 22, 1 << 22]]
+    for pid in (shared.process.pid, shared.zygote(), shared.template()):
+        assert "Max core file size        1                    1 " in Path(f"/proc/{pid}/limits").read_text()

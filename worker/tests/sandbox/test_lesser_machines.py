@@ -88,6 +88,35 @@ set_result(refused)
 """
 
 
+async def test_a_layer_that_the_kernel_refuses_later_keeps_scripts_from_starting() -> None:
+    look = "import os; set_result(os.readlink('/proc/self/ns/user'))"
+    plain = ("unshare", "--user", "--map-root-user", "sh", "-c", 'exec "$@"', "sh")
+    async with worker(wrapper=plain) as target:
+        assert "user_namespace" not in await _layers(target)
+        outside = os.readlink(f"/proc/{target.process.pid}/ns/user")
+
+        async def allow(namespaces: int) -> None:
+            told = f"echo {namespaces} > /proc/sys/user/max_user_namespaces"
+            within = ("nsenter", "-t", str(target.process.pid), "-U", "--preserve-credentials", "sh", "-c", told)
+            assert await (await asyncio.create_subprocess_exec(*within)).wait() == 0
+
+        await allow(0)
+        # Spares that were made before have entered it.
+        ends = [await target.run(look) for _ in range(8)]
+        started = [ended for ended in ends if ended.end == "completed"]
+        assert all(ended.value != outside for ended in started)
+        refused = ends[len(started) :]
+        assert {ended.end for ended in refused} == {"start_failed"}
+        assert all("the kernel refuses user_namespace, a layer of the sandbox" in (e.error or "") for e in refused)
+        await allow(100)
+        async with asyncio.timeout(20):
+            while (ended := await target.run(look)).end != "completed":
+                assert ended.end == "start_failed"
+        assert ended.value != outside
+        log = target.log_path.read_text()
+        assert "a run child ended before it got a run" in log and "the kernel refuses user_namespace" in log
+
+
 async def test_without_pid_namespaces_no_process_leaves_its_run() -> None:
     async with worker(wrapper=NO_PID_NAMESPACES) as target:
         assert {"pid_namespace"} <= set(missing := await _layers(target)) and "descendants_killed" not in missing

@@ -102,3 +102,23 @@ async def test_a_run_and_its_worker_must_agree_about_the_network(has_network: bo
         with pytest.raises(grpc.aio.AioRpcError) as refused:
             await client.run("print(1)", network=route)
         assert refused.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_run_with_a_network_has_sockets_of_tcp_only_and_cannot_make_closing_wait() -> None:
+    code = """
+import errno, socket, struct
+def tries(*kind):
+    try: return socket.socket(*kind).close()
+    except OSError as error: return errno.errorcode[error.errno]
+INET, INET6, STREAM, DGRAM = socket.AF_INET, socket.AF_INET6, socket.SOCK_STREAM, socket.SOCK_DGRAM
+allowed = [tries(INET, STREAM), tries(INET6, STREAM | socket.SOCK_NONBLOCK, 6), tries(socket.AF_UNIX, DGRAM)]
+refused = [tries(INET, DGRAM), tries(INET6, DGRAM, 17), tries(INET, STREAM, 262), tries(INET, STREAM, 132)]
+refused += [tries(INET, DGRAM, 136), tries(INET, socket.SOCK_RAW), tries(socket.AF_NETLINK, DGRAM), tries(INET, 5)]
+with socket.socket() as lingers:
+    lingers.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 12))
+    linger = struct.unpack("ii", lingers.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
+found = socket.getaddrinfo("localhost", 80, type=STREAM)[0][4][1]
+set_result([allowed, set(refused), linger, found])
+"""
+    async with worker(network=True) as client, egress(client.tunnel) as service:
+        assert (await client.run(code, network=service.route())).value == [[None] * 3, ["EPERM"], [0, 0], 80]
