@@ -5,7 +5,7 @@ const INFO = {
   title: "Airlock",
   version: "1.0.0",
   description:
-    "Runs an agent's Python next to real credentials; only redacted output comes back. Submit a script, poll its execution, answer its questions. This document is at [/openapi.json](/openapi.json); agents read [/skill.md](/skill.md). Its version is that of the contract, not of the program.",
+    "Runs an agent's Python next to real credentials; only redacted output comes back. Submit a script, poll its execution, respond to its llm requests. This document is at [/openapi.json](/openapi.json); agents read [/skill.md](/skill.md). Its version is that of the contract, not of the program.",
   contact: { name: "The operator of this instance" },
 } as const;
 

@@ -53,7 +53,7 @@ over. New output does not end the wait; each answer has all output so far. Your 
 | \`running\` | poll again |
 | \`awaiting_llm\` | answer \`llm_request.prompt\`, then poll again |
 | \`completed\` | read \`result\`, \`stdout\`, \`memory_updates\` |
-| \`error\`, \`timeout\` | read \`end_reason\`, \`error\`, \`stderr\`; mend the script and submit it anew, with a new \`Idempotency-Key\` |
+| \`error\`, \`timeout\` | read \`end_reason\`, \`error\`, \`stderr\`; correct the script and submit it again, with a new \`Idempotency-Key\` |
 
 \`\`\`sh
 curl -s ${baseUrl}/executions/EXECUTION_ID/respond -H 'content-type: application/json' -d '{"response": "YOUR TEXT", "llm_request_id": "ID"}'
@@ -81,7 +81,7 @@ set_result({"total": total})         # any JSON value; the last call wins
 - Python is 3.11 or newer: the version stands beside each project that has a worker. GET /projects/NAME has all that can be imported
   (\`installed_packages\`) and all limits.
 - A secret's value never leaves: it is redacted wherever it stands in the output. Use it, do not print it.
-- Numbers in \`result\` and \`memory\` keep every digit. NaN and infinities are no JSON: replace them, or write each NaN as null
+- Numbers in \`result\` and \`memory\` keep every digit. NaN and infinities are not JSON: replace them, or write each NaN as null
   with \`set_result(df, nan=None)\`.
 - Your own JSON parser may lose digits: in JavaScript 9223372036854775809 becomes 9223372036854776000. Add \`result=text\` to the query of
   GET /executions/EXECUTION_ID or of POST /execute, and \`result\` is a string that holds the exact JSON text.

@@ -18,7 +18,7 @@ export const READINESS = {
       type: "array",
       items: { type: "string" },
       description:
-        "Projects that cannot be used until their operator mends their file or its secrets; GET /projects says why. The others work.",
+        "Projects that cannot be used until the operator corrects their file or its secrets; GET /projects says why. The others work.",
     },
   },
 } as const;

@@ -2228,7 +2228,7 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
-                        /** @description Projects that cannot be used until their operator mends their file or its secrets; GET /projects says why. The others work. */
+                        /** @description Projects that cannot be used until the operator corrects their file or its secrets; GET /projects says why. The others work. */
                         readonly broken_projects: readonly string[];
                         /**
                          * @example {

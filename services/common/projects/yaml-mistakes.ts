@@ -11,7 +11,7 @@ const SENTENCES: Readonly<Record<ErrorCode, string>> = {
   ALIAS_PROPS: "an alias (*name) cannot have a tag or an anchor",
   BAD_ALIAS: "an alias (*name) has no anchor (&name) before it; a text that begins with * needs quotes",
   BAD_COLLECTION_TYPE: "a tag does not fit the list or the fields that it stands before",
-  BAD_DIRECTIVE: "a line that begins with % is no directive; a text that begins with % needs quotes",
+  BAD_DIRECTIVE: "a line that begins with % is not a directive; a text that begins with % needs quotes",
   BAD_DQ_ESCAPE: "a text in double quotes has an unknown escape after \\; write \\\\ or use single quotes",
   BAD_INDENT: "the indentation does not fit the lines above, or a bracket or brace there is not closed",
   BAD_PROP_ORDER: "an anchor or a tag stands in the wrong place",

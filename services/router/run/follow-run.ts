@@ -85,7 +85,10 @@ async function regain(
     parts.log.warn({ executionId }, "the connection to a worker broke; attaching again");
     await interruption.race(reachAgain(workerAddress, lease, parts));
   } else {
-    parts.log.warn({ executionId }, "the sanitizer went away; all that the script said is redacted again");
+    parts.log.warn(
+      { executionId },
+      "the connection to the sanitizer broke; the whole output is redacted again",
+    );
     await interruption.race(regainSanitizer(parts.sanitizer, cause));
   }
 }

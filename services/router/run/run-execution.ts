@@ -162,7 +162,8 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
     try {
       const granted = await interruption.race(lease.granted());
       // The disk may have filled while the execution waited. The worker then goes to another execution.
-      if (!storage.mayStart(project)) throw new AirlockError("unavailable", "There is no room to start it.");
+      if (!storage.mayStart(project))
+        throw new AirlockError("unavailable", "The disk has no room for what the execution would store.");
       // The pool-manager may grant a worker that has just died. Nothing runs there yet, so another worker will do.
       await interruption.race(workers.reach(granted.workerAddress));
       await interruption.race(awaitSanitizer(sanitizer));

@@ -170,7 +170,7 @@ describe("./airlock run", () => {
     [
       "#!/bin/python\n# vim: set fileencoding=cp1252 :\nprint('\u00e9')\n",
       "utf8",
-      /is encoded as cp1252, and is/,
+      /names cp1252, but is encoded as UTF-8/,
     ],
     ["print(1)\n\0", "utf8", /a NUL byte is in line 2\./],
   ] as const)("./airlock run refuses a text that would change: %j in %s", async (text, encoding, told) => {
@@ -321,7 +321,7 @@ describe("./airlock projects, up, down and logs", () => {
     await expect.poll(async () => (await rest.get(ids[0] ?? "")).stdout).toBe("1\n");
     await expect.poll(async () => (await rest.get(ids[1] ?? "")).status).toBe("awaiting_llm");
     expect((await runAirlock(["down", "tables"], { env })).stdout).toBe(
-      "tables is down, 0 replicas\n1 execution still runs, to the end.\n1 execution waits for an answer and stays until then.\n",
+      "tables is down, 0 replicas\n1 execution still runs, to the end.\n1 execution waits for a response and stays until then.\n",
     );
     await rest.respond(ids[1] ?? "", "yes");
     expect((await rest.settled(ids[0] ?? "")).end_reason).toBe("completed");

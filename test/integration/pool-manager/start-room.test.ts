@@ -29,7 +29,7 @@ describe("a project whose executions under way store more than it may", () => {
       .toBeGreaterThanOrEqual(3);
     await expect
       .poll(async () => (await inStatus(ExecutionStatus.PENDING))[0]?.waitingOn, { timeout: 40_000 })
-      .toMatchObject({ kind: WaitingKind.QUEUE, detail: expect.stringContaining("There is no room") });
+      .toMatchObject({ kind: WaitingKind.QUEUE, detail: expect.stringContaining("waits for room to store") });
     const [waiting] = await inStatus(ExecutionStatus.PENDING);
     const paused = await inStatus(ExecutionStatus.AWAITING_LLM);
     expect(paused.length).toBeLessThan(6);

@@ -89,7 +89,7 @@ async def test_a_run_that_paused_ones_leave_no_process_hears_of_them() -> None:
             paused.append(call)
         assert paused
         assert ended.end == "script_error", ended
-        text = "since it has 160, as many as it may have: those of paused executions are among them."
+        text = "because the worker has 160, as many as it may have, with those of paused executions."
         assert text in (ended.error or ""), ended
         assert "A run may have 64 processes" not in (ended.error or "")
         await paused[0].answer("llm_1", "a")

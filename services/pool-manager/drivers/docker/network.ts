@@ -165,7 +165,7 @@ export function createNetworks(
     async close() {
       await Promise.all([...held.keys()].map(dropUnlessNeeded));
       // The sweep finds networks that the engine made without answering, or did not remove while it was away.
-      await sweep().catch((error: unknown) => log.warn({ err: error }, "networks could not be looked for"));
+      await sweep().catch((error: unknown) => log.warn({ err: error }, "networks could not be listed"));
       callers?.close();
     },
   };

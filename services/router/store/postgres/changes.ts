@@ -50,7 +50,7 @@ export async function openChanges(
       // listener is called.
       for (const id of watched) if (now.get(id) !== before.get(id)) executions.emit(id);
     } catch (error) {
-      log.debug({ err: error }, "changes not looked for");
+      log.debug({ err: error }, "changes could not be read");
     }
   };
   const channels = {
