@@ -20,7 +20,7 @@ from ..linux.kernel_files import words, write
 from ..linux.process_handle import handle_of
 from ..wire.limits import Limits
 from . import cgroup_delegation, cgroup_membership
-from .cgroup_limits import OPTIONAL, Overhead, Place, limits_as_files
+from .cgroup_limits import OPTIONAL, Overhead, Place, limits_as_files, oom_kills
 from .cgroup_membership import CONTROLLERS, Membership
 
 _PREFIX = "airlock-worker-"
@@ -93,6 +93,12 @@ class WorkerCgroups:
                 if controller in place.controllers and _content(f"{directory}/{file}") == "0":
                     return f"{file} is 0: the kernel does not count the run"
         return None
+
+    def oom_kills(self, name: str) -> int | None:
+        """Number of processes that the kernel has ever killed in the cgroup `name` for lack of memory. None: it does
+        not count them there.
+        """
+        return oom_kills(self.places, name)
 
     async def remove(self) -> None:
         """Removes the cgroups. Call it when every process in them has ended."""

@@ -33,7 +33,11 @@ class RunProcess:
         is_init: bool,
         cgroup: str,
         base_memory: int = 0,
+        count_kills: Callable[[], int | None] = lambda: None,
     ) -> None:
+        """`count_kills`: how many processes the kernel has ever killed in the run's cgroup for lack of memory; None
+        where it does not count them.
+        """
         # Handle for signals. A pid alone would not do, because the template may reap the process before the supervisor
         # learns of its end, and the kernel may then give the pid to another process.
         self.handle = ProcessHandle(pid, pidfd)
@@ -61,8 +65,12 @@ class RunProcess:
         # Resolves with the wait status when the process is reaped and all its tree is gone; None if the zygote was
         # lost. Await it through `gone`, because cancelling a task that awaits it directly would cancel it.
         self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
-        # Number of the run's processes that the kernel killed for lack of memory; set when `exited` resolves.
-        self.oom_kills = 0
+        # Number of the run's processes that the kernel killed for lack of memory, from the zygote's last message; 0
+        # until `exited` resolves.
+        self._oom_kills = 0
+        self._count_kills = count_kills
+        # Kills in the cgroup before this process was made; None where the kernel does not count them.
+        self._earlier_kills = count_kills()
         # Whether the supervisor sent the SIGKILL that ends the process.
         self.killed_by_us = False
         self._unsent = memoryview(b"")
@@ -74,6 +82,19 @@ class RunProcess:
             with contextlib.suppress(BlockingIOError):
                 self._has_begun = os.read(self._begun, 1) != b""
         return self._has_begun
+
+    @property
+    def oom_kills(self) -> int | None:
+        """Number of the run's processes that the kernel has killed for lack of memory. None: it does not count them."""
+        if self._earlier_kills is None:
+            return None
+        # The cgroup of an ended run may be another's by now.
+        kills = None if self.exited.done() else self._count_kills()
+        return self._oom_kills if kills is None else kills - self._earlier_kills
+
+    def note_end(self, oom_kills: int) -> None:
+        """Call it before `exited` resolves."""
+        self._oom_kills = oom_kills
 
     def send(self, data: bytes) -> None:
         """Writes to the orders pipe, at once or as the child reads. A child that has ended is no error here."""

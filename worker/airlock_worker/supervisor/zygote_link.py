@@ -13,6 +13,7 @@ import subprocess
 from collections import deque
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -218,7 +219,7 @@ class ZygoteLink:
                 self._offer(self._alive[pid], series)
             case {"exit": int(pid), "status": int(status), "oom_kills": int(oom_kills)}:
                 process = self._alive.pop(pid)
-                process.oom_kills = oom_kills
+                process.note_end(oom_kills)
                 self._end(process, status)
             case {"ready": dict(overhead), "left_out": list(left_out)} if not self.ready.done():
                 self.left_out = tuple(map(str, left_out))
@@ -240,6 +241,7 @@ class ZygoteLink:
             run_dir=self._run_dir,
             is_init=spare["init"],
             cgroup=spare["cgroup"],
+            count_kills=partial(self._cgroups.oom_kills, spare["cgroup"]),
             base_memory=self.ready.result().memory_bytes,
         )
 

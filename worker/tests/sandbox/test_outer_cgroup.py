@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Literal
@@ -26,8 +27,8 @@ for _ in range(40): threading.Thread(target=time.sleep, args=(600,), daemon=True
 
 
 @contextlib.asynccontextmanager
-async def contained(memory_bytes: int, pids: int) -> AsyncIterator[Worker]:
-    """A worker in a cgroup with these limits, which sees the trees read-only."""
+async def contained(memory_bytes: int, pids: int, memory: int = 64 * MIB) -> AsyncIterator[Worker]:
+    """A worker in a cgroup with these limits, which sees the trees read-only. `memory`: bytes that a run may have."""
     made: list[Path] = []
     values = {
         (1, "memory"): {"memory.limit_in_bytes": memory_bytes, "memory.memsw.limit_in_bytes": memory_bytes},
@@ -53,7 +54,7 @@ async def contained(memory_bytes: int, pids: int) -> AsyncIterator[Worker]:
         inner = f'{read_only}; exec "$@"'
         outer = f"{enter}; exec unshare --user --map-root-user --mount sh -ec '{inner}' sh \"$@\""
         wrapper = ("sh", "-ec", outer, "sh")
-        async with worker(wrapper=wrapper, memory_bytes=64 * MIB, disk_bytes=32 * MIB, pids=64) as target:
+        async with worker(wrapper=wrapper, memory_bytes=memory, disk_bytes=32 * MIB, pids=64) as target:
             yield target
     finally:
         for place in made:
@@ -68,6 +69,66 @@ async def test_a_run_that_the_kernel_kills_for_the_worker_s_memory_says_so_and_t
         assert "The kernel killed the script for lack of memory" in (ended.error or "")
         assert "all processes of a run together may have 64 MB" in (ended.error or "")
         await target.until_state("RETIRING")
+
+
+HOLDS = "x = b'x' * (74 << 20)\nllm.complete('hold')\nset_result(len(x))"
+# One process of 122 MB at a time, each of which counts a quarter of the rows.
+JOBS = """
+import subprocess, sys
+job = "import time; rows = b'x' * (122 << 20); time.sleep(.5); print(250)"
+out = []
+for _ in range(4): out += subprocess.run([sys.executable, "-c", job], stdout=subprocess.PIPE, text=True).stdout.split()
+set_result(sum(map(int, out)))
+"""
+
+
+@needs_root
+async def test_a_run_that_may_have_lost_a_process_to_the_worker_s_memory_does_not_complete() -> None:
+    async with contained(memory_bytes=400 * MIB, pids=1_000, memory=128 * MIB) as target:
+        paused = [await target.start(HOLDS) for _ in range(3)]
+        for call in paused:
+            await call.until_question()
+        ended = await target.run(JOBS)
+        assert (ended.end, ended.result) == ("out_of_memory", None), ended
+        assert re.match(r"The kernel killed \d of the worker's processes for lack of memory while", ended.error or "")
+        await target.until_state("RETIRING")
+        # A paused run that has lost nothing completes.
+        for call in paused:
+            await call.answer("llm_1", "go on")
+        assert [(await call.finish()).value for call in paused] == [74 << 20] * 3
+
+
+LOSES_IN_A_PAUSE = """
+import subprocess, sys
+job = "import sys; rows = b'x' * (110 << 20); print(250, flush=True); sys.stdin.readline(); print(250)"
+job = subprocess.Popen([sys.executable, "-c", job], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+rows = int(job.stdout.readline())
+llm.complete("hold")
+try: job.communicate("go on")
+except OSError: pass
+set_result(rows)
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("answered_at_once", [True, False])
+async def test_a_paused_run_that_lost_a_process_to_the_worker_s_memory_does_not_complete_and_others_do(
+    answered_at_once: bool,
+) -> None:
+    async with contained(memory_bytes=300 * MIB, pids=1_000, memory=128 * MIB) as target:
+        loses = await target.start(LOSES_IN_A_PAUSE, timeout_ms=60_000)
+        loses_nothing = await target.start("llm.complete('q')\nset_result(2)")
+        for call in (loses, loses_nothing):
+            await call.until_question()
+        # Memory that only the kernel sees, so that the largest process is the paused one.
+        await target.run(MEMFDS)
+        if answered_at_once:
+            await loses.answer("llm_1", "go on")
+        ended = await loses.finish()
+        assert (ended.end, ended.result) == ("out_of_memory", None), ended
+        assert ended.time_ms < 5_000
+        await loses_nothing.answer("llm_1", "go on")
+        assert (await loses_nothing.finish()).value == 2
 
 
 @needs_root

@@ -24,6 +24,7 @@ REPORTABLE_BEFORE = frozenset({"start_failed", "out_of_memory"})
 
 # Ends that stop a script at any point, so its output may end within a character.
 KILLS = frozenset({"timeout", "killed", "out_of_memory", "worker_lost"})
+_WORKER_WITHOUT_MEMORY = "the kernel killed a run because the worker had no memory left"
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def of_container_memory(limits: Limits) -> Ending:
         "The kernel killed the script for lack of memory: this run and the paused runs of its worker together used all "
         f"that the worker may have. Of that, {_of_run(limits)}"
     )
-    return Ending("out_of_memory", text, retire="the kernel killed a run because the worker had no memory left")
+    return Ending("out_of_memory", text, retire=_WORKER_WITHOUT_MEMORY)
 
 
 def of_run_memory(used: int, limits: Limits) -> Ending:
@@ -99,14 +100,43 @@ def _of_run(limits: Limits) -> str:
     )
 
 
-def with_oom_kills(ended: Ending, kills: int) -> Ending:
-    """Adds to the error that the kernel killed processes of the run, because the script itself may not know why they
-    ended.
+def with_oom_kills(ended: Ending, kills: int, limits: Limits) -> Ending:
+    """The ending on a run of which the kernel killed processes. A script that completed may have computed without what
+    they should have given it. Another script may not know why they ended, so its error says so.
     """
-    if kills == 0 or ended.end in ("completed", "out_of_memory"):
+    if kills == 0 or ended.end == "out_of_memory":
         return ended
-    text = f"(The kernel killed {kills} of the run's processes for lack of memory.)"
-    return replace(ended, error=f"{ended.error}\n{text}")
+    text = f"The kernel killed {kills} of the run's processes for lack of memory"
+    if ended.end == "completed":
+        return Ending("out_of_memory", f"{text}, so its result may be wrong and is dropped: {_of_run(limits)}")
+    return replace(ended, error=f"{ended.error}\n({text}.)")
+
+
+def with_unexplained_kills(ended: Ending, kills: int, limits: Limits) -> Ending:
+    """As `with_oom_kills`, where the kernel counts the kills of all runs of the worker together. `kills`: those that
+    may have been of this run.
+    """
+    if kills == 0 or ended.end == "out_of_memory":
+        return ended
+    if ended.end == "completed":
+        return of_unexplained_kills(kills, limits)
+    return replace(ended, error=f"{ended.error}\n({_unexplained(kills)}.)")
+
+
+def of_unexplained_kills(kills: int, limits: Limits) -> Ending:
+    """The ending on a run that may have lost processes, because the worker had no memory left."""
+    text = (
+        f"{_unexplained(kills)}. The script may have lost one of them, so its result would not be reliable. "
+        f"Of the worker's memory, {_of_run(limits)}"
+    )
+    return Ending("out_of_memory", text, retire=_WORKER_WITHOUT_MEMORY)
+
+
+def _unexplained(kills: int) -> str:
+    return (
+        f"The kernel killed {kills} of the worker's processes for lack of memory while the script ran or was paused, "
+        "because this run and the others of the worker together used all that the worker may have"
+    )
 
 
 def with_refusals(ended: Ending, limits: Limits, most_processes: int | None) -> Ending:

@@ -49,10 +49,18 @@ class _Process:
 
 class MemoryWatch:
     def __init__(
-        self, root: ProcessHandle, *, is_init: bool, limits: Limits, base: int, ring: Callable[[Ending], None]
+        self,
+        root: ProcessHandle,
+        *,
+        is_init: bool,
+        limits: Limits,
+        base: int,
+        count_kills: Callable[[], int | None],
+        ring: Callable[[Ending], None],
     ) -> None:
-        """`base`: bytes that each run's process has in memory before its script. `ring` is called with the ending when
-        the run uses too much.
+        """`base`: bytes that each run's process has in memory before its script. `count_kills`: how many of the run's
+        processes the kernel has killed for lack of memory; None where it does not count them. `ring` is called with the
+        ending when the run uses too much, or has lost a process.
         """
         self._root = root
         self._is_init = is_init
@@ -60,6 +68,7 @@ class MemoryWatch:
         # Bytes that all processes of the run may use together.
         self._most = limits.memory_bytes + limits.disk_bytes + REPORTING_BYTES
         self._base = base
+        self._count_kills = count_kills
         self._ring = ring
         # By pid: when a process was first seen above its limit, in seconds of the monotonic clock.
         self._beyond: dict[int, float] = {}
@@ -96,6 +105,9 @@ class MemoryWatch:
         if not self._root.is_there():
             # The root has ended, so its pid may belong to another process now, whose limits must not be changed.
             return None
+        if self._count_kills():
+            # Version 1 of cgroups kills one process. The script may take no notice, and compute with what is left.
+            return ending.of_memory(limits)
         found = [each for pid in (pids if self._is_init else [root, *pids]) if (each := self._seen(pid))]
         most = self._most
         for process in found:

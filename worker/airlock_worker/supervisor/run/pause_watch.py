@@ -28,16 +28,26 @@ class PauseWatch:
         # By pid: CPU time used before the pause, in clock ticks.
         self._ticks: dict[int, int] = {}
         self._next: asyncio.TimerHandle | None = None
+        self._has_rung = False
 
     def start(self) -> None:
         """Begins to watch. Call it after the run was frozen."""
         self._ticks = self._seen()
+        self._has_rung = False
         self._look_later()
 
     def stop(self) -> None:
         if self._next is not None:
             self._next.cancel()
             self._next = None
+
+    def has_moved(self) -> bool:
+        """Whether the run has not stood still since `start`: a process of it has ended, for example."""
+        return self._has_rung or self._seen().keys() != self._ticks.keys()
+
+    def lost_processes(self) -> int:
+        """Number of processes of the run that have ended since `start`."""
+        return len(self._ticks.keys() - self._seen().keys())
 
     def _look_later(self) -> None:
         delay_s = random.uniform(_SHORTEST_S, _LONGEST_S)
@@ -50,6 +60,7 @@ class PauseWatch:
         # others.
         used = sum(ticks - self._ticks.get(pid, 0) for pid, ticks in seen.items())
         if seen.keys() != self._ticks.keys() or used > _STILL_S * os.sysconf("SC_CLK_TCK"):
+            self._has_rung = True
             self._ring()
         else:
             self._look_later()

@@ -17,6 +17,7 @@ from ..status import StatusBoard
 from ..tunnels import relay
 from ..tunnels.tunnels import Tunnels
 from . import ending, llm_requests, run_state
+from .container_kills import ContainerKills
 from .control_channel import ControlChannel
 from .documents import checked, documents_of
 from .ending import Ending
@@ -52,8 +53,9 @@ class Run:
     ) -> None:
         self._process = process
         self._outer = outer
-        # The container's counters of OOM kills and refused processes when the script last began or resumed.
-        self._counted = outer.counts()
+        self._container_kills = ContainerKills(outer)
+        # The container's counter of refused processes when the script last began or resumed.
+        self._refused = outer.counts().refused
         self._start = start
         self._messages = messages
         self._board = board
@@ -73,10 +75,11 @@ class Run:
             is_init=process.is_init,
             limits=start.limits,
             base=process.base_memory,
+            count_kills=lambda: process.oom_kills,
             ring=self._stop,
         )
         # A paused run that wakes itself counts as running: its time, memory and processes are watched again.
-        self._pause_watch = PauseWatch(process.pid, is_init=process.is_init, ring=self._run_clock)
+        self._pause_watch = PauseWatch(process.pid, is_init=process.is_init, ring=self._on_moved)
         self._state: RunState = run_state.RUNNING
         self._llm_requests: LlmRequests = llm_requests.NONE_YET
         self.record = Record(messages, output_dir)
@@ -183,6 +186,16 @@ class Run:
     def _on_crowd(self) -> None:
         self._stop(ending.of_crowd(self._start.limits.pids))
 
+    def _on_moved(self) -> None:
+        """Processes of the paused run have used the CPU, ended or started others."""
+        lost = min(self._container_kills.in_pause(), self._pause_watch.lost_processes())
+        if lost:
+            # The victims are known now, so the worker's other runs have lost nothing by these kills.
+            self._outer.explain_kills(lost)
+            self._stop(ending.of_unexplained_kills(lost, self._start.limits))
+        else:
+            self._run_clock()
+
     def _kill_later(self) -> asyncio.TimerHandle:
         return asyncio.get_running_loop().call_later(_LAST_WORD_S, self._process.kill)
 
@@ -197,7 +210,7 @@ class Run:
         self._memory_watch.stop()
 
     def _run_clock(self) -> None:
-        self._counted = self._outer.counts()
+        self._refused = self._outer.counts().refused
         if self._beginning is None:
             self._clock.start()
         self._process_count.start()
@@ -232,6 +245,7 @@ class Run:
         request = self._messages.LlmRequest(id=asked.id, prompt=asking.prompt, model=asking.model)
         self.record.ask(request, self._clock.elapsed_ms())
         waited_for: set[asyncio.Future[Any]] = {asked.response, self._process.exited}
+        self._container_kills.pause()
         self._pause_watch.start()
         try:
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
@@ -241,6 +255,7 @@ class Run:
         self.record.answered()
         if not asked.response.done():
             return
+        self._container_kills.resume(self._pause_watch.has_moved)
         self._run_clock()
         self._process.thaw()
         self._process.send(frames.pack(frames.RESPONSE, json.dumps(asked.response.result()).encode()))
@@ -274,6 +289,13 @@ class Run:
         self.record.finish([*documents, self._messages.RunResponse(finished=self._finished(ended))])
 
     def _ending(self) -> Ending:
+        ended = self._ending_of_script()
+        kills, limits = self._process.oom_kills, self._start.limits
+        if kills is None:
+            return ending.with_unexplained_kills(ended, self._container_kills.count(), limits)
+        return ending.with_oom_kills(ended, kills, limits)
+
+    def _ending_of_script(self) -> Ending:
         if not self._process.exited.done():
             assert self._talk.ending is not None
             return self._talk.ending
@@ -283,14 +305,17 @@ class Run:
         ended = self._talk.ending or self._held_against_it(status)
         if ended is None and self._process.oom_kills and ending.is_sigkill(status):
             return ending.of_memory(self._start.limits)
-        since = self._outer.counts() - self._counted
-        if ended is None and since.oom_kills and ending.is_sigkill(status) and not self._process.killed_by_us:
+        is_sigkill = ending.is_sigkill(status) and not self._process.killed_by_us
+        if ended is None and is_sigkill and self._container_kills.count():
+            # The victim is known now, so the worker's other runs have lost nothing by this kill.
+            self._outer.explain_kills(1)
             return ending.of_container_memory(self._start.limits)
         if ended is None and not self._process.has_begun() and not self._process.killed_by_us:
             return ending.of_no_beginning(status)
         ended = ended or ending.of_status(status, self._process.killed_by_us, own_pids=self._process.is_init)
-        ended = ending.with_oom_kills(ended, self._process.oom_kills)
-        return ending.with_refusals(ended, self._start.limits, self._outer.most_processes()) if since.refused else ended
+        if self._outer.counts().refused == self._refused:
+            return ended
+        return ending.with_refusals(ended, self._start.limits, self._outer.most_processes())
 
     def _held_against_it(self, status: int) -> Ending | None:
         """The reason why the supervisor stopped the script; None if it did not.
