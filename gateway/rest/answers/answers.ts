@@ -36,6 +36,8 @@ export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void
     onceClosed(reply.raw, () => hold.release());
   });
   app.addHook("onSend", async (request, reply, payload) => {
+    // A refusal that is made because the client has disconnected is sent to no client.
+    if (reply.raw.destroyed) return;
     const isText = typeof payload === "string";
     if (isText || payload instanceof Buffer) {
       const bytes = isText ? Buffer.byteLength(payload) : payload.length;

@@ -95,6 +95,7 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
     return new AirlockError("unsupported_media_type", "Send the body as it is, without Content-Encoding.");
   }
   if (Number(request.headers["content-length"]) > MAX_BODY_BYTES) return tooLarge();
+  if (payload.destroyed) throw callCancelled();
   return new Promise((resolve, reject) => {
     // The bytes are copied into one buffer instead of a list of chunks, because a client may send each byte
     // as a chunk of its own.
@@ -125,7 +126,10 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
       collected = undefined;
     });
     payload.once("error", reject);
-    payload.once("close", () => reject(callCancelled()));
+    payload.once("close", () => {
+      collected = undefined;
+      reject(callCancelled());
+    });
   });
 }
 

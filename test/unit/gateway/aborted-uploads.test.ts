@@ -1,8 +1,14 @@
 import { once } from "node:events";
-import { connect } from "node:net";
+import type { ServerResponse } from "node:http";
+import { createServer } from "node:http";
+import { type AddressInfo, connect } from "node:net";
+import { setTimeout as sleep } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import { afterEach, expect, it } from "vitest";
+import { onceClosed } from "#common/http/response-closed.ts";
 import { createLog } from "#common/service/log.ts";
-import { startOver, type TestGateway } from "./fake-backends.ts";
+import { EXECUTION_ID, holdingBackend, startOver, type TestGateway } from "./fake-backends.ts";
 
 let gateway: TestGateway | undefined;
 afterEach(() => gateway?.drain(0));
@@ -30,4 +36,46 @@ it("an upload that the client aborts is not logged as an error of Airlock, howev
   const levels = lines.map((line) => (JSON.parse(line) as { level: number }).level);
   expect(Math.max(...levels)).toBe(20);
   expect(lines.join("")).not.toContain("stack");
+});
+
+/** Megabytes that this process holds after a garbage collection. */
+async function heldMb(): Promise<number> {
+  setFlagsFromString("--expose-gc");
+  const collect = runInNewContext("gc") as () => void;
+  for (let n = 0; n < 3; n++) {
+    await sleep(50);
+    collect();
+  }
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return (heapUsed + arrayBuffers) / 1024 / 1024;
+}
+
+it("uploads and held polls that the client aborts leave nothing in memory", async () => {
+  gateway = await startOver({ router: { getExecution: holdingBackend().getExecution } });
+  const head = "HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+  const upload = `POST /execute ${head}content-length: 8000000\r\n\r\n${"x".repeat(4_000_000)}`;
+  const poll = `GET /executions/${EXECUTION_ID}?wait=60 ${head}\r\n`;
+  const abortAll = async (uploads: number, polls: number) => {
+    for (let n = 0; n < uploads; n++) await abort(upload);
+    for (let n = 0; n < polls; n += 50) await Promise.all(Array.from({ length: 50 }, () => abort(poll)));
+  };
+  await abortAll(2, 50);
+  const before = await heldMb();
+  await abortAll(10, 400);
+  // The uploads alone have 40 MB.
+  expect((await heldMb()) - before).toBeLessThan(5);
+});
+
+it("an action for the end of a response runs although the response has been closed before", async () => {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  const socket = connect(port, "127.0.0.1");
+  socket.write("GET / HTTP/1.1\r\nhost: localhost\r\n\r\n");
+  const [, response] = (await once(server, "request")) as [unknown, ServerResponse];
+  const early = new Promise<void>((resolve) => onceClosed(response, resolve));
+  socket.destroy();
+  await early;
+  await new Promise<void>((resolve) => onceClosed(response, resolve));
+  server.close();
 });
