@@ -61,15 +61,16 @@ def live(
     """Runs the whole life of a child; called right after the fork, never returns. `ends`: control, orders, stdout,
     stderr, status and begun. `required`: layers of the sandbox without which it takes no run.
     """
-    begun, process = False, 0
+    begun, process, control = False, 0, ends[0]
     try:
-        problem = _enter(cgroup)
+        problem = _enter(context, cgroup)
         if os.getpid() == 1:
             init.split(ends[4])
         else:
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         _settle(ends)
+        control = CONTROL_FD
         if problem is not None:
             raise problem
         if context.shared_mappings:
@@ -111,7 +112,7 @@ def live(
         # the script forked reports nothing.
         try:
             if not script.has_told() and (not begun or getpid() == process):
-                _say(error, begun, limits)
+                _say(control, error, begun, limits)
         finally:
             # Never returns, because the callers' frames are the template's.
             _exit(0)
@@ -147,7 +148,8 @@ def _take(message: dict[str, Any], context: SandboxContext) -> script.Given:
     return script.given_of(message)
 
 
-def _say(error: BaseException, begun: bool, limits: Limits) -> None:
+def _say(control: int, error: BaseException, begun: bool, limits: Limits) -> None:
+    """`control`: descriptor of the pipe to the supervisor, which has another number until `_settle`."""
     end = "script_error" if begun else "start_failed"
     failed = "Airlock failed when the script had begun" if begun else "Airlock could not start the script"
     try:
@@ -160,7 +162,7 @@ def _say(error: BaseException, begun: bool, limits: Limits) -> None:
                 f"The memory and settings of the request take more than the {limits.memory_bytes >> 20} MB that the "
                 "project allows; the script was not started."
             )
-        frames.send(CONTROL_FD, (frames.DONE, ascii_of({"end": end, "error": text})))
+        frames.send(control, (frames.DONE, ascii_of({"end": end, "error": text})))
     except BaseException:
         # The supervisor then sees an end without a DONE frame.
         pass
@@ -174,11 +176,12 @@ def _measure(context: SandboxContext, limits: Limits) -> None:
     frames.send(CONTROL_FD, (frames.DONE, json.dumps({"end": "completed", "error": ""}).encode()))
 
 
-def _enter(cgroup: RunCgroup) -> OSError | None:
-    """Enters the cgroup. Returns the error, to be reported once the pipes are in place, because no script may start
-    without its limits.
+def _enter(context: SandboxContext, cgroup: RunCgroup) -> OSError | None:
+    """Enters the child's namespaces and its cgroup. Returns the error, to be reported once the pipes are in place,
+    because no script may start without them.
     """
     try:
+        namespaces.enter_new(context)
         cgroup.enter()
     except OSError as error:
         return error

@@ -129,13 +129,18 @@ def problem_of(attempt: Callable[[], None]) -> str | None:
     read, write = os.pipe()
     pid = os.fork()
     if pid == 0:
-        text = ""
+        status = 1
         try:
-            attempt()
-        except OSError as error:
-            text = str(error)
-        os.write(write, text.encode())
-        os._exit(0 if not text else 1)
+            text = ""
+            try:
+                attempt()
+            except OSError as error:
+                text = str(error)
+            os.write(write, text.encode())
+            status = 0 if not text else 1
+        finally:
+            # No error may leave this process, because the callers' frames are the parent's.
+            os._exit(status)
     os.close(write)
     with open(read, "rb") as answer:
         text = answer.read().decode(errors="replace")

@@ -23,22 +23,23 @@ _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
 
 
 def fork(context: SandboxContext, cgroup_fd: int | None) -> int:
-    """Like os.fork, into the namespaces that are possible. `cgroup_fd`: directory of the child's cgroup, None for the
-    parent's.
+    """Like os.fork. `cgroup_fd`: directory of the child's cgroup, None for the parent's. Raises OSError in the parent
+    only; the child then calls `enter_new`.
     """
-    pid = kernel.clone(context.clone_flags, cgroup_fd) if context.own_pids else os.fork()
-    if pid == 0:
-        # /proc still shows the zygote's pid namespace.
-        context.host_pid = int(os.readlink("/proc/self"))
-        if context.clone_flags and not context.own_pids:
-            try:
-                kernel.unshare(context.clone_flags)
-            except OSError:
-                # The caller takes an error for one of the parent's, and this process must not go on as a second parent.
-                os._exit(1)
-        if context.user_per_run:
-            context.script_uid = namespace_setup.new_user()
-    return pid
+    return kernel.clone(context.clone_flags, cgroup_fd) if context.own_pids else os.fork()
+
+
+def enter_new(context: SandboxContext) -> None:
+    """The child's part of the fork: namespaces that the fork itself did not make, and its user. Raises OSError."""
+    # /proc still shows the zygote's pid namespace.
+    context.host_pid = int(os.readlink("/proc/self"))
+    if context.clone_flags and not context.own_pids:
+        try:
+            kernel.unshare(context.clone_flags)
+        except OSError as error:
+            raise OSError(error.errno, f"the run gets no namespaces of its own, {error.strerror}") from None
+    if context.user_per_run:
+        context.script_uid = namespace_setup.new_user()
 
 
 def enter_host_name(context: SandboxContext, limits: Limits) -> None:

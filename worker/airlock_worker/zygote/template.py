@@ -76,9 +76,13 @@ class Template:
         gc.freeze()
         self.pid = os.fork()
         if self.pid == 0:
-            for fd in (*closed_in_it, self._orders.detach(), self.endings.detach()):
-                os.close(fd)
-            _live(its_orders, its_endings, context, modules, distributions, skipped)
+            try:
+                for fd in (*closed_in_it, self._orders.detach(), self.endings.detach()):
+                    os.close(fd)
+                _live(its_orders, its_endings, context, modules, distributions, skipped)
+            finally:
+                # The callers' frames are the zygote's.
+                os._exit(1)
         its_orders.close()
         its_endings.close()
 
@@ -275,8 +279,12 @@ def _fork(order: dict[str, Any], fds: list[int], context: SandboxContext, heap: 
     try:
         pid = namespaces.fork(context, cgroup.clone_fd)
         if pid == 0:
-            ends = (fds[0], fds[1], fds[2], fds[3], fds[4], fds[5])
-            child.live(ends, context, limits, order["required"], cgroup, heap)
+            try:
+                ends = (fds[0], fds[1], fds[2], fds[3], fds[4], fds[5])
+                child.live(ends, context, limits, order["required"], cgroup, heap)
+            finally:
+                # A child that came back to `_serve` would answer the zygote's orders as a second template.
+                os._exit(1)
         # Until `_reap` the kernel gives this pid to no other process.
         pidfd = pidfd_of(pid)
         return json.dumps({"pid": pid}).encode(), [] if pidfd is None else [pidfd]

@@ -35,6 +35,13 @@ async def _layers(target: Worker) -> dict[str, str]:
     return {layer.name: layer.detail for layer in status.isolation_layers if not layer.in_force}
 
 
+async def _allow(target: Worker, kind: str, namespaces: int) -> None:
+    """Sets how many namespaces of a kind the user namespace around the worker may have."""
+    told = f"echo {namespaces} > /proc/sys/user/max_{kind}_namespaces"
+    within = ("nsenter", "-t", str(target.process.pid), "-U", "--preserve-credentials", "sh", "-c", told)
+    assert await (await asyncio.create_subprocess_exec(*within)).wait() == 0
+
+
 async def test_a_plain_user_gets_its_namespaces_from_a_user_namespace() -> None:
     async with worker(wrapper=PLAIN_USER, pids=20) as target:
         missing = await _layers(target)
@@ -94,13 +101,7 @@ async def test_a_layer_that_the_kernel_refuses_later_keeps_scripts_from_starting
     async with worker(wrapper=plain) as target:
         assert "user_namespace" not in await _layers(target)
         outside = os.readlink(f"/proc/{target.process.pid}/ns/user")
-
-        async def allow(namespaces: int) -> None:
-            told = f"echo {namespaces} > /proc/sys/user/max_user_namespaces"
-            within = ("nsenter", "-t", str(target.process.pid), "-U", "--preserve-credentials", "sh", "-c", told)
-            assert await (await asyncio.create_subprocess_exec(*within)).wait() == 0
-
-        await allow(0)
+        await _allow(target, "user", 0)
         # Spares that were made before have entered it.
         ends = [await target.run(look) for _ in range(8)]
         started = [ended for ended in ends if ended.end == "completed"]
@@ -108,13 +109,33 @@ async def test_a_layer_that_the_kernel_refuses_later_keeps_scripts_from_starting
         refused = ends[len(started) :]
         assert {ended.end for ended in refused} == {"start_failed"}
         assert all("the kernel refuses user_namespace, a layer of the sandbox" in (e.error or "") for e in refused)
-        await allow(100)
+        await _allow(target, "user", 100)
         async with asyncio.timeout(20):
             while (ended := await target.run(look)).end != "completed":
                 assert ended.end == "start_failed"
         assert ended.value != outside
         log = target.log_path.read_text()
         assert "a run child ended before it got a run" in log and "the kernel refuses user_namespace" in log
+
+
+async def test_without_pid_namespaces_a_child_that_gets_no_namespaces_ends_and_says_so() -> None:
+    async with worker(wrapper=NO_PID_NAMESPACES) as target:
+        assert "pid_namespace" in await _layers(target)
+        await _allow(target, "net", 0)
+        # Spares that were made before have their namespaces.
+        ends = [await target.run("set_result(1)") for _ in range(8)]
+        refused = [ended for ended in ends if ended.end != "completed"]
+        assert len(refused) >= 4 and {ended.end for ended in refused} == {"start_failed"}
+        texts = {ended.error for ended in refused}
+        assert all("no namespaces of its own, unshare: No space left on device" in (text or "") for text in texts)
+        template = target.template()
+        # Each child of the template is a run's process, and none a second template with children of its own.
+        assert [child for child in processes.children_of(template) if processes.children_of(child)] == []
+        await _allow(target, "net", 100)
+        async with asyncio.timeout(20):
+            while (ended := await target.run("r = llm.complete('?'); set_result(r)", ["a"])).end != "completed":
+                assert ended.end == "start_failed"
+        assert ended.value == "a" and target.template() == template
 
 
 async def test_without_pid_namespaces_no_process_leaves_its_run() -> None:
