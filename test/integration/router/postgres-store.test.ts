@@ -249,7 +249,7 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       const heard = countChanges(store, id);
       await (await stores.open("b")).requestCancel(id);
       await expect.poll(() => heard.count).toBeGreaterThan(0);
-      await expect.poll(() => lines.join("")).toContain("heard again");
+      await expect.poll(() => lines.join("")).toContain("arrive again");
       expect(lines.join("")).not.toContain(stores.postgres.password);
     });
 
