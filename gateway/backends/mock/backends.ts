@@ -49,13 +49,13 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
    */
   const continueScript = (execution: Execution, code: string, number: number): Execution => {
     const { executionId } = execution;
-    const question = playOf(code).questions[number];
-    if (!question) {
+    const asked = playOf(code).llmRequests[number];
+    if (!asked) {
       open.delete(executionId);
       return play(execution, code);
     }
     open.set(executionId, number);
-    const llmRequest = { id: newId(), ...question };
+    const llmRequest = { id: newId(), ...asked };
     return store.update({ ...execution, status: ExecutionStatus.AWAITING_LLM, llmRequest });
   };
   /**

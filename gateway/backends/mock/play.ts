@@ -19,7 +19,7 @@ export type MockPlay = {
   readonly pendingForMs: number;
   readonly runsForMs: number;
   /** The llm requests that the script makes before it runs on, in order. */
-  readonly questions: readonly { readonly prompt: string; readonly model: string }[];
+  readonly llmRequests: readonly { readonly prompt: string; readonly model: string }[];
   readonly ending: Partial<Execution>;
 };
 
@@ -55,14 +55,14 @@ export function playOf(code: string): MockPlay {
     else throw unknown(`the word "${word}"`);
   }
   const ending = endingOf(reason, { stdout, stderr }, { resultJson, memoryUpdatesJson });
-  return { refusal, pendingForMs, runsForMs, questions: questionsIn(code), ending };
+  return { refusal, pendingForMs, runsForMs, llmRequests: llmRequestsIn(code), ending };
 }
 
 /**
  * The prompts and models that the script's code gives to llm.complete as string literals; a placeholder text
  * where it computes them.
  */
-function questionsIn(code: string): MockPlay["questions"] {
+function llmRequestsIn(code: string): MockPlay["llmRequests"] {
   return [...code.matchAll(QUESTION)].map(({ groups }) => ({
     prompt: groups?.prompt || "A prompt that the script computes",
     model: groups?.model || "default",
