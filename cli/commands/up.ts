@@ -3,7 +3,6 @@ import { AirlockError } from "#common/errors.ts";
 import { keepMemoryOutOfCoreDumps } from "#common/service/core-dumps.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
-import { type Airlock, createAirlock } from "#sdk/airlock.ts";
 import { type EmbeddedConfig, readEmbeddedConfig } from "../embedded/config.ts";
 import { makeDirectory } from "../embedded/make-directory.ts";
 import { whenOutputCloses } from "../terminal/closed-output.ts";
@@ -179,11 +178,7 @@ ${clients}${grpc}${ways}`;
 /** Says how many executions are still open and what happens to them; empty when there are none. */
 async function whatIsOpen(url: string, { mock, settings }: EmbeddedConfig): Promise<string> {
   if (mock) return "";
-  const airlock = createAirlock({ url, retry: "never" });
-  const [running, paused] = await Promise.all([
-    countOf(airlock, "running"),
-    countOf(airlock, "awaiting_llm"),
-  ]);
+  const [running, paused] = await Promise.all([countOf(url, "running"), countOf(url, "awaiting_llm")]);
   // A worker in a container survives this process, and the next start takes it over.
   const fates =
     settings["pool-manager"].driver === "docker"
@@ -202,13 +197,16 @@ function executions(count: number, one: string, more: string): string {
   return count === 1 ? `1 execution ${one}` : `${count} executions ${more}`;
 }
 
-async function countOf(airlock: Airlock, status: "running" | "awaiting_llm"): Promise<number> {
-  // An error counts as 0, because the number of open executions is only shown to the operator.
-  const none = { executions: [] };
-  const page = await airlock.executions
-    .list({ status, limit: 200 }, { timeoutMs: COUNT_MS })
-    .catch(() => none);
-  return page.executions.length;
+async function countOf(url: string, status: "running" | "awaiting_llm"): Promise<number> {
+  try {
+    // The client is loaded here, because loading it at the start would delay the first answer.
+    const { createAirlock } = await import("#sdk/airlock.ts");
+    const { executions } = createAirlock({ url, retry: "never" });
+    return (await executions.list({ status, limit: 200 }, { timeoutMs: COUNT_MS })).executions.length;
+  } catch {
+    // An error counts as 0, because the number of open executions is only shown to the operator.
+    return 0;
+  }
 }
 
 /**

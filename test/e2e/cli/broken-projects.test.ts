@@ -24,7 +24,7 @@ const submit = (project: string) =>
 const MISTAKES: Readonly<Record<string, readonly [file: string, problem: string]>> = {
   requirement: [
     'packages: [pandas, "this is not pep508"]\n',
-    'requirement.yaml:2: field "packages.1" is no package',
+    'requirement.yaml:2: field "packages.1" must be a package',
   ],
   variable: [
     'secrets: {FROM_ENV: "${env:AIRLOCK_TEST_NOT_SET}"}\n',

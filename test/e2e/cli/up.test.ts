@@ -158,7 +158,7 @@ describe("./airlock up", () => {
       "Finishing what runs, for 2.5 s at most (--grace); Ctrl-C once more stops at once.",
     );
     expect(other.output()).toContain("1 execution runs now; what has not ended by then ends as worker_lost.");
-    expect(other.output()).toContain("1 execution waits for an answer, and ends as worker_lost.");
+    expect(other.output()).toContain("1 execution waits for a response, and ends as worker_lost.");
     const again = await other.restart();
     const after = restClient(again.url);
     expect([(await after.settled(running)).end_reason, (await after.settled(paused)).end_reason]).toEqual([
