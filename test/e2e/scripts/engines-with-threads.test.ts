@@ -3,6 +3,7 @@ import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 const RUNS = 4;
+const KEY = "sk_live_9Qz7LmN4xVb2RtY8WpK3";
 const INSTALL_MS = 600_000;
 // Sums over floats, which follow the order in which threads come.
 const SUMS = `
@@ -37,7 +38,8 @@ let rest: RestClient;
 
 beforeAll(async () => {
   const project =
-    "packages: [duckdb, polars, pandas, psutil, numba]\nreplicas: 2\nlimits: {memory_mb: 1024, timeout: 300}\n";
+    "packages: [duckdb, polars, pandas, psutil, numba]\nreplicas: 2\nlimits: {memory_mb: 1024, timeout: 300}\n" +
+    `secrets: {API_KEY: ${KEY}}\n`;
   airlock = await startAirlock({ projects: { engines: project } });
   rest = restClient(airlock.url);
 });
@@ -51,6 +53,20 @@ it("DuckDB and Polars add floats up in one order", { timeout: INSTALL_MS }, asyn
   const results = new Set(bodies.map((body) => /"result":(.+?),"stdout"/.exec(body)?.[1]));
   expect(results.size).toBe(1);
   expect([...results][0]).toMatch(/^\[\[\[-?\d/);
+});
+
+it("Polars wraps no cell of a printed table, so that a secret in it is redacted", {
+  timeout: INSTALL_MS,
+}, async () => {
+  const code = `
+import polars
+texts = ["Northwind Traders International GmbH", "billing.department@northwind.example", "renewal is due in May"]
+frame = polars.DataFrame({str(n): text for n, text in enumerate([*texts, settings.get("API_KEY"), *texts])})
+print(frame)
+print(polars.DataFrame({"values": [[settings.get("API_KEY")] * 2]}))`;
+  const { stdout } = JSON.parse(await ended(code)) as { stdout: string };
+  expect(stdout.match(/\[REDACTED/g)).toHaveLength(3);
+  for (let at = 0; at + 8 <= KEY.length; at++) expect(stdout).not.toContain(KEY.slice(at, at + 8));
 });
 
 it("DuckDB knows the run's memory limit, and that there is no terminal", {

@@ -63,6 +63,8 @@ CLEAN_ENVIRONMENT = {
     "COLUMNS": "200",
     "NO_COLOR": "1",
     "POLARS_FMT_STR_LEN": "100000",
+    # Otherwise Polars wraps cells for a page of 100 columns. -1: it wraps none.
+    "POLARS_TABLE_WIDTH": "-1",
 }
 
 
