@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import resource
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..linux.kernel_files import field
 from ..sandbox.privileges import REPORTING_BYTES
 from ..wire.limits import Limits
 
@@ -84,18 +82,6 @@ def write(place: Place, name: str, file: str, value: str) -> None:
         raise OSError(error.errno, f"{file}: {error.strerror}") from error
     finally:
         os.close(fd)
-
-
-def oom_kills(places: Iterable[Place], name: str) -> int | None:
-    """Number of processes that the kernel has ever killed in the cgroup `name` for lack of memory. None: it does not
-    count them there.
-    """
-    for place in places:
-        if "memory" in place.controllers:
-            with contextlib.suppress(OSError):
-                file = "memory.oom_control" if place.version == 1 else "memory.events"
-                return field(read(place, name, file), "oom_kill")
-    return None
 
 
 def read(place: Place, name: str, file: str) -> str:

@@ -17,9 +17,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..linux import kernel
+from ..linux.kernel_files import field as counted
 from ..sandbox.namespace_setup import problem_of
 from ..wire.limits import Limits
-from .cgroup_limits import Overhead, Place, limits_as_files, oom_kills, read, write
+from .cgroup_limits import Overhead, Place, limits_as_files, read, write
 
 _TRIAL = "trial"
 _TRIAL_LIMITS = Limits(1, 1, memory_bytes=64 << 20, disk_bytes=1 << 20, pids=8, cpus=1.0)
@@ -151,8 +152,12 @@ class RunCgroups:
 
     def oom_kills(self, cgroup: RunCgroup) -> int:
         """Number of processes of this child that the kernel killed for lack of memory."""
-        kills = oom_kills(self._places, cgroup.name)
-        return 0 if kills is None else kills - cgroup.earlier_oom_kills
+        with contextlib.suppress(OSError):
+            for place in self._places:
+                if "memory" in place.controllers:
+                    file = "memory.oom_control" if place.version == 1 else "memory.events"
+                    return counted(read(place, cgroup.name, file), "oom_kill") - cgroup.earlier_oom_kills
+        return 0
 
     def give_back(self, cgroup: RunCgroup, oom_kills: int = 0) -> None:
         """Takes the cgroup back when its processes have ended. `oom_kills`: how many of them the kernel killed."""

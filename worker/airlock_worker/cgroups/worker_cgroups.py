@@ -16,11 +16,11 @@ import secrets
 import signal
 from dataclasses import asdict
 
-from ..linux.kernel_files import words, write
+from ..linux.kernel_files import field, words, write
 from ..linux.process_handle import handle_of
 from ..wire.limits import Limits
 from . import cgroup_delegation, cgroup_membership
-from .cgroup_limits import OPTIONAL, Overhead, Place, limits_as_files, oom_kills
+from .cgroup_limits import OPTIONAL, Overhead, Place, limits_as_files, read
 from .cgroup_membership import CONTROLLERS, Membership
 
 _PREFIX = "airlock-worker-"
@@ -98,7 +98,12 @@ class WorkerCgroups:
         """Number of processes that the kernel has ever killed in the cgroup `name` for lack of memory. None: it does
         not count them there.
         """
-        return oom_kills(self.places, name)
+        for place in self.places:
+            if "memory" in place.controllers:
+                with contextlib.suppress(OSError):
+                    file = "memory.oom_control" if place.version == 1 else "memory.events"
+                    return field(read(place, name, file), "oom_kill")
+        return None
 
     async def remove(self) -> None:
         """Removes the cgroups. Call it when every process in them has ended."""
