@@ -55,11 +55,9 @@ _putenv.argtypes = [ctypes.c_size_t]
 _set_handler = inspect.unwrap(signal.signal)
 
 
-def live(
-    ends: Ends, context: SandboxContext, limits: Limits, required: list[str], cgroup: RunCgroup, heap: Heap
-) -> NoReturn:
+def live(ends: Ends, context: SandboxContext, limits: Limits, required: int, cgroup: RunCgroup, heap: Heap) -> NoReturn:
     """Runs the whole life of a child; called right after the fork, never returns. `ends`: control, orders, stdout,
-    stderr, status and begun. `required`: layers of the sandbox without which it takes no run.
+    stderr, status and begun. `required`: mask of the layers of the sandbox without which it takes no run.
     """
     begun, process, control = False, 0, ends[0]
     try:

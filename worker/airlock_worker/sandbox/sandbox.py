@@ -72,15 +72,20 @@ class LayerRefused(Exception):
     """The kernel refuses a layer that it gave to the probe run."""
 
 
-def enter(context: SandboxContext, limits: Limits, required: Collection[str]) -> None:
-    """`required`: names of layers without which no run may start."""
-    for layer in LAYERS:
+def mask_of(names: Collection[str]) -> int:
+    """These layers as bits of one number, because names in the template's orders would move pages of every run."""
+    return sum(1 << at for at, layer in enumerate(LAYERS) if layer.name in names)
+
+
+def enter(context: SandboxContext, limits: Limits, required: int) -> None:
+    """`required`: the layers without which no run may start, as `mask_of` makes it."""
+    for at, layer in enumerate(LAYERS):
         if layer.enter is not None:
             try:
                 layer.enter(context, limits)
             except (OSError, ValueError) as error:
                 context.problems.setdefault(layer.name, str(error))
-            if layer.name in required and layer.name in context.problems:
+            if required >> at & 1 and layer.name in context.problems:
                 raise LayerRefused(
                     f"the kernel refuses {layer.name}, a layer of the sandbox, which it gave to this worker before: "
                     f"{context.problems[layer.name]}"

@@ -20,6 +20,7 @@ from typing import Any
 from ..cgroups.cgroup_limits import Overhead
 from ..cgroups.worker_cgroups import WorkerCgroups
 from ..linux import processes
+from ..sandbox import sandbox
 from ..wire.limits import Limits
 from .log import log
 from .run.control_channel import ControlChannel
@@ -100,8 +101,8 @@ class ZygoteLink:
         # limits.
         self._wanted = 0
         self._limits: Limits | None = None
-        # Layers of the sandbox without which a child takes no run.
-        self._required: tuple[str, ...] = ()
+        # Layers of the sandbox without which a child takes no run, as `sandbox.mask_of` makes it.
+        self._required = 0
         self._series = 0
         # Number of spares of the current series that were ordered and have not come yet.
         self._ordered = 0
@@ -149,7 +150,7 @@ class ZygoteLink:
 
     def require(self, layers: tuple[str, ...]) -> None:
         """From now on children end unless they can enter these layers of the sandbox."""
-        self._required = layers
+        self._required = sandbox.mask_of(layers)
 
     async def take(self) -> RunProcess:
         """Returns a spare, without waiting if one is ready. Raises NoSpare."""

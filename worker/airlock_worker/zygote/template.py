@@ -6,11 +6,11 @@ world, would move the objects of the next child. The zygote, its parent, does al
 Messages are JSON, one per packet. First from the template: `{"importing": module or null, "started_processes": bool}`
 before each module that may be left out, and once more with true when it exits because of that module; then `{"failed":
 text}`, or `{"ready": memory and processes of every run child before its script, "left_out": [modules that could not be
-imported]}`. Then per child, to the template: `{"limits": {...}, "required": [layers of the sandbox], "born_in_cgroup":
-bool}` with descriptors (the child's ends of control, orders, stdout, stderr, status and begun; the cgroup's directory
-when the child is born in it; the files that move it into cgroups); and from the template: `{"pid": pid}` with a pidfd
-where the kernel has them, or `{"no_fork": [errno, text]}`. On a socket of its own: `{"exit": pid, "status": wait
-status}`.
+imported]}`. Then per child, to the template: `{"limits": {...}, "required": mask of layers of the sandbox,
+"born_in_cgroup": bool}` with descriptors (the child's ends of control, orders, stdout, stderr, status and begun; the
+cgroup's directory when the child is born in it; the files that move it into cgroups); and from the template: `{"pid":
+pid}` with a pidfd where the kernel has them, or `{"no_fork": [errno, text]}`. On a socket of its own: `{"exit": pid,
+"status": wait status}`.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ class Template:
             return f"the import ended the process with exit status {how.si_status}"
         return f"the import was killed by {signal.Signals(how.si_status).name}"
 
-    def fork(self, limits: Limits, required: list[str], ends: child.Ends, cgroup: RunCgroup) -> tuple[int, list[int]]:
+    def fork(self, limits: Limits, required: int, ends: child.Ends, cgroup: RunCgroup) -> tuple[int, list[int]]:
         """Has the template fork a child. Returns its pid, and its pidfd in a list where the kernel has them. Raises
         OSError.
         """

@@ -8,8 +8,8 @@ every run child before its script, "left_out": [modules that could not be import
 "init": whether it is process 1 of a pid namespace, "cgroup": name, "pidfd": whether there is one}` with five
 descriptors (control, orders, stdout, stderr, begun), the pidfd and, when the limits say `network`, the listener for the
 egress proxy on 127.0.0.1 in the child's network namespace; `{"exit": pid, "status": wait status, "oom_kills": n}`;
-`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "required": [layers of the sandbox
-without which a child takes no run], "series": n}`.
+`{"no_fork": text}`. From the supervisor: `{"fork": n, "limits": {...}, "required": mask of the layers of the
+sandbox without which a child takes no run, "series": n}`.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ class Zygote:
                     while self._template.early:
                         self._end(*self._template.early.popleft())
 
-    def _fork(self, limits: Limits, required: list[str], series: int) -> None:
+    def _fork(self, limits: Limits, required: int, series: int) -> None:
         # Two pipes and not a socket, because over a socket a script could send descriptors. The supervisor would close
         # them as it reads, and a close can take as long as the script likes (SO_LINGER).
         control, childs_control = os.pipe()
@@ -115,9 +115,7 @@ class Zygote:
             for fd in (*pipes, *passed):
                 os.close(fd)
 
-    def _fork_into_cgroup(
-        self, limits: Limits, required: list[str], ends: child.Ends
-    ) -> tuple[int, list[int], RunCgroup]:
+    def _fork_into_cgroup(self, limits: Limits, required: int, ends: child.Ends) -> tuple[int, list[int], RunCgroup]:
         cgroup = self._cgroups.take(limits)
         try:
             return *self._template.fork(limits, required, ends, cgroup), cgroup
