@@ -1,6 +1,7 @@
 import { isUtf8 } from "node:buffer";
-import { readFile } from "node:fs/promises";
+import { createReadStream } from "node:fs";
 import { ConfigError } from "#common/service/environment.ts";
+import { MAX_BODY_BYTES } from "#common/submission/limits.ts";
 import { systemReason } from "#common/system-reason.ts";
 
 // An encoding declaration (PEP 263), which may stand in one of the first two lines.
@@ -13,7 +14,7 @@ const UTF8_NAMES = /^utf[-_]?8([-_]sig)?$/i;
  */
 export async function readScript(path: string): Promise<string> {
   return path === "-"
-    ? decodeScript("standard input", await readStdin())
+    ? decodeScript("standard input", await readAll("standard input", process.stdin))
     : decodeScript(path, await readBytes(path));
 }
 
@@ -43,11 +44,33 @@ export function decodeScript(name: string, bytes: Buffer): string {
   return new TextDecoder().decode(bytes);
 }
 
-/** Reads a file. Rejects with a ConfigError that says why it cannot be read. */
+/**
+ * Reads a file that becomes a part of a request. Rejects with a ConfigError that says why it cannot be read,
+ * or that no request could hold it.
+ */
 export async function readBytes(path: string): Promise<Buffer> {
-  return await readFile(path).catch((error: unknown) => {
-    throw new ConfigError([`${path} cannot be read: ${systemReason(error)}.`]);
-  });
+  return await readAll(path, createReadStream(path));
+}
+
+/** Reads to the end, but not beyond the largest request, because a device or a pipe may have no end. */
+async function readAll(name: string, source: AsyncIterable<Buffer>): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  try {
+    for await (const chunk of source) {
+      chunks.push(chunk);
+      bytes += chunk.length;
+      if (bytes > MAX_BODY_BYTES) break;
+    }
+  } catch (error) {
+    throw new ConfigError([`${name} cannot be read: ${systemReason(error)}.`]);
+  }
+  if (bytes > MAX_BODY_BYTES) {
+    throw new ConfigError([
+      `${name} is larger than ${MAX_BODY_BYTES} bytes (16 MiB), the most that a request may have. Send less, or let the script fetch the data itself.`,
+    ]);
+  }
+  return Buffer.concat(chunks);
 }
 
 function cookieIn(bytes: Buffer): string | undefined {
@@ -76,10 +99,4 @@ function startOfCharacter(bytes: Buffer, offset: number): number {
   let start = offset;
   while (start > 0 && start > offset - 3 && ((bytes[start] ?? 0) & 0xc0) === 0x80) start--;
   return start;
-}
-
-async function readStdin(): Promise<Buffer> {
-  const chunks: Buffer[] = [];
-  for await (const chunk of process.stdin) chunks.push(chunk);
-  return Buffer.concat(chunks);
 }

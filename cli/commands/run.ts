@@ -28,9 +28,13 @@ export async function run(args: readonly string[]): Promise<number> {
   if (json) process.stdout.write(`${forOutput(execution.json.trimEnd())}\n`);
   else report(execution, following.endsWithinLine);
   const { memory_updates: updates, memoryUpdatesJson } = execution;
-  if (Object.keys(updates).length > 0) {
-    if (saveMemory !== undefined) await saveMemoryFile(saveMemory, memory ?? "{}", memoryUpdatesJson);
-    else if (!json) process.stderr.write(`(memory updates: ${quoted(memoryUpdatesJson)})\n`);
+  const hasUpdates = Object.keys(updates).length > 0;
+  // Another file than the one that was read gets the memory without updates too, because the next run reads it.
+  const isCopy = saveMemory !== parsed.memoryFile && execution.status === "completed";
+  if (saveMemory !== undefined && (hasUpdates || isCopy)) {
+    await saveMemoryFile(saveMemory, memory ?? "{}", memoryUpdatesJson);
+  } else if (hasUpdates && !json) {
+    process.stderr.write(`(memory updates: ${quoted(memoryUpdatesJson)})\n`);
   }
   return interruption.exitStatus() ?? exitStatusOf(execution);
 }
