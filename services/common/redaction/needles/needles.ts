@@ -5,7 +5,7 @@ import { markerFor, markerShowing, PLAIN_MARKER, shownOf } from "../markers.ts";
 import type { NeedleCheck } from "./match-checks.ts";
 import { bytesMeant, isHex, lineEndFormsOf, textFormsOf } from "./other-forms.ts";
 import { secretNumber } from "./printed-numbers.ts";
-import { sampleAt, stretchesOf } from "./random-looking.ts";
+import { type Common, NONE_COMMON, sampleAt, stretchesOf } from "./random-looking.ts";
 import { SECRET_NAME } from "./secret-names.ts";
 import { isWord, takenApart, textMeant } from "./secret-parts.ts";
 import { base64Forms } from "./spellings/base64.ts";
@@ -63,7 +63,7 @@ type Item = Text & {
   readonly isNamedSecret: boolean;
   readonly isPart: boolean;
   /** Texts inside this text that are no secret. */
-  readonly commonTexts: readonly string[];
+  readonly common: Common;
 };
 
 /**
@@ -132,18 +132,17 @@ function itemsOf(values: readonly string[], names: readonly string[]): Item[] {
   const parts: Item[] = [];
   values.forEach((text, source) => {
     const apart = takenApart(text);
-    const { commonTexts } = apart;
     whole.push({
       text,
       source,
       isNamedSecret: SECRET_NAME.test(names[source] ?? ""),
       isPart: false,
-      commonTexts,
+      common: apart,
     });
     for (const part of apart.parts) {
       // A part with the name of a password is secret even if it contains a common text, such as a project's
       // name.
-      parts.push({ ...part, source, isPart: true, commonTexts: part.isNamedSecret ? [] : commonTexts });
+      parts.push({ ...part, source, isPart: true, common: part.isNamedSecret ? NONE_COMMON : apart });
     }
   });
   const items = new Map<string, Item>();
@@ -244,9 +243,9 @@ function addInspected(needles: NeedleList, { text, source }: Text): void {
 
 /** Adds samples of a long value, by which pieces of the value are found. */
 function addPieces(needles: NeedleList, item: Item): void {
-  const { text, source, isNamedSecret, isPart, commonTexts } = item;
+  const { text, source, isNamedSecret, isPart, common } = item;
   if (isCheckedNumber(text)) return;
-  for (const stretch of stretchesOf(text, isNamedSecret, isPart, commonTexts)) {
+  for (const stretch of stretchesOf(text, isNamedSecret, isPart, common)) {
     const of = Buffer.from(stretch.text);
     for (const at of stretch.samples)
       needles.add(sampleAt(stretch, at), source, { check: { kind: "piece", of, at } });

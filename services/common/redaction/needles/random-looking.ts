@@ -1,4 +1,6 @@
 import { entropyOf, MIN_PIECE_CHARACTERS, withoutPadding } from "./padding.ts";
+import { isDate, roleOf } from "./secret-names.ts";
+import type { Parts } from "./secret-parts.ts";
 
 /**
  * Characters of a sample, and distance between the beginnings of two samples. Any MIN_PIECE_CHARACTERS
@@ -23,6 +25,11 @@ const MIN_ENTROPY = 2.9;
 /** The number of consecutive small letters that count as a word. */
 const MIN_WORD_LETTERS = 5;
 
+/** Texts inside a value that are no secret. */
+export type Common = Pick<Parts, "commonTexts" | "commonNumbers">;
+
+export const NONE_COMMON: Common = { commonTexts: [], commonNumbers: new Set() };
+
 /** A part of a value of which any piece is searched for. */
 export type Stretch = {
   readonly text: string;
@@ -40,7 +47,7 @@ export function sampleAt({ text }: Stretch, at: number): string {
  *
  * - `isNamedSecret`: the value has the name of a secret; then everything except words looks random.
  * - `isPart`: the value is a part of a secret.
- * - `commonTexts`: texts inside the value that are no secret.
+ * - `commonTexts` and `commonNumbers`: texts inside the value that are no secret.
  *
  * A value without a known structure is a password or a phrase, so its punctuation and blanks belong to the
  * stretch.
@@ -49,11 +56,11 @@ export function stretchesOf(
   value: string,
   isNamedSecret: boolean,
   isPart = false,
-  commonTexts: readonly string[] = [],
+  { commonTexts, commonNumbers }: Common = NONE_COMMON,
 ): Stretch[] {
   if (Buffer.byteLength(value) < MIN_PIECED_BYTES) return [];
   const start = without(commonTexts, value.slice(0, MAX_PIECED_BYTES));
-  const runs = runsOf(start, isNamedSecret);
+  const runs = runsOf(start, isNamedSecret, commonNumbers);
   // A part with blanks and without the name of a secret may be any text, such as a line of a file or a
   // program's name.
   const isText = isPart && !isNamedSecret && start.includes(" ");
@@ -70,7 +77,7 @@ function without(texts: readonly string[], value: string): string {
 }
 
 /** Runs of Base64 characters in a value, without those that are words or common knowledge. */
-function runsOf(value: string, isNamedSecret: boolean): string[] {
+function runsOf(value: string, isNamedSecret: boolean, commonNumbers: ReadonlySet<string>): string[] {
   const paths: string[] = [];
   const searched = value
     .replace(URL_BEGINNING, (_all, user = "", path = "") => {
@@ -80,13 +87,29 @@ function runsOf(value: string, isNamedSecret: boolean): string[] {
     .replace(KEY_HEADERS, " ");
   const isTelling = (run: string) =>
     isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/=-]+$/.test(run) : isRandomLooking(run);
+  const isSearched = (run: string) =>
+    !commonNumbers.has(run) && !isDate(run) && !isHarmlessAssignment(run, isTelling);
   // A URL's path must always look random, because a path such as `/o/oauth2/auth` is in many secrets and
   // publicly known.
   const runs = [
     ...paths.flatMap(longRuns).flatMap((run) => partsIf(isRandomLooking, run)),
-    ...longRuns(searched).flatMap((run) => partsIf(isTelling, run)),
+    ...longRuns(searched)
+      .filter(isSearched)
+      .flatMap((run) => partsIf(isTelling, run)),
   ];
   return runs.filter((run) => !isTokenHeader(run));
+}
+
+/**
+ * Whether a run is a name and a value that is no secret, as in `START_MS=1764460800000` and
+ * `BUCKET=reports-2024`. The letters of the name would make the run look random.
+ */
+function isHarmlessAssignment(run: string, isTelling: (run: string) => boolean): boolean {
+  const [, name = "", value = ""] = /^([A-Za-z_][\w-]*)=([^=].*)$/.exec(run) ?? [];
+  if (value === "") return false;
+  const role = roleOf(name, value);
+  if (role === "setting") return !/^\d+$/.test(value) && !isRandomLooking(value);
+  return role === "number" || (role === "field" && !isTelling(value));
 }
 
 function longRuns(text: string): string[] {

@@ -22,6 +22,14 @@ export function namesSecretNumber(name: string): boolean {
   return namesPassword(name) && !NUMBER_SETTING.test(name);
 }
 
+/**
+ * Whether a number under this name is known to be no secret, such as `created_ms` or `account`. A number without
+ * a name is not.
+ */
+function namesHarmlessNumber(name: string): boolean {
+  return name !== "" && (!SECRET_NAME.test(name) || SETTING_NAME.test(name) || NUMBER_SETTING.test(name));
+}
+
 /** Words that stand under the name of a secret when no secret is given. */
 const PLACEHOLDER_WORD =
   /^(?:true|false|null|none|undefined|enabled?|disabled?|required?|optional|default|bearer|basic|digest|negotiate|apikey|token|password|secret)$/i;
@@ -48,4 +56,35 @@ const COMMON_SETTING =
 /** Whether a value under this name is such a common setting and no secret. */
 export function namesCommonSetting(name: string): boolean {
   return COMMON_SETTING.test(name);
+}
+
+/**
+ * The reason why a text is a part of a secret:
+ *
+ * - `field`: any text in the secret, except words, hosts, dates and media types.
+ * - `setting`: its name says that it is no secret, so it is no part.
+ * - `number`: a number or a date whose name says that it is no secret, so neither it nor a piece of it is searched for.
+ * - `named`: its name says that it is a secret, so fewer characters suffice.
+ * - `password`: like `named`, but may be a word.
+ * - `same`: the whole value, written otherwise; may be a word.
+ */
+export type Role = "field" | "setting" | "number" | "named" | "password" | "same";
+
+/**
+ * The role of `text` under this name. A number or a date is secret only under the name of a password, because
+ * most numbers are times, sizes or amounts.
+ */
+export function roleOf(name: string, text: string): Role {
+  if (/^[+-]?\d[\d.,_' ]*(?:e[+-]?\d+)?$/i.test(text) || isDate(text)) {
+    if (namesSecretNumber(name)) return "password";
+    return namesHarmlessNumber(name) ? "number" : "setting";
+  }
+  if (namesPassword(name)) return "password";
+  if (SECRET_NAME.test(name)) return "named";
+  return namesCommonSetting(name) ? "setting" : "field";
+}
+
+/** Whether a text is a date or a time, whole or cut off where a run of Base64 characters ends: `2026-11-30T12`. */
+export function isDate(text: string): boolean {
+  return /^\d{4}-\d{1,2}-\d{1,2}(?:[T _][\d:., +Z-]*)?$|^\d{8}T\d{2,6}Z?$/.test(text);
 }

@@ -3,13 +3,7 @@ import { parseAllDocuments } from "yaml";
 import { namedValuesOf, unescaped } from "./named-values.ts";
 import { bytesMeant } from "./other-forms.ts";
 import { MIN_PIECE_CHARACTERS } from "./padding.ts";
-import {
-  isPlaceholderWord,
-  namesCommonSetting,
-  namesPassword,
-  namesSecretNumber,
-  SECRET_NAME,
-} from "./secret-names.ts";
+import { isPlaceholderWord, namesSecretNumber, type Role, roleOf, SECRET_NAME } from "./secret-names.ts";
 import { decoded, queryOf, urlsIn, userInfosOf } from "./url-parts.ts";
 
 /**
@@ -38,17 +32,6 @@ export function isWord(value: string): boolean {
   return value.length <= MAX_WORD_CHARACTERS && /^(?:\p{Lu}?\p{Ll}+|\p{Lu}+)$/u.test(value);
 }
 
-/**
- * The reason why a text is a part of a secret:
- *
- * - `field`: any text in the secret, except words, hosts, dates and media types.
- * - `setting`: its name says that it is no secret, so it is no part.
- * - `named`: its name says that it is a secret, so fewer characters suffice.
- * - `password`: like `named`, but may be a word.
- * - `same`: the whole value, written otherwise; may be a word.
- */
-type Role = "field" | "setting" | "named" | "password" | "same";
-
 /** Adds a text as a part, unless it is too short or too common. */
 type Add = (text: string, role?: Role) => void;
 
@@ -58,6 +41,8 @@ export type Parts = {
   readonly parts: readonly Part[];
   /** Texts inside the value that are no secret: hosts, and values of settings such as `project_id`. */
   readonly commonTexts: readonly string[];
+  /** Numbers inside the value that are no secret: times, sizes, amounts, and numbers of accounts. */
+  readonly commonNumbers: ReadonlySet<string>;
 };
 
 /** The parts of a value, for callers that need no common texts. */
@@ -68,6 +53,7 @@ export function partsOf(value: string): Part[] {
 /** Takes a secret value apart into its parts and its common texts. */
 export function takenApart(value: string): Parts {
   const commonTexts = new Set<string>();
+  const commonNumbers = new Set<string>();
   const parts = new Map<string, Part>();
   const fields = new Set<string>();
   const seen = new Set<string>();
@@ -79,6 +65,10 @@ export function takenApart(value: string): Parts {
       const isNamedSecret = role === "named" || role === "password";
       const isWords = WORD.test(part);
       if (role === "field" && isWords) fields.add(part);
+      if (role === "number") {
+        if (part.length >= MIN_PIECE_CHARACTERS) commonNumbers.add(part);
+        return;
+      }
       if (role === "setting" || (role === "field" && isCommon(part))) {
         if (isCommonName(part)) commonTexts.add(part);
         return;
@@ -100,15 +90,19 @@ export function takenApart(value: string): Parts {
   return {
     parts: [...parts.values()].filter(({ text }) => !fields.has(text)),
     commonTexts: [...commonTexts],
+    commonNumbers,
   };
 }
 
 /**
- * Whether a text is a name of a project or a host, as people write them. A shorter name is no piece of a
- * secret, so it needs no exception.
+ * Whether a text is a name of a project, a host or a time zone, as people write them. A shorter name is no
+ * piece of a secret, so it needs no exception.
  */
 function isCommonName(text: string): boolean {
-  const isName = /^[a-z0-9]+(?:[-_][a-z0-9]+)+$/.test(text) || /^[a-z0-9-]+(?:\.[a-z0-9-]+){2,}$/.test(text);
+  const isName =
+    /^[a-z0-9]+(?:[-_][a-z0-9]+)+$/.test(text) ||
+    /^[a-z0-9-]+(?:\.[a-z0-9-]+){2,}$/.test(text) ||
+    /^[A-Z][a-z]+(?:[/_-][A-Z][a-z]+)+$/.test(text);
   return isName && text.length >= MIN_PIECE_CHARACTERS;
 }
 
@@ -128,18 +122,6 @@ function addAll(value: string, add: Add): void {
   query(value, add);
   authorization(value, add);
   credentials(value, add);
-}
-
-/**
- * The role of `text` under this name. A number is secret only under the name of a password, because most
- * numbers are dates, sizes or amounts.
- */
-function roleOf(name: string, text: string): Role {
-  if (/^[+-]?\d[\d.,_' ]*(?:e[+-]?\d+)?$/i.test(text))
-    return namesSecretNumber(name) ? "password" : "setting";
-  if (namesPassword(name)) return "password";
-  if (SECRET_NAME.test(name)) return "named";
-  return namesCommonSetting(name) ? "setting" : "field";
 }
 
 /** Patterns of texts that are common in output that has nothing to do with a secret. */
@@ -207,12 +189,14 @@ function parsedJson(value: string): unknown {
 }
 
 /**
- * Parses JSON; undefined when the text is not JSON. Numbers under the name of a password are returned as
- * text, because a double would lose digits.
+ * Parses JSON; undefined when the text is not JSON. Numbers under the name of a password, and numbers that a
+ * double may not hold, are returned as text, because a double would lose digits.
  */
 function jsonOf(value: string): unknown {
   const written = (key: string, member: unknown, context?: { readonly source?: string }) =>
-    typeof member === "number" && namesSecretNumber(key) ? (context?.source ?? member) : member;
+    typeof member === "number" && (namesSecretNumber(key) || !Number.isSafeInteger(member))
+      ? (context?.source ?? member)
+      : member;
   try {
     // TypeScript does not know the third parameter of the reviver yet.
     return JSON.parse(value, written as (key: string, member: unknown) => unknown);
@@ -239,16 +223,18 @@ const MAX_YAML_CHARACTERS = 64 * 1024;
 /** A line with a name and a colon, with or without a value, and another line after it. */
 const YAML_MAPPING = /^[ \t]*(?:- )?["']?[A-Za-z_][\w.-]*["']?:(?: .*)?\r?\n/m;
 
-/** Adds the strings of a parsed document, and the numbers under the name of a password. */
+/** Adds the strings and the numbers of a parsed document. */
 function leaves(value: unknown, name: string, add: Add): void {
   if (typeof value === "string") {
     // A URL without a user is no secret, but its query may have secrets; `add` would take the whole URL.
     if (isUrlWithoutUser(value)) query(value, add);
     else add(value.trim(), roleOf(name, value.trim()));
   } else if (typeof value === "number" || typeof value === "bigint") {
-    if (namesSecretNumber(name)) add(String(value), "password");
+    add(String(value), roleOf(name, String(value)));
   } else if (Array.isArray(value)) {
-    for (const member of value) leaves(member, name, add);
+    // Numbers in a list may be recovery codes, whatever the list's name is.
+    const addMember: Add = (text, role) => add(text, role === "number" ? "setting" : role);
+    for (const member of value) leaves(member, name, typeof member === "object" ? add : addMember);
   } else if (value !== null && typeof value === "object") {
     // Objects such as `{"name": "DB_PASSWORD", "value": "…"}`, as in a container's environment.
     const members = Object.entries(value);
