@@ -26,6 +26,7 @@ _search_unresolved = re.compile(
     "name or service not known|name resolution|could not (resolve|translate) host|failed to resolve|dns error",
     re.IGNORECASE,
 ).search
+_search_parser = re.compile(r"\b(compile|eval|exec|literal_eval|parse|raise)\b").search
 # Characters at each end of a message that are searched.
 _END = 32 * 1024
 
@@ -59,7 +60,8 @@ class Hints:
         number = _ERRNO(error) if issubclass(kind, OSError) else None
         # OutOfMemoryException is DuckDB's, and its text advises a larger memory_limit than the run has.
         if issubclass(kind, MemoryError) or number == ENOMEM or kind.__name__ == "OutOfMemoryException":
-            yield limits_text.of_memory_error(max(0, private_memory_bytes() - _before_script), limits)
+            used = max(0, private_memory_bytes() - _before_script)
+            yield limits_text.of_memory_error(used, limits, may_be_other=_may_be_other(error))
         elif number in (ENOSPC, EDQUOT, EFBIG):
             yield limits_text.of_disk(limits)
         elif number == EMFILE:
@@ -115,6 +117,14 @@ def _said(error: BaseException) -> str:
     """
     text = str(error)
     return text if len(text) <= 2 * _END else f"{text[:_END]}\n{text[-_END:]}"
+
+
+def _may_be_other(error: BaseException) -> bool:
+    """Whether a MemoryError comes from a line that runs Python's parser, which also raises it for deeply nested code,
+    or from a `raise`. For the script's own code there is no line.
+    """
+    line = _last_line(error)
+    return type(error) is MemoryError and (not line or _search_parser(line) is not None)
 
 
 def _is_thread_refused(error: BaseException) -> bool:

@@ -6,18 +6,23 @@ The child ends by _exit, because the interpreter's own shutdown can take long, a
 from __future__ import annotations
 
 import ctypes
+import gc
 import sys
 from collections.abc import Callable
+from functools import wraps
 from gc import collect, get_objects
 from io import BufferedRandom, BufferedWriter, TextIOWrapper
-from os import fstat
+from os import fstat, get_blocking, set_blocking
 from os.path import samestat
 from sys import _current_frames
 from typing import Any
+from weakref import ref
 
 _flush_c_streams = ctypes.CDLL(None).fflush
 _KINDS: tuple[tuple[type[Any], ...], ...] = ((TextIOWrapper,), (BufferedWriter, BufferedRandom))
 _ALL_KINDS = (TextIOWrapper, BufferedWriter, BufferedRandom)
+# The streams that a `gc.freeze()` of the script has hidden.
+_frozen: list[ref[Any]] = []
 
 
 def flush_outputs() -> None:
@@ -33,6 +38,23 @@ def flush_all() -> None:
 
 
 def _flush_streams(flush: Callable[[Any], None]) -> None:
+    # Neither Python nor C keeps what a non-blocking pipe does not take at once. Programs that the script started share
+    # the pipe, and asyncio and Node make it non-blocking.
+    lifted: list[int] = []
+    for output in (1, 2):
+        _try(_make_blocking, output, lifted)
+    _flush_each(flush)
+    for output in lifted:
+        _try(set_blocking, output, False)
+
+
+def _make_blocking(output: int, lifted: list[int]) -> None:
+    if not get_blocking(output):
+        set_blocking(output, True)
+        lifted.append(output)
+
+
+def _flush_each(flush: Callable[[Any], None]) -> None:
     for name in ("stdout", "stderr", "__stdout__", "__stderr__"):
         _try(_flush, getattr(sys, name, None))
     found: list[Any] = []
@@ -49,6 +71,25 @@ def _find_streams(found: list[Any]) -> None:
     # issubclass of the type and not isinstance, which reads the object's `__class__` and so may call code of the
     # script.
     found += [each for each in get_objects() if issubclass(type(each), _ALL_KINDS)]
+    found += [stream for frozen in _frozen if (stream := frozen()) is not None]
+
+
+def follow_freezing() -> None:
+    """From now on streams are also found after a `gc.freeze()`, which hides all objects from `gc.get_objects`."""
+    freeze_all = gc.freeze
+
+    @wraps(freeze_all)
+    def freeze() -> None:
+        _try(_remember_streams)
+        freeze_all()
+
+    gc.freeze = freeze
+
+
+def _remember_streams() -> None:
+    found: list[Any] = []
+    _find_streams(found)
+    _frozen[:] = map(ref, found)
 
 
 def _flush_if_output(stream: Any) -> None:

@@ -27,6 +27,7 @@ from ..wire.limits import Limits
 from . import determinism, no_network, script_channel, sdk, spawning
 from .display import call_hook
 from .encoding.encode import encode
+from .encoding.json_path import NotJson
 from .encoding.plain_json import ascii_of, value_of
 from .hints import Hints
 from .last_output import flush_all, flush_outputs, let_go
@@ -120,10 +121,10 @@ def _run(
     main_process: int,
     limits: Limits,
 ) -> None:
-    failed, mask = _executed(code, names, result, limits)
+    failed, mask = _executed(code, names, result, main_process, limits)
     if getpid() != main_process and failed is not None:
         try:
-            print(failed.error, file=sys.stderr)
+            sys.stderr.write(f"{failed.error}\n" if failed.stderr is None else failed.stderr)
         except BaseException:
             pass
     # Continues on a copy of the control pipe, because an object of the script may hold the pipe and close it when
@@ -201,7 +202,7 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
 
 
 def _executed(
-    code: str, names: dict[str, Any], result: sdk.Result, limits: Limits
+    code: str, names: dict[str, Any], result: sdk.Result, main_process: int, limits: Limits
 ) -> tuple[ScriptEnding | None, Iterable[int]]:
     """Runs the script. Returns its ending (None: it reached its last line) and the signals that it had blocked.
 
@@ -209,14 +210,21 @@ def _executed(
     work.
     """
     try:
-        return _execute(code, names, result, limits), _call_no_handlers()
+        return _execute(code, names, result, main_process, limits), _call_no_handlers()
     except BaseException as error:
         # A signal handler of the script raised in Airlock's own lines.
         mask = _call_no_handlers()
-        return script_ending_of(error, result.problem, Hints(limits).of), mask
+        return script_ending_of(error, _problem_of(result, main_process), Hints(limits).of), mask
 
 
-def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limits) -> ScriptEnding | None:
+def _problem_of(result: sdk.Result, main_process: int) -> NotJson | None:
+    """Why the last set_result failed; None in a process that the script forked, which has no result."""
+    return result.problem if getpid() == main_process else None
+
+
+def _execute(
+    code: str, names: dict[str, Any], result: sdk.Result, main_process: int, limits: Limits
+) -> ScriptEnding | None:
     """Runs the script's code. None when it reached its last line."""
     try:
         exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
@@ -225,7 +233,7 @@ def _execute(code: str, names: dict[str, Any], result: sdk.Result, limits: Limit
         if issubclass(type(error), MemoryError):
             privileges.allow_reporting()
         _look_at_nothing()
-        return script_ending_of(call_hook(error), result.problem, Hints(limits).of)
+        return script_ending_of(call_hook(error), _problem_of(result, main_process), Hints(limits).of)
     _look_at_nothing()
     return None
 

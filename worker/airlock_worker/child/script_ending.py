@@ -30,6 +30,7 @@ else:
 NAME_OF_TYPE = type.__dict__["__name__"].__get__
 _ERROR_PARTS = {name: BaseException.__dict__[name].__get__ for name in ("args", "__traceback__")}
 safe_string = traceback._safe_string  # type: ignore[attr-defined]
+_EXIT_STATUS = "The script ended with exit status"
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
@@ -38,8 +39,10 @@ class ScriptEnding:
     # Name of an EndReason, in lower case and without its prefix.
     end: str
     error: str
-    # Exit status for a process that the script forked and that ended this way.
+    # Exit status for a process that the script forked and that ended this way, and what it writes to stderr (None: the
+    # error).
     status: int = 1
+    stderr: str | None = None
 
 
 def script_ending_of(
@@ -65,7 +68,7 @@ def script_ending_of(
 
 def _ended_by_itself(result_problem: NotJson | None) -> ScriptEnding:
     if result_problem is None:
-        return ScriptEnding("completed", "", 0)
+        return ScriptEnding("completed", "", 0, stderr="")
     return ScriptEnding(_result_end(result_problem), f"The last set_result failed: {result_problem}")
 
 
@@ -77,13 +80,15 @@ def _raised(error: BaseException, result_problem: NotJson | None) -> ScriptEndin
         if code is None:
             return _ended_by_itself(result_problem)
         if not issubclass(type(code), int):
-            return ScriptEnding("exit_nonzero", _exit_text(code))
+            text = _exit_text(code)
+            said = cut(chain([f"{_EXIT_STATUS} 1: "], long_texts.slices(text)))
+            return ScriptEnding("exit_nonzero", said, stderr=f"{text}\n")
         status = int.__int__(code)
         if status == 0:
             return _ended_by_itself(result_problem)
         # The low eight bits, which is all that a system keeps, unless they would look like success.
         shown = status & 0xFF or status
-        return ScriptEnding("exit_nonzero", f"The script ended with exit status {shown}.", status & 0xFF)
+        return ScriptEnding("exit_nonzero", f"{_EXIT_STATUS} {shown}.", status & 0xFF, stderr="")
     if result_problem is not None and any(each is result_problem for each in _chain(error)):
         return ScriptEnding(_result_end(result_problem), traceback_text(error))
     return ScriptEnding("out_of_memory" if issubclass(kind, MemoryError) else "script_error", traceback_text(error))
@@ -95,10 +100,9 @@ def _result_end(problem: NotJson) -> str:
 
 def _exit_text(code: object) -> str:
     try:
-        text = str(code)
+        return str(code)
     except Exception as error:
-        text = f"<{type(code).__name__} whose str() raised {type(error).__name__}>"
-    return cut(chain(["The script ended with exit status 1: "], long_texts.slices(text)))
+        return f"<{type(code).__name__} whose str() raised {type(error).__name__}>"
 
 
 def _chain(error: BaseException) -> list[BaseException]:

@@ -12,10 +12,14 @@ def of_process_memory(used: int, limits: Limits) -> str:
     )
 
 
-def of_memory_error(used: int, limits: Limits) -> str:
+def of_memory_error(used: int, limits: Limits, may_be_other: bool) -> str:
+    """`may_be_other`: whether Python may have raised the error for a reason other than the limit."""
+    limit = f"A process of a run may use {limits.memory_bytes >> 20} MB of memory (memory_mb in the project's limits). "
+    if not may_be_other or used >= limits.memory_bytes // 2:
+        return f"{limit}This one used {used >> 20} MB when it asked for more than was left."
     return (
-        f"A process of a run may use {limits.memory_bytes >> 20} MB of memory (memory_mb in the project's limits). "
-        f"This one used {used >> 20} MB when it asked for more than was left."
+        f"{limit}This one used {used >> 20} MB: either it asked for more than the rest at once, or the error has "
+        "another reason, such as code that is nested too deeply for Python's parser."
     )
 
 

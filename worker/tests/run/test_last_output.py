@@ -19,6 +19,9 @@ KEEPS_IT = {
     "C": "ctypes.CDLL(None).printf(b'out\\n')",
     "C, a stream of its own": "libc = ctypes.CDLL(None); libc.fdopen.restype = ctypes.c_void_p\n"
     "libc.fputs(b'out\\n', ctypes.c_void_p(libc.fdopen(1, b'w')))",
+    "a frozen stream": "import gc; sys.file = open(os.dup(1), 'w'); sys.file.write('out\\n'); gc.freeze()",
+    "a frozen stream of two freezes": "import gc; sys.file = open(os.dup(1), 'w'); gc.freeze()\n"
+    "sys.file.write('out\\n'); gc.freeze()",
     "a stream in a cycle": "class Node: pass\nnode = Node(); node.me = node\n"
     "node.file = os.fdopen(1, 'w', closefd=False); node.file.write('out\\n'); del node",
 }
@@ -113,3 +116,67 @@ set_result(os.waitstatus_to_exitcode(os.wait()[1]))
 """
     ended = await shared.run(code)
     assert (ended.end, ended.result) == ("completed", "1"), ended
+
+
+@pytest.mark.parametrize("stream", [1, 2])
+@pytest.mark.parametrize("last", ["sys.std.write('the last')", "libc.fputs(b'the last', libc.fdopen(FD, b'w'))"])
+async def test_what_waits_for_a_full_non_blocking_pipe_is_not_lost(shared: Worker, stream: int, last: str) -> None:
+    code = f"""
+import ctypes, os, sys
+FD = {stream}
+libc = ctypes.CDLL(None)
+libc.fdopen.restype = ctypes.c_void_p
+libc.fputs.argtypes = [ctypes.c_char_p, ctypes.c_void_p]
+sys.std = open(os.dup(FD), "w")
+def fill():
+    os.set_blocking(FD, False)
+    try:
+        while True: os.write(FD, b"x" * 4095 + b"\\n")
+    except BlockingIOError: pass
+    {last}
+fill()
+llm.complete("q")
+assert not os.get_blocking(FD)
+fill()
+set_result("done")
+"""
+    call = await shared.start(code)
+    question = await call.until_question()
+    # The pipe's end that a pause reads out is the output's, so all of it is there.
+    assert (call.ended.stdout + call.ended.stderr).endswith(b"the last")
+    await call.answer(question.id, "")
+    ended = await call.finish()
+    output = ended.stdout if stream == 1 else ended.stderr
+    assert (ended.end, ended.value, ended.truncated) == ("completed", "done", (0, 0)), ended.error
+    assert output.endswith(b"the last") and output.count(b"the last") == 2
+
+
+async def test_a_forked_process_has_no_result_that_failed(shared: Worker) -> None:
+    code = """
+import os, sys
+try: set_result(object())
+except Exception: pass
+if os.fork() == 0: sys.exit()
+set_result(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    ended = await shared.run(code)
+    assert (ended.end, ended.value, ended.stderr) == ("completed", 0, b""), ended
+
+
+async def test_threads_that_store_values_leave_the_limit_of_digits_as_it_is(shared: Worker) -> None:
+    code = """
+import sys, threading
+sys.setswitchinterval(1e-6)
+def store(name):
+    for n in range(3000): memory.set("c", str(n), n)
+threads = [threading.Thread(target=store, args=(str(n),)) for n in range(4)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+limit = sys.get_int_max_str_digits()
+sys.set_int_max_str_digits(5000)
+set_result([limit, 10**6000, sys.get_int_max_str_digits()])
+"""
+    for _ in range(3):
+        ended = await shared.run(code)
+        assert ended.end == "completed", ended
+        assert (ended.result or "").startswith("[4300,1000") and (ended.result or "").endswith("000,5000]")

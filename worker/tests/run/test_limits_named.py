@@ -31,6 +31,7 @@ NAMED = {
     "programs": ("import subprocess\nwhile True: subprocess.Popen(['sleep', '9'])", f"({PIDS})"),
     "threads": ("import threading, time\nwhile True: threading.Thread(target=time.sleep, args=(9,), daemon=True).start()", f"RuntimeError: can't start new thread\n({PIDS})"),
     "memory": ("x = bytearray(1 << 40)", f"MemoryError\n({MEMORY} This one used "),
+    "memory that is there": ("exec('x=' + '-' * 20000 + '1')", f"({MEMORY} This one used 1 MB: either it asked for more than the rest at once, or the error has another reason, such as code that is nested too deeply for Python's parser.)"),
     "memory of a map": ("import mmap\nmmap.mmap(-1, 1 << 40)", f"Cannot allocate memory\n({MEMORY} This one used "),
     "memory, then another error": ("try: x = bytearray(1 << 40)\nexcept MemoryError: y = {}['k']", f"KeyError: 'k'\n({MEMORY}"),
     "files": ("import os\nwhile True: os.dup(0)", f"Too many open files\n({FILES})"),
@@ -66,6 +67,12 @@ async def test_the_error_names_the_limit(shared: Worker, name: str) -> None:
     assert error.startswith("Traceback") and "airlock_worker" not in error
     # Said once.
     assert error.count(NO_NETWORK) <= error.count("Error: ") + 1 and error.count("limits).") <= 1
+
+
+async def test_code_that_is_nested_too_deeply_is_not_told_that_memory_was_missing(shared: Worker) -> None:
+    ended = await shared.run("x=" + "-" * 20000 + "1")
+    words = "This one used 1 MB: either it asked for more than the rest at once, or the error has another reason"
+    assert ended.end == "out_of_memory" and words in (ended.error or ""), ended
 
 
 @pytest.mark.parametrize("name", SAYS)

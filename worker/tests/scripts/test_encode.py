@@ -9,6 +9,7 @@ import enum
 import ipaddress
 import json
 import math
+import os
 import pathlib
 import re
 import sqlite3
@@ -27,6 +28,7 @@ from hypothesis import strategies as st
 
 from airlock_worker.child.encoding.encode import encode
 from airlock_worker.child.encoding.json_path import NotJson
+from airlock_worker.child.encoding.keys import any_digits
 
 from ..harness import WORKER_ROOT
 
@@ -269,6 +271,21 @@ def test_the_same_value_twice_is_no_cycle() -> None:
 def test_the_digit_limit_of_the_interpreter_is_as_before() -> None:
     before = sys.get_int_max_str_digits()
     encode(10**5000, "result")
+    assert sys.get_int_max_str_digits() == before
+
+
+def test_the_digit_limit_is_lifted_until_the_last_thread_has_its_text() -> None:
+    before = sys.get_int_max_str_digits()
+    first, second = any_digits(), any_digits()
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert len(str(10**5000)) == 5001
+    if (pid := os.fork()) == 0:
+        # The threads that are inside are not in this process.
+        os._exit(0 if sys.get_int_max_str_digits() == before else 1)
+    assert os.waitpid(pid, 0)[1] == 0
+    second.__exit__(None, None, None)
     assert sys.get_int_max_str_digits() == before
 
 

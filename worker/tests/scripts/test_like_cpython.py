@@ -36,6 +36,7 @@ SCRIPTS = {
     "exit with 256 + 4": "import sys\nsys.exit(260)",
     "exit with True": "import sys\nsys.exit(True)",
     "exit with an object": "import sys\nsys.exit(['a', 1])",
+    "exits of forked processes": "import os, sys\nfor code in (3, 'text', 0, None, ['a', 1], True):\n    if os.fork() == 0: sys.exit(code)\n    print(os.waitstatus_to_exitcode(os.wait()[1]), flush=True)",
     "os._exit": "import os\nprint('flushed', flush=True)\nos._exit(5)",
     "a signal": "import os\nos.kill(os.getpid(), 15)",
     "exit in a handler": "import sys\ntry: sys.exit(1)\nexcept SystemExit as e: print(e.code)",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from _thread import RLock
 from collections.abc import Callable
 from math import isfinite, isnan
+from os import register_at_fork
 from sys import get_int_max_str_digits, modules, set_int_max_str_digits
 from types import TracebackType
 from typing import Any
@@ -57,16 +59,45 @@ def exact_text(plain: Any) -> str:
         return text_of(plain)
 
 
+class _Lifted:
+    """The interpreter's limit of digits while threads are inside `any_digits`. The limit is the whole process's: the
+    first thread lifts it, the last one restores it.
+    """
+
+    def __init__(self) -> None:
+        # Re-entrant, because a signal handler may interrupt a thread here and store a value itself.
+        self.lock = RLock()
+        self.inside = 0
+        self.limit = 0
+
+    def forked(self) -> None:
+        """In a process that the script forked: other threads that were inside are not there."""
+        self.lock = RLock()
+        if self.inside:
+            self.inside = 0
+            set_int_max_str_digits(self.limit)
+
+
+_lifted = _Lifted()
+register_at_fork(after_in_child=_lifted.forked)
+
+
 class any_digits:
     """While entered, integers may have any length. The interpreter's limit protects from foreign text; this text is the
     script's own.
     """
 
     def __enter__(self) -> None:
-        self._limit = get_int_max_str_digits()
-        set_int_max_str_digits(0)
+        with _lifted.lock:
+            if _lifted.inside == 0:
+                _lifted.limit = get_int_max_str_digits()
+                set_int_max_str_digits(0)
+            _lifted.inside += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        set_int_max_str_digits(self._limit)
+        with _lifted.lock:
+            _lifted.inside = max(0, _lifted.inside - 1)
+            if _lifted.inside == 0:
+                set_int_max_str_digits(_lifted.limit)
