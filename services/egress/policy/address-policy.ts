@@ -1,6 +1,10 @@
 import { BlockList, isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 
+// Services of a cloud platform for its own machines, at addresses in public ranges. 168.63.129.16 is the WireServer of
+// Azure, which has certificates and settings of the virtual machine.
+const PLATFORM_ADDRESSES: ReadonlySet<string> = new Set(["168.63.129.16"]);
+
 /** The addresses that the operator permits although they are not public. */
 export function permittedAddresses(entries: readonly string[]): BlockList {
   const list = new BlockList();
@@ -20,6 +24,7 @@ export function refusedKind(address: string, permitted: BlockList): string | und
   if (!known) return "no IP address";
   const judged = embeddedIPv4(known);
   if ([known, judged].some((each) => permitted.check(each.toString(), each.kind()))) return undefined;
+  if (PLATFORM_ADDRESSES.has(judged.toString())) return "metadata";
   const range = judged.range();
   if (range !== "unicast") return range;
   // Addresses outside 2000::/3 are refused as well, because no others are global unicast, even if their range

@@ -42,6 +42,9 @@ describe("the address policy", () => {
     ["2001:db8::1", "reserved"],
     ["4000::1", "reserved"],
     ["fe80::1%eth0", "linkLocal"],
+    ["168.63.129.16", "metadata"],
+    ["::ffff:168.63.129.16", "metadata"],
+    ["64:ff9b::a83f:8110", "metadata"],
     ["no address", "no IP address"],
   ])("the address policy refuses %s as %s", (address, kind) =>
     expect(refusedKind(address, nothing)).toBe(kind),

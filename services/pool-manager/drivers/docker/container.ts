@@ -83,7 +83,8 @@ export function containerOptions(
       MemorySwap: memory,
       NanoCpus: Math.round(Math.min(limits.cpus + OVERHEAD_CPUS, machineCpus) * 1e9),
       PidsLimit: limits.pids + OVERHEAD_PIDS,
-      Ulimits: [{ Name: "core", Soft: 0, Hard: 0 }],
+      // For 1 the kernel starts no crash handler of the machine, which it starts for 0.
+      Ulimits: [{ Name: "core", Soft: 1, Hard: 1 }],
       IpcMode: "private",
       LogConfig: { Type: "json-file", Config: { "max-size": "1m", "max-file": "2" } },
     },
