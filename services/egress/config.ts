@@ -5,7 +5,10 @@ export type EgressConfig = {
   readonly listen: string;
   readonly secretsAddress: string;
   readonly projectsDirectory: string;
-  /** The directory that keeps the authority for intercepted connections, and the key of run marks. */
+  /**
+   * The directory that keeps the certificate authority for intercepted connections, and the key from which the
+   * proxy credentials and the placeholders of each run are derived.
+   */
   readonly dataDirectory: string;
   /**
    * PEM file of further authorities that may certify servers, besides the public ones. Scripts trust them,

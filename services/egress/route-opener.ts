@@ -21,8 +21,8 @@ export type OpenRoute = {
 };
 
 /**
- * Opens the network route of one run. Rejects with an AirlockError when a part of it fails; the run then has
- * no network.
+ * Opens the network route of one run. Rejects with an AirlockError when the route cannot be opened. The run then
+ * has no network until a later attempt of the router succeeds, and the router starts no script without its route.
  */
 export type OpenRouteFor = (request: HoldRouteRequest, signal: AbortSignal) => Promise<OpenRoute>;
 

@@ -21,7 +21,10 @@ export const router: EmbeddedService<RouterSettings> = {
   start: (site, settings, log) => startRouter(embeddedRouterConfig(site, settings), log),
 };
 
-/** The configuration of a router that runs at `site`. */
+/**
+ * The configuration of a router that runs in one process with other services. `site` gives the addresses of these
+ * services and the directory of the router's certificates.
+ */
 export function embeddedRouterConfig(site: EmbeddedSite, settings: RouterSettings): RouterConfig {
   return {
     ...settings,

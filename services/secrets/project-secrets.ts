@@ -53,7 +53,8 @@ export function createProjectSecrets(
     async ofVersion(projectName, version) {
       const known = history.find(projectName, version);
       if (known) return known;
-      // After a restart, only the values that are current now are known.
+      // The history is empty after a restart, because it is kept in memory. The version may still be that of
+      // the current values.
       const now = await current(projectName);
       if (now.version === version) return now;
       throw new AirlockError(

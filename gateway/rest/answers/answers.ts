@@ -4,7 +4,10 @@ import { clientSignal } from "../request/client-signal.ts";
 import { AnswerBudget, type AnswerHold, SMALL_BYTES } from "./answer-budget.ts";
 import { StalledAnswers, takenBy } from "./stalled-answers.ts";
 
-/** Answers up to this size are not counted, because the kernel's send buffer of a connection is larger. */
+/**
+ * Bytes of the largest answer that is not counted against the budget of memory, because the kernel's send buffer
+ * of a connection holds all of it.
+ */
 const UNCOUNTED_BYTES = 4 * 1024;
 
 declare module "fastify" {

@@ -21,7 +21,10 @@ export class StalledAnswers {
     this.#afterMs = afterMs;
   }
 
-  /** Watches `response`, which is being sent from now on, until the client has read it or disconnected. */
+  /**
+   * Watches `response` while it is sent, until the client has read it or disconnected. Closes the connection
+   * when it takes no bytes for longer than `afterMs`.
+   */
   watch(response: ServerResponse): void {
     const { socket } = response;
     if (!socket) return;

@@ -115,9 +115,9 @@ export function executionRoutes(app: FastifyInstance, router: RouterBackend, dra
 }
 
 /**
- * Waits until the execution has ended, pauses with the next llm request, or `waitSeconds` are over. When the
- * wait fails, the result is the execution as it was when it was answered, because the response was accepted
- * and must not look refused.
+ * Waits until the execution has ended, pauses with the next llm request, or `waitSeconds` are over. Returns
+ * `answered`, the execution as the router returned it when it accepted the agent's response, when the wait
+ * fails, because an accepted response must not look refused.
  */
 async function laterThan(
   answered: ShownExecution,

@@ -51,9 +51,9 @@ export type WorkerDriver = {
   /** Starts one worker of a prepared project. Rejects with `start_failed`. */
   start(project: Project, workerId: string): Promise<WorkerProcess>;
   /**
-   * Resolves to the workers that still run. `projectNamed` returns a usable project, undefined otherwise.
-   * Everything else that an earlier process of this deployment left is removed. Called once, before any
-   * worker is started.
+   * Finds the workers that an earlier process of this deployment left running, and removes everything else
+   * that it left. `projectNamed` returns the project of that name; undefined when its file is missing or
+   * broken, and its workers then count as outdated. Called once, before any worker is started.
    */
   findRunning(projectNamed: (name: string) => Project | undefined): Promise<readonly FoundWorker[]>;
   /** Removes everything that the driver made besides workers, except what workers need that run on. */

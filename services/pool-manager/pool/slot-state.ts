@@ -31,7 +31,10 @@ export function needed(state: SlotState): SlotState {
   return state.kind === "finishing" ? SERVING : state;
 }
 
-/** The state of a worker whose place goes to another project. */
+/**
+ * The state of a worker that is to give its place to another project as soon as nothing runs on it. A worker that
+ * is neither serving nor finishing stays as it is.
+ */
 export function givenUp(state: SlotState): SlotState {
   return state.kind === "serving" || state.kind === "finishing" ? GIVING_UP : state;
 }

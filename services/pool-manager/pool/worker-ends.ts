@@ -6,8 +6,9 @@ import type { Worker } from "../worker/worker.ts";
 export type WorkerEnds = {
   /** Stops the worker, at once or after `afterMs`. With `hasPlace`, it keeps its place until it has ended. */
   end(worker: Worker, how: { readonly hasPlace: boolean; readonly afterMs?: number }): void;
-  /** The number of workers that are ending, and the number of those that have a place. */
+  /** The number of workers that are ending. */
   count(): number;
+  /** The number of ending workers that keep their place (one of AIRLOCK_MAX_WORKERS) until they have ended. */
   inPlace(): number;
   /** Resolves when a worker has ended, or after 20 ms. */
   soon(): Promise<void>;

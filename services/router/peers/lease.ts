@@ -132,7 +132,8 @@ export function openLease(
    */
   const say = async () => {
     const action = actionOf(state);
-    // A request that is lost here with its stream is sent again by `recover`.
+    // A failed send is ignored, because `follow` then sees the broken stream, and `recover` sends the request again on
+    // a new stream.
     if (action) await stream.send({ action }).catch(() => undefined);
   };
 

@@ -29,7 +29,7 @@ export type StartRow = Readonly<Record<"stdout_before" | "stderr_before" | "stdo
 export type OutputStart = {
   readonly after: number;
   readonly from: OutputFrom;
-  /** The bytes of both channels before that point. */
+  /** The stored bytes of stdout and stderr together that come before the point; 0 at the beginning. */
   readonly skippedBytes: number;
 };
 

@@ -78,8 +78,8 @@ export class CredentialFinder {
       const first = format.shape[0];
       if (first && first.min > 0 && next !== undefined && first.bytes[next] === 0) continue;
       const candidate = { format, start, walk: new ShapeWalk(format.shape, end) };
-      // A candidate is decided at once only while no earlier one is open, so that the allowance is used in
-      // the same order however the text is split.
+      // A candidate is decided at once only while no earlier candidate is undecided. The allowance of
+      // questions to the rules is then used in the order of the text, however the text is split.
       if (this.openFrom === undefined && this.#isSettled(candidate, text, false)) continue;
       if (isPreceded(candidate, text)) this.#open.push(candidate);
     }
@@ -127,7 +127,10 @@ export class CredentialFinder {
   }
 }
 
-/** The marker that replaces a credential in `text`. */
+/**
+ * The marker that replaces a credential. `bytes` is a part of the text that contains the credential, and begins
+ * at position `from` of the text.
+ */
 export function markerOf({ start, firstEnd }: Credential, { bytes, from }: Stretch): string {
   return markerFor(Buffer.from(bytes.subarray(start - from, firstEnd - from)).toString());
 }
@@ -169,8 +172,8 @@ function decode(bytes: Uint8Array): string {
 }
 
 /**
- * Whether this byte belongs to a word (a hyphen counts), so that the text after it begins in the middle of the
- * word.
+ * Whether a text begins in the middle of a word, because `before`, the byte before the text, belongs to a word
+ * (a hyphen counts). False when `before` is undefined: no byte stands before the text.
  */
 export function continuesWord(before: number | undefined): boolean {
   return before !== undefined && WORD_AND_HYPHEN[before] === 1;

@@ -157,7 +157,9 @@ def seed_generators(seed: bytes) -> None:
 
 
 def rehearse() -> None:
-    """Writes to the memory that `seed_generators` writes to, in advance; a run seeds again before its script."""
+    """Seeds once in advance, in the template and in a spare, so that a spare already has its own copies of the memory
+    pages that `seed_generators` writes to. A run seeds again before its script.
+    """
     _seed_all(seed_of("", {"name": "value"}, ""))
 
 

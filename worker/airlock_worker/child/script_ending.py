@@ -203,7 +203,7 @@ def keep_source(file_name: str, code: str) -> None:
     """Stores the script's source for tracebacks, both for Airlock's `linecache` and for the script's own."""
     lines = io.StringIO(code, newline=None).readlines()
     if lines and not lines[-1].endswith("\n"):
-        # A newline at the end, because the position of carets is computed with it.
+        # The last line gets a newline, because `traceback` computes the position of carets with it.
         lines[-1] += "\n"
     for cache in (linecache.cache, scripts_linecache.cache):
         # No modification time (None), so that linecache never looks for a file.

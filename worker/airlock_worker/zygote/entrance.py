@@ -145,7 +145,8 @@ def _exec(python: str, environment: Mapping[str, str], order: Mapping[str, Any])
         # Fixed addresses, because they decide the order of some sets.
         kernel.fix_addresses()
     if os.geteuid() != 0:
-        # Keeps the capabilities of the zygote's own user namespace, where there is one.
+        # The capabilities in the zygote's own user namespace, if it has one, are kept here, because `execve` drops them
+        # for a user that is not root there.
         with contextlib.suppress(OSError):
             kernel.keep_capabilities_over_exec()
     os.execve(python, [python, *_ARGUMENTS], environment)

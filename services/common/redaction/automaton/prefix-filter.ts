@@ -147,7 +147,8 @@ export class PrefixFilter {
       }
       if (found === 0) continue;
       if (found === GAP) {
-        // Most gaps follow bytes with which no needle begins.
+        // The bytes before the gap are looked up here, because most bytes that may be a gap (a separator between
+        // the characters of a needle) follow bytes with which no needle begins.
         const may =
           (first !== 0 && mayPrecede((before >>> 8) | (word << 24), word >>> 16)) ||
           (second !== 0 && mayPrecede((before >>> 16) | (word << 16), (word >>> 24) | (behind << 8))) ||

@@ -48,7 +48,7 @@ for (const byte of Buffer.from("0123456789.,_'+-eE \u00a0\u2009\u2019\u202f")) C
 
 const CONTINUES_WORD = /[\p{L}\p{N}_]/u;
 
-/** The number of bytes before and after a match that its check reads. */
+/** The largest numbers of bytes before and after a match that this kind of check may read. */
 export function checkedBytes(check: MatchCheck): { readonly before: number; readonly behind: number } {
   if (check?.kind === "piece") return { before: MAX_BEFORE_SAMPLE, behind: check.of.length - check.at };
   return { before: MAX_ESCAPE_BEFORE, behind: MAX_NUMBER_BYTES };

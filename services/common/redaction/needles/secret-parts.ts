@@ -50,7 +50,10 @@ export function partsOf(value: string): Part[] {
   return [...takenApart(value).parts];
 }
 
-/** Takes a secret value apart into its parts and its common texts. */
+/**
+ * Finds in a secret value its parts, such as the password in a URL, and its common texts, which are no secret,
+ * such as hosts.
+ */
 export function takenApart(value: string): Parts {
   const commonTexts = new Set<string>();
   const commonNumbers = new Set<string>();

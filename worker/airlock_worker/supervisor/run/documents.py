@@ -12,7 +12,8 @@ from .ending import Ending
 from .json_check import is_memory, problem_of
 
 _PIECE_BYTES = 1 << 20
-# Texts longer than this are checked in a thread, because the check would hold up the event loop for other runs.
+# Bytes of the result and the memory together, above which they are checked in a thread, because the check would hold up
+# the event loop for other runs.
 _INLINE_BYTES = 64 * 1024
 _EMPTY_MEMORY = b"{}"
 

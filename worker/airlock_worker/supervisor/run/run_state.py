@@ -22,7 +22,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Done:
-    # Kills the run's processes if they do not end by themselves.
+    # The timer that kills the run's processes when they are left two seconds after the child reported its end.
     kill: asyncio.TimerHandle
 
 
