@@ -1,5 +1,5 @@
 import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
-import type { Project } from "#common/projects/file.ts";
+import type { Project, ProjectProblem } from "#common/projects/file.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 
@@ -13,6 +13,15 @@ export type AskProblems = () => Promise<ReadonlyMap<string, string>>;
 const LONGEST_WAIT_MS = 1_000;
 
 /**
+ * The latest result of a check, and the projects as they were when it began: the result says nothing about a
+ * project whose file has changed since.
+ */
+type Found = {
+  readonly problems: ReadonlyMap<string, string>;
+  readonly about: ReadonlyMap<string, Project | ProjectProblem>;
+};
+
+/**
  * The projects of `files`. A project is listed with a problem, like one whose file cannot be read, when this
  * deployment cannot run it (`refusalOf`) or one of the checks reports a problem. A problem is logged once
  * when it appears, and once when it is gone.
@@ -24,16 +33,18 @@ export function createCheckedCatalogue(
   clock: Clock,
   log: Log,
 ): ProjectCatalogue {
-  // The latest result of each check.
-  const found: ReadonlyMap<string, string>[] = checks.map(() => new Map());
+  const found: Found[] = checks.map(() => ({ problems: new Map(), about: new Map() }));
   let checking: Promise<void> | undefined;
   const logged = new Map<string, string>();
 
-  const foundIn = (name: string) => found.flatMap((problems) => problems.get(name) ?? [])[0];
+  const foundIn = (project: Project) =>
+    found.flatMap(({ problems, about }) =>
+      about.get(project.name) === project ? (problems.get(project.name) ?? []) : [],
+    )[0];
 
   const list = () =>
     files.list().map((entry) => {
-      const problem = isUsable(entry) ? (refusalOf(entry) ?? foundIn(entry.name)) : undefined;
+      const problem = isUsable(entry) ? (refusalOf(entry) ?? foundIn(entry)) : undefined;
       return problem === undefined ? entry : { name: entry.name, problem };
     });
 
@@ -51,8 +62,9 @@ export function createCheckedCatalogue(
   };
 
   const check = async (ask: AskProblems, index: number) => {
+    const about = new Map(files.list().map((entry) => [entry.name, entry]));
     try {
-      found[index] = await ask();
+      found[index] = { problems: await ask(), about };
     } catch {
       // The check could not be made, because the secrets service is away for example. Its latest result still
       // holds.
@@ -73,7 +85,8 @@ export function createCheckedCatalogue(
       checking ??= Promise.all(checks.map(check)).then(() => {
         checking = undefined;
       });
-      if (changed || found.some(({ size }) => size > 0)) await atMost(LONGEST_WAIT_MS, checking, clock);
+      if (changed || found.some(({ problems }) => problems.size > 0))
+        await atMost(LONGEST_WAIT_MS, checking, clock);
       return changed;
     },
   };

@@ -33,6 +33,7 @@ export async function startSecrets(config: SecretsConfig, log: Log): Promise<Run
     sources,
     createSecretHistory(systemClock, key),
     createNeedleCheck(),
+    systemClock,
   );
   const edges = await openEdges("secrets", config, log);
   const server = await startGrpcServer(

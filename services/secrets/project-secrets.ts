@@ -2,9 +2,11 @@ import { AirlockError } from "#common/errors.ts";
 import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
 import type { Project } from "#common/projects/file.ts";
 import { usableProject } from "#common/projects/usable-project.ts";
+import type { Clock } from "#common/resilience/clock.ts";
 import type { Resolved, SecretHistory } from "./history.ts";
 import { createInOrder } from "./in-order.ts";
 import type { NeedleCheck } from "./needle-check.ts";
+import { createProblemChecks } from "./problem-checks.ts";
 import { localSecrets, resolveSecrets } from "./resolver.ts";
 import type { SecretSources } from "./sources/source.ts";
 
@@ -17,7 +19,10 @@ export type ProjectSecrets = {
   current(projectName: string): Promise<Resolved>;
   /** The values of this version. Rejects with `output_withheld` when the version is no longer known. */
   ofVersion(projectName: string, version: string): Promise<Resolved>;
-  /** A sentence for each usable project whose secrets have a problem. Secrets in a vault are not checked. */
+  /**
+   * A sentence for each usable project whose secrets have a problem, within a second. Secrets in a vault are not
+   * checked.
+   */
   problems(): Promise<{ readonly project: string; readonly problem: string }[]>;
 };
 
@@ -26,6 +31,7 @@ export function createProjectSecrets(
   sources: SecretSources,
   history: SecretHistory,
   needleCheck: NeedleCheck,
+  clock: Clock,
 ): ProjectSecrets {
   // Readings of one project run one after the other. If two overlapped, the earlier one could finish last,
   // and its old values would be recorded as the new ones.
@@ -48,6 +54,7 @@ export function createProjectSecrets(
       .join(" ")
       .trim();
   };
+  const check = createProblemChecks(problemOf, clock);
   return {
     current,
     async ofVersion(projectName, version) {
@@ -67,10 +74,7 @@ export function createProjectSecrets(
       const found = await Promise.all(
         catalogue.list().map(async (entry) => ({
           project: entry.name,
-          // An unexpected error in one project must not hide the problems of another.
-          problem: isUsable(entry)
-            ? await problemOf(entry).catch(() => "The secrets service cannot check them now.")
-            : "",
+          problem: isUsable(entry) ? await check(entry) : "",
         })),
       );
       return found.filter(({ problem }) => problem !== "");

@@ -39,13 +39,18 @@ export async function readSettled(path: string, maxBytes: number, clock: Clock):
   const untilMs = clock.monotonicMs() + WITHIN_MS;
   const missingUntilMs = clock.monotonicMs() + MISSING_MS;
   let before: Reading | undefined;
+  // Since when the file has been seen as it is, because its time of writing may come from another machine's clock
+  // and lie in the future.
+  let seenSinceMs = clock.monotonicMs();
   for (;;) {
     const reading = await readOnce(path, maxBytes).catch(async (error: NodeJS.ErrnoException) => {
       const isGone = error.code === "ENOENT" && clock.monotonicMs() < missingUntilMs;
       if (!isGone || !(await hasChanged(dirname(path), clock))) throw error;
       return undefined;
     });
-    if (reading && isSettled(reading, before, clock)) return reading.content;
+    if (reading?.mark !== before?.mark) seenSinceMs = clock.monotonicMs();
+    const seenMs = clock.monotonicMs() - seenSinceMs;
+    if (reading && isSettled(reading, before, clock.now(), seenMs)) return reading.content;
     if (clock.monotonicMs() >= untilMs) {
       // When a file is written all the time, every reading without a change during it is what the file held
       // then.
@@ -57,10 +62,10 @@ export async function readSettled(path: string, maxBytes: number, clock: Clock):
   }
 }
 
-function isSettled(reading: Reading, before: Reading | undefined, clock: Clock): boolean {
+function isSettled(reading: Reading, before: Reading | undefined, nowMs: number, seenMs: number): boolean {
   if (!reading.isWhole) return false;
-  const ageMs = clock.now() - reading.writtenMs;
-  if (reading.content.length === 0) return ageMs >= EMPTY_MS;
+  const ageMs = nowMs - reading.writtenMs;
+  if (reading.content.length === 0) return Math.max(ageMs, seenMs) >= EMPTY_MS;
   // Two equal readings also settle a file whose time of writing comes from another machine's clock.
   return ageMs >= QUIET_MS || (before?.mark === reading.mark && before.content.equals(reading.content));
 }

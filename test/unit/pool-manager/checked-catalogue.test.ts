@@ -95,6 +95,22 @@ describe("projects with their problems", () => {
     expect(problemOf("well")).toBe("no KEY");
   });
 
+  it("a project whose file was mended is usable again, although its secrets cannot be checked anew", async () => {
+    entries = [WELL, { name: "other" } as Project];
+    ask = async () =>
+      new Map([
+        ["well", "no KEY"],
+        ["other", "no KEY"],
+      ]);
+    await refresh();
+    expect([problemOf("well"), problemOf("other")]).toEqual(["no KEY", "no KEY"]);
+    ask = () => Promise.reject(new Error("away"));
+    entries = [{ ...WELL }, ...entries.slice(1)];
+    changed = true;
+    await refresh();
+    expect([problemOf("well"), problemOf("other")]).toEqual([undefined, "no KEY"]);
+  });
+
   it("problems of projects are answered at once while the secrets service hangs, and after a second when secrets matter", async () => {
     const standing = Promise.withResolvers<ReadonlyMap<string, string>>();
     let asked = 0;

@@ -109,3 +109,13 @@ it("a secret's file that is old is read at once", async () => {
   for (let reading = 0; reading < 20; reading++) expect(await value()).toBe("a-value-of-old");
   expect(performance.now() - fromMs).toBeLessThan(20 * 20);
 });
+
+it("an empty file of a secret whose time of writing lies in the future is read as empty", async () => {
+  await writeFile(path, "");
+  const tomorrow = new Date(Date.now() + 86_400_000);
+  await utimes(path, tomorrow, tomorrow);
+  await expect(value()).rejects.not.toThrow("written again and again");
+  await writeFile(path, VALUES[0] as string);
+  await utimes(path, tomorrow, tomorrow);
+  expect(await value()).toBe(VALUES[0]);
+});
