@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
-import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { CLIENT_NAME, SERVICES, type ServiceIdentity, spiffeId } from "#common/identity/identity.ts";
 import { ConfigError } from "#common/service/environment.ts";
+import { neededDirectory } from "../embedded/make-directory.ts";
 import { type Authority, issue, makeAuthority, readAuthority } from "./certificate-authority.ts";
 
 export type Renewal = {
@@ -34,7 +35,7 @@ const CLIENT_PREFIX = "client-";
  */
 export async function renewCertificates(directory: string, renewal: Renewal): Promise<Renewed> {
   const caDirectory = join(directory, "ca");
-  await mkdir(caDirectory, { recursive: true, mode: 0o700 });
+  await neededDirectory(caDirectory);
   let authorities = await readAuthorities(caDirectory, renewal.now);
   if (authorities.length === 0) authorities = [await addAuthority(caDirectory, renewal.now)];
   const dropped = renewal.dropOldAuthorities ? authorities.length - 1 : 0;
@@ -52,7 +53,7 @@ export async function renewCertificates(directory: string, renewal: Renewal): Pr
   const write = async (name: string, uri: string, hosts: readonly string[]) => {
     const { certificate, key } = await issue(issuer.authority, { uri, hosts, now: renewal.now, validTo });
     const own = join(directory, name);
-    await mkdir(own, { recursive: true, mode: 0o700 });
+    await neededDirectory(own);
     await replace(join(own, "ca.pem"), trusted, 0o644);
     await replace(join(own, "key.pem"), key, 0o600);
     await replace(join(own, "cert.pem"), certificate, 0o644);

@@ -1,9 +1,11 @@
 import { randomBytes } from "node:crypto";
-import { chown, mkdir, readdir, readFile, rename, rm, stat, writeFile } from "node:fs/promises";
+import type { Stats } from "node:fs";
+import { chmod, chown, readdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { renewCertificates } from "../certificates/certs-directory.ts";
+import { neededDirectory } from "../embedded/make-directory.ts";
 import { parseFlags, usageError } from "../flags.ts";
 
 // User id of the containers where the operator is root. No account of the machine should have it.
@@ -12,12 +14,13 @@ const DOCKER_SOCKET = "/var/run/docker.sock";
 
 /**
  * `./airlock init` prepares docker-compose.yml for this machine. It makes `deployment/` (certificates, the
- * database's password, a directory for secret files) and `.env`. A second run only renews the certificates.
+ * database's password, a directory for secret files) and `.env`. A second run renews the certificates and adds
+ * what is missing.
  */
 export async function init(args: readonly string[]): Promise<number> {
   const directory = parse(args);
   const deployment = join(directory, "deployment");
-  await mkdir(join(deployment, "secrets"), { recursive: true, mode: 0o700 });
+  await neededDirectory(join(deployment, "secrets"));
   const owner = ownerOfFiles();
   const { validTo } = await renewCertificates(join(deployment, "tls"), {
     clients: [],
@@ -36,7 +39,7 @@ export async function init(args: readonly string[]): Promise<number> {
   const url = `postgres://airlock:${encodeURIComponent(password)}@postgres:5432/airlock?sslmode=disable`;
   await written(join(deployment, "database-url"), url, 0o600);
   await written(join(deployment, "version-key"), randomBytes(32).toString("hex"), 0o600);
-  await written(join(directory, ".env"), await environmentFile(owner), 0o644);
+  await completed(join(directory, ".env"), await environmentOf(owner));
   if (process.getuid?.() === 0) await giveTo(owner, deployment);
   process.stdout.write(
     `deployment/ and .env are ready; the certificates are valid until ${validTo.toISOString().slice(0, 10)}, run this again before.\nNext: docker compose up --build --wait\n`,
@@ -58,32 +61,73 @@ function ownerOfFiles(): Owner {
   return uid === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : { uid, gid };
 }
 
-async function environmentFile({ uid, gid }: Owner): Promise<string> {
+/** The variables of docker-compose.yml that have no default. */
+async function environmentOf({ uid, gid }: Owner): Promise<ReadonlyMap<string, number>> {
   const docker = await stat(DOCKER_SOCKET).catch(() => {
     throw new ConfigError([
       `There is no ${DOCKER_SOCKET}: the pool-manager runs workers on a Docker engine. Install Docker, or start it.`,
     ]);
   });
-  return `# Written by ./airlock init; read by docker compose.
-AIRLOCK_UID=${uid}
-AIRLOCK_GID=${gid}
-DOCKER_GID=${docker.gid}
-`;
+  return new Map([
+    ["AIRLOCK_UID", uid],
+    ["AIRLOCK_GID", gid],
+    ["DOCKER_GID", docker.gid],
+  ]);
 }
 
-/** Writes a file, whole or not at all, unless it exists. An empty file counts as missing, because a full disk leaves such files. */
-async function written(path: string, text: string, mode: number): Promise<void> {
+/**
+ * Appends to an environment file the variables that have no value in it. The operator's lines, the file's mode
+ * and owner, and a symbolic link stay. `docker compose` takes the last line of a name.
+ */
+async function completed(path: string, variables: ReadonlyMap<string, number>): Promise<void> {
+  const known = await fileAt(path);
+  const text = known ? await readFile(path, "utf8").catch((error) => refuse(path, "read", error)) : "";
+  const hasValue = (name: string) =>
+    new RegExp(`^\\s*(?:export\\s+)?${name}\\s*[=:]\\s*[^\\s#]`, "m").test(text);
+  const missing = [...variables].filter(([name]) => !hasValue(name));
+  if (missing.length === 0) return;
+  const lines = missing.map(([name, value]) => `${name}=${value}\n`).join("");
+  const before = text === "" || text.endsWith("\n") ? text : `${text}\n`;
+  const target = known ? await realpath(path) : path;
+  await replaced(
+    target,
+    `${before}# Written by ./airlock init; read by docker compose.\n${lines}`,
+    (known?.mode ?? 0o644) & 0o7777,
+    known,
+  );
+}
+
+/** The file at this path; undefined when there is none. */
+async function fileAt(path: string): Promise<Stats | undefined> {
   const known = await stat(path).catch(() => undefined);
   if (known && !known.isFile())
     throw new ConfigError([`${path} is not a file; remove it, and ./airlock init writes one.`]);
-  if (known && known.size > 0) return;
+  return known;
+}
+
+function refuse(path: string, what: "read" | "written", error: unknown): never {
+  throw new ConfigError([`${path} cannot be ${what}: ${systemReason(error)}.`]);
+}
+
+/** Writes a file unless it exists. An empty file counts as missing, because a full disk leaves such files. */
+async function written(path: string, text: string, mode: number): Promise<void> {
+  const known = await fileAt(path);
+  if (known === undefined || known.size === 0) await replaced(path, text, mode);
+}
+
+/** Writes a file, whole or not at all. It belongs to the owner of the file `like`, if one is given. */
+async function replaced(path: string, text: string, mode: number, like?: Stats): Promise<void> {
   const draft = `${path}.${process.pid}.new`;
   try {
     await writeFile(draft, text, { mode, flag: "wx" });
+    if (like) {
+      await chmod(draft, mode);
+      if (process.getuid?.() === 0) await chown(draft, like.uid, like.gid);
+    }
     await rename(draft, path);
   } catch (error) {
     await rm(draft, { force: true });
-    throw new ConfigError([`${path} cannot be written: ${systemReason(error)}.`]);
+    refuse(path, "written", error);
   }
 }
 

@@ -1,5 +1,7 @@
 import { mkdir, stat } from "node:fs/promises";
 import { dirname } from "node:path";
+import { ConfigError } from "#common/service/environment.ts";
+import { systemReason } from "#common/system-reason.ts";
 
 /**
  * Makes a directory, and missing ones above it, for this user only. Node's own `recursive` never ends where
@@ -11,4 +13,11 @@ export async function makeDirectory(path: string): Promise<void> {
   const above = dirname(path);
   if (above !== path) await makeDirectory(above);
   await mkdir(path, { mode: 0o700 });
+}
+
+/** Makes a directory as `makeDirectory` does. Rejects with a ConfigError that says why it cannot be made. */
+export async function neededDirectory(path: string): Promise<void> {
+  await makeDirectory(path).catch((error: unknown) => {
+    throw new ConfigError([`The directory ${path} cannot be made: ${systemReason(error)}.`]);
+  });
 }
