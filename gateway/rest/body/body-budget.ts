@@ -12,7 +12,9 @@ const SMALL_BYTES = 64 * 1024;
  * at once.
  */
 const MAX_SMALL_BYTES = 32 * MIB;
-/** Budget for the bytes of each body after its first SMALL_BYTES: four bodies of the largest size. */
+/**
+ * Budget for all bodies together, without the first SMALL_BYTES of each: four bodies of the largest size.
+ */
 const MAX_LARGE_BYTES = 64 * MIB;
 /**
  * A body counts as moving when it begins and after each so many further bytes. A client that sends a byte now
