@@ -67,7 +67,7 @@ export function refuseForeignPages(
     if (isFromBrowser(headers) && host !== undefined && isOfNetwork(nameIn(host))) throw nameOfNetwork();
     if (hostNames.length > 0) reply.raw.setHeader("vary", "origin");
     if (origin === undefined) {
-      if (isLoadedByAnotherSite(headers)) throw pageNotAllowed("Sec-Fetch-Site");
+      if (isLoadedByAnotherSite(method, headers)) throw pageNotAllowed("Sec-Fetch-Site");
       return;
     }
     const page = URL.parse(origin);
@@ -94,13 +94,14 @@ function isOfNetwork(name: string): boolean {
 }
 
 /**
- * Whether a page of another site loads this URL, for example as an image or in a frame. A person who follows
- * a link does not count.
+ * Whether a page of another site loads this URL, for example as an image or in a frame, or sends a form to it.
+ * A person who follows a link does not count.
  */
-function isLoadedByAnotherSite(headers: IncomingHttpHeaders): boolean {
+function isLoadedByAnotherSite(method: string, headers: IncomingHttpHeaders): boolean {
   const site = headers["sec-fetch-site"];
   if (site !== "cross-site" && site !== "same-site") return false;
-  return headers["sec-fetch-mode"] !== "navigate" || headers["sec-fetch-dest"] !== "document";
+  const isLink = headers["sec-fetch-mode"] === "navigate" && headers["sec-fetch-dest"] === "document";
+  return !isLink || (method !== "GET" && method !== "HEAD");
 }
 
 /** The host name or address in a Host header, without the port; empty when the header holds none. */

@@ -151,6 +151,17 @@ describe("a request without an Origin header", () => {
       expect((await from(site, "navigate", "document")).status).toBe(200);
     }
     expect((await from("same-origin", "cors", "empty")).status).toBe(200);
+    for (const path of ["/projects/demo/down", "/projects/demo/up", "/executions/x/cancel"]) {
+      const form = {
+        "sec-fetch-site": "cross-site",
+        "sec-fetch-mode": "navigate",
+        "sec-fetch-dest": "document",
+      };
+      expect(await ask(form, { path, method: "POST" })).toMatchObject({
+        status: 403,
+        code: "origin_not_allowed",
+      });
+    }
     expect((await from("none", "navigate", "document")).status).toBe(200);
   });
 });
