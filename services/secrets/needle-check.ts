@@ -9,27 +9,71 @@ import { isBrokered } from "./brokered-secret.ts";
 const SURE_BYTES = 16 * 1024;
 
 /**
- * Checks before a script runs whether the sanitizer can search output for these secrets, because otherwise
- * the run's output would be withheld. Resolves to the sanitizer's own reason why not; undefined when it can.
+ * Checks whether the sanitizer can search output for these secrets, because otherwise a run's output would be
+ * withheld. Both functions resolve to the sanitizer's own reason why not; undefined when it can.
  */
-export type NeedleCheck = (project: string, secrets: readonly Secret[]) => Promise<string | undefined>;
+export type NeedleCheck = {
+  /** The check before a script runs. */
+  beforeRun(project: string, secrets: readonly Secret[]): Promise<string | undefined>;
+  /** The check of a project file, which lets the checks before runs go first. */
+  ofFile(project: string, secrets: readonly Secret[]): Promise<string | undefined>;
+};
 
-/** Remembers the answer for the last values of each project, because making all needles may take a second. */
+type Check = {
+  readonly values: string;
+  readonly problem: Promise<string | undefined>;
+  readonly make: () => Promise<void>;
+  /** Whether a run waits for it. */
+  isUrgent: boolean;
+};
+
+/**
+ * Remembers the answer for the last values of each project, because making all needles may take a second. The
+ * checks are made one after the other, because all at once would all end late.
+ */
 export function createNeedleCheck(): NeedleCheck {
-  const known = new Map<string, { readonly values: string; readonly problem: Promise<string | undefined> }>();
-  return async (project, secrets) => {
+  const known = new Map<string, Check>();
+  const waiting: Check[] = [];
+  let isWorking = false;
+
+  const work = async () => {
+    if (isWorking) return;
+    isWorking = true;
+    while (waiting.length > 0) {
+      const urgent = waiting.findIndex(({ isUrgent }) => isUrgent);
+      const [next] = waiting.splice(Math.max(urgent, 0), 1);
+      await next?.make();
+    }
+    isWorking = false;
+  };
+
+  const newCheck = (project: string, given: readonly Secret[], values: string): Check => {
+    const { promise, resolve, reject } = Promise.withResolvers<string | undefined>();
+    const make = () => problemOf(project, given).then(resolve, reject);
+    const check = { values, problem: promise, make, isUrgent: false };
+    waiting.push(check);
+    return check;
+  };
+
+  /** Equal values have one check, such as those of a project's runs and of its file. */
+  const checked = async (slot: string, project: string, secrets: readonly Secret[], isUrgent: boolean) => {
     const given = secrets.filter((secret) => !isBrokered(secret));
     const bytes = given.reduce((sum, secret) => sum + Buffer.byteLength(secret.reveal()), 0);
     if (bytes <= SURE_BYTES) {
-      known.delete(project);
+      known.delete(slot);
       return undefined;
     }
     const values = digestOf(given);
-    const last = known.get(project);
-    if (last?.values === values) return await last.problem;
-    const problem = problemOf(project, given);
-    known.set(project, { values, problem });
-    return await problem;
+    const check =
+      [...known.values()].find((each) => each.values === values) ?? newCheck(project, given, values);
+    known.set(slot, check);
+    check.isUrgent ||= isUrgent;
+    void work();
+    return await check.problem;
+  };
+  return {
+    beforeRun: (project, secrets) => checked(`runs of ${project}`, project, secrets, true),
+    ofFile: (project, secrets) => checked(`file of ${project}`, project, secrets, false),
   };
 }
 

@@ -41,7 +41,7 @@ export function createProjectSecrets(
       await inOrder("catalogue", catalogue.refresh);
       const project = usableProject(catalogue, projectName);
       const secrets = await resolveSecrets(project, sources);
-      const problem = await needleCheck(projectName, secrets);
+      const problem = await needleCheck.beforeRun(projectName, secrets);
       if (problem === undefined) return history.record(projectName, secrets);
       throw new AirlockError(
         "start_failed",
@@ -50,9 +50,7 @@ export function createProjectSecrets(
     });
   const problemOf = async (project: Project): Promise<string> => {
     const { secrets, problems } = await localSecrets(project, sources);
-    return [...problems, (await needleCheck(`${project.name} as it is known here`, secrets)) ?? ""]
-      .join(" ")
-      .trim();
+    return [...problems, (await needleCheck.ofFile(project.name, secrets)) ?? ""].join(" ").trim();
   };
   const check = createProblemChecks(problemOf, clock);
   return {

@@ -1,4 +1,4 @@
-import { hasCode } from "#common/errors.ts";
+import { AirlockError, hasCode } from "#common/errors.ts";
 import { callUnary } from "#common/grpc/client.ts";
 import type { Project } from "#common/projects/file.ts";
 import type { Clock } from "#common/resilience/clock.ts";
@@ -48,6 +48,7 @@ export function createProvisioning(
       // still get the last values.
       if (known && (hasCode(error, "project_invalid") || hasCode(error, "project_not_found")))
         return known.provision;
+      if (hasCode(error, "deadline_exceeded")) throw notReady(error);
       throw error;
     }
     const { limits } = project;
@@ -76,4 +77,16 @@ export function createProvisioning(
     });
     return provision;
   };
+}
+
+/**
+ * The error of a secrets service that is busy, for example with the large secrets of many projects. Its code is
+ * `unavailable`, because a router then waits and asks again, as long as the execution may wait.
+ */
+function notReady(cause: unknown): AirlockError {
+  return new AirlockError(
+    "unavailable",
+    "The secrets service has not prepared the project's secrets yet. They are asked for again in a few seconds.",
+    { cause },
+  );
 }

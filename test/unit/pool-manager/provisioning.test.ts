@@ -1,4 +1,6 @@
+import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
@@ -33,6 +35,31 @@ it("the pool-manager prints and logs no value of a project's secrets", async () 
   } finally {
     client.close();
     await service.drain(100);
+    await rm(directory, { recursive: true });
+  }
+});
+
+it("a secrets service that does not answer in time is one to wait for, because it may be busy with other projects", {
+  timeout: 30_000,
+}, async () => {
+  const directory = await mkdtemp(join(tmpdir(), "airlock-provisioning-"));
+  const path = join(directory, "secrets.sock");
+  const silent = createServer((socket) => socket.on("error", () => undefined)).listen(path);
+  await once(silent, "listening");
+  const client = connect(SecretsServiceClient, `unix:${path}`);
+  try {
+    const provision = createProvisioning(client, systemClock);
+    const project = parseProjectFile(
+      "demo.yaml",
+      '{"name":"demo","secrets":{"KEY":"a-plain-value"}}',
+    ) as Project;
+    await expect(provision(project)).rejects.toMatchObject({
+      code: "unavailable",
+      message: expect.stringContaining("has not prepared the project's secrets yet"),
+    });
+  } finally {
+    client.close();
+    silent.close();
     await rm(directory, { recursive: true });
   }
 });
