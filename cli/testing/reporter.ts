@@ -1,5 +1,5 @@
 import { writeFileSync } from "node:fs";
-import type { Reporter, TestModule } from "vitest/node";
+import type { Reporter, TestCase, TestModule, TestSuite } from "vitest/node";
 import type { FileTallies, Tally } from "./tally.ts";
 
 /**
@@ -25,9 +25,24 @@ function tallyOf(module: TestModule): Tally {
     const result = test.result();
     if (result.state === "passed") passed++;
     else if (result.state === "skipped") {
-      const note = result.note ?? (test.options.mode === "todo" ? "not written yet" : "no reason given");
+      const unsaid = test.options.mode === "todo" ? "not written yet" : "no reason given";
+      const note = result.note ?? reasonInTitle(test) ?? unsaid;
       skipped.push(`${module.relativeModuleId} > ${test.fullName}: ${note}`);
     } else failed++;
   }
   return { passed, failed, skipped };
+}
+
+/**
+ * The reason at the end of the title of the test or group that was skipped, in parentheses: `describe.skipIf` and
+ * `it.skipIf` have no other place for it.
+ */
+function reasonInTitle(test: TestCase): string | undefined {
+  let skipped: TestCase | TestSuite | TestModule = test;
+  while (skipped.type !== "module") {
+    const reason = skipped.options.mode === "skip" && / \(((?:[^()]|\([^()]*\))+)\)$/.exec(skipped.name)?.[1];
+    if (reason) return reason;
+    skipped = skipped.parent;
+  }
+  return undefined;
 }

@@ -3,6 +3,7 @@ import { dirname, join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { readEmbeddedConfig } from "../../../cli/embedded/config.ts";
 import { runAirlock, startAirlock, type TestAirlock } from "../../harness/airlock.ts";
+import { rootMissing } from "../../support/root-missing.ts";
 
 const started: TestAirlock[] = [];
 const start = async (options: Parameters<typeof startAirlock>[0] = {}) => {
@@ -95,7 +96,9 @@ describe("a data directory", () => {
   });
 });
 
-describe.skipIf(process.getuid?.() !== 0)("the directory for sockets", () => {
+const missing = rootMissing();
+
+describe.skipIf(missing)(`the directory for sockets${missing ? ` (${missing})` : ""}`, () => {
   it("the directory for sockets cannot be taken away by a user who made it first", async () => {
     const first = await start();
     const taken = runDirectoryOf(first);

@@ -251,7 +251,7 @@ describe("./airlock run", () => {
   it("./airlock run cancels the execution on Ctrl-C", () => runUntilCtrlC(airlock.url));
 
   it.skipIf(toxiproxyMissing())(
-    "./airlock run cancels an execution on Ctrl-C before the answer that names it has arrived",
+    `./airlock run cancels an execution on Ctrl-C before the answer that names it has arrived${toxiproxyMissing() ? ` (${toxiproxyMissing()})` : ""}`,
     async () => {
       const toxiproxy = await startToxiproxy();
       const port = await toxiproxy.proxy("gateway", Number(new URL(airlock.url).port));

@@ -10,6 +10,7 @@ import { ExecutionStatus } from "#proto/execution.ts";
 import { RouterServiceClient } from "#proto/router.ts";
 import { runAirlock, startAirlock, type TestAirlock } from "../../harness/airlock.ts";
 import { restClient } from "../../harness/rest.ts";
+import { rootMissing } from "../../support/root-missing.ts";
 
 const ALL = { project: "", status: ExecutionStatus.UNSPECIFIED, limit: 10, cursor: "" };
 
@@ -236,8 +237,8 @@ describe("./airlock up", () => {
     expect(status).toBe(2);
   });
 
-  it.skipIf(process.getuid?.() !== 0)(
-    "./airlock up refuses a full or read-only disk as data directory with one sentence",
+  it.skipIf(rootMissing())(
+    `./airlock up refuses a full or read-only disk as data directory with one sentence${rootMissing() ? ` (${rootMissing()})` : ""}`,
     async (context) => {
       const disk = join(airlock.directory, "disk");
       await mkdir(disk);

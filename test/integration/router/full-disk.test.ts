@@ -9,6 +9,7 @@ import { readWhole } from "../../../services/router/store/reading.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore, Reading } from "../../../services/router/store/store.ts";
 import { GRANT } from "../../support/grant.ts";
+import { rootMissing } from "../../support/root-missing.ts";
 
 const MIB = 1024 * 1024;
 
@@ -84,7 +85,9 @@ const completed = (characters: number): Ending => ({
   ...{ reason: "completed" as const, error: null, resultJson: `"${"x".repeat(characters)}"` },
 });
 
-describe.skipIf(process.getuid?.() !== 0)("a disk that is full", () => {
+const missing = rootMissing();
+
+describe.skipIf(missing)(`a disk that is full${missing ? ` (${missing})` : ""}`, () => {
   it("a full disk refuses a submission that does not fit as unavailable, and keeps nothing of it", async (context) => {
     await onDisk(8, context, async ({ store, fill, fillAll, empty, textsOf }) => {
       await fill(6 * MIB);

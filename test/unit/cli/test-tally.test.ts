@@ -16,12 +16,18 @@ import {
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 
 const FIXTURE = `
-import { expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 it("passes", () => {});
 it("fails", () => expect(1).toBe(2));
 it.skip("is skipped", () => {});
 it("skips itself", (context) => context.skip("needs a Docker engine"));
 it.todo("later");
+describe.skipIf("no PostgreSQL")("a group (of two) (no PostgreSQL (15): initdb is not on PATH)", () => {
+  describe("within", () => {
+    it("waits", () => {});
+  });
+});
+it.skipIf(true)("needs more (only root may)", () => {});
 `;
 
 /** The reporter's tally of these test files, which a separate vitest runs. */
@@ -63,6 +69,8 @@ describe("the tally of vitest", () => {
         "test/a.test.ts > is skipped: no reason given",
         "test/a.test.ts > skips itself: needs a Docker engine",
         "test/a.test.ts > later: not written yet",
+        "test/a.test.ts > a group (of two) (no PostgreSQL (15): initdb is not on PATH) > within > waits: no PostgreSQL (15): initdb is not on PATH",
+        "test/a.test.ts > needs more (only root may): only root may",
       ],
     });
     expect(exitStatus).toBe(1);

@@ -131,6 +131,20 @@ describe("the size of rooms", () => {
   });
 });
 
+describe("a test that may be skipped", () => {
+  it("a test that may be skipped has the reason in its title, where the tally of ./airlock test finds it", () => {
+    const offences = tracked
+      .filter((path) => path.startsWith("test/") && path.endsWith(".test.ts"))
+      .flatMap((path) => {
+        const text = readFileSync(join(ROOT, path), "utf8");
+        const skips = [...text.matchAll(/\b(?:describe|it)\.skipIf\(((?:[^()]|\(\))+)\)\(\s*(`[^\n]+)?/g)];
+        return skips.filter(([, reason, title]) => !title?.includes(`(\${${reason}})`)).map(() => path);
+      });
+    // The fixtures of the tally's own test.
+    expect(offences.filter((path) => path !== "test/unit/cli/test-tally.test.ts")).toEqual([]);
+  });
+});
+
 describe("the check itself", () => {
   it("the check of imports finds circles of files and of folders, and none where there is none", () => {
     const edge = (from: string, to: string) => ({ from, to });
