@@ -28,6 +28,7 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
+from gc import freeze
 from typing import Any, NoReturn
 
 from ..cgroups.cgroup_limits import Overhead
@@ -192,7 +193,8 @@ def _live(
             _get_ready(context, heap)
             # A new heap, because packages come from .pyc files or are compiled, and depend on the machine.
             heap.begin_anew()
-            gc.freeze()
+            # Not `gc.freeze`, which looks for streams of a script (last_output.py) in memory that all children have.
+            freeze()
             # No automatic collections, because after one the later children would have another heap than the earlier
             # ones.
             gc.disable()
