@@ -3,7 +3,7 @@ import { chmod, readdir, readFile, rename, rm, writeFile } from "node:fs/promise
 import { join } from "node:path";
 import { CLIENT_NAME, SERVICES, type ServiceIdentity, spiffeId } from "#common/identity/identity.ts";
 import { ConfigError } from "#common/service/environment.ts";
-import { neededDirectory } from "../embedded/make-directory.ts";
+import { neededDirectory } from "../make-directory.ts";
 import { type Authority, issue, makeAuthority, readAuthority } from "./certificate-authority.ts";
 
 export type Renewal = {

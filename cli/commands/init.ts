@@ -5,8 +5,8 @@ import { join } from "node:path";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { renewCertificates } from "../certificates/certs-directory.ts";
-import { neededDirectory } from "../embedded/make-directory.ts";
 import { parseFlags, usageError } from "../flags.ts";
+import { neededDirectory } from "../make-directory.ts";
 
 // User id of the containers where the operator is root. No account of the machine should have it.
 const UNPRIVILEGED = 10_001;

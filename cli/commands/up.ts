@@ -4,7 +4,7 @@ import { keepMemoryOutOfCoreDumps } from "#common/service/core-dumps.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { type EmbeddedConfig, readEmbeddedConfig } from "../embedded/config.ts";
-import { makeDirectory } from "../embedded/make-directory.ts";
+import { makeDirectory } from "../make-directory.ts";
 import { whenOutputCloses } from "../terminal/closed-output.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:8000";
