@@ -8,8 +8,11 @@ const MAX_RECORD_BYTES = 16_384;
 /** The ClientHello of a TLS connection, which is not encrypted. */
 export type ClientHello =
   | { readonly state: "incomplete" }
-  /** `serverName` is in lower case; undefined when there is none, or when the real name is encrypted. */
-  | { readonly state: "complete"; readonly serverName: string | undefined }
+  /**
+   * `serverName` is in lower case; undefined when there is none, or when the real name is encrypted, which
+   * `hidesName` says.
+   */
+  | { readonly state: "complete"; readonly serverName: string | undefined; readonly hidesName: boolean }
   | { readonly state: "invalid"; readonly reason: string };
 
 /** Parses the first TLS record of a connection, which must contain the whole ClientHello. */
@@ -21,21 +24,23 @@ export function readClientHello(bytes: Buffer): ClientHello {
   if (bytes.length < RECORD_HEADER_BYTES + size) return { state: "incomplete" };
   const cursor = new Cursor(bytes.subarray(RECORD_HEADER_BYTES, RECORD_HEADER_BYTES + size));
   try {
-    return { state: "complete", serverName: serverNameOf(cursor) };
+    return { state: "complete", ...serverNameOf(cursor) };
   } catch (error) {
     if (error instanceof Malformed) return invalid(error.message);
     throw error;
   }
 }
 
-function serverNameOf(record: Cursor): string | undefined {
+type ServerName = { readonly serverName: string | undefined; readonly hidesName: boolean };
+
+function serverNameOf(record: Cursor): ServerName {
   if (record.number(1) !== CLIENT_HELLO) throw new Malformed("the first message is not a ClientHello");
   const hello = record.vector(3);
   hello.skip(2 + 32);
   hello.vector(1);
   hello.vector(2);
   hello.vector(1);
-  if (hello.isEmpty) return undefined;
+  if (hello.isEmpty) return { serverName: undefined, hidesName: false };
   const extensions = hello.vector(2);
   let serverName: string | undefined;
   let isEncrypted = false;
@@ -48,7 +53,7 @@ function serverNameOf(record: Cursor): string | undefined {
     if (type === ENCRYPTED_CLIENT_HELLO) isEncrypted = true;
     if (type === SERVER_NAME) serverName = hostNameOf(content.vector(2));
   }
-  return isEncrypted ? undefined : serverName;
+  return { serverName: isEncrypted ? undefined : serverName, hidesName: isEncrypted };
 }
 
 function hostNameOf(names: Cursor): string {

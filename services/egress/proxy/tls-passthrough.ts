@@ -1,9 +1,10 @@
+import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ByteCollector } from "#common/byte-collector.ts";
 import { Refusal } from "../policy/refusal.ts";
 import type { Route } from "../routes/routes.ts";
-import { readClientHello } from "./client-hello.ts";
+import { type ClientHello, readClientHello } from "./client-hello.ts";
 
 const HELLO_TIMEOUT_MS = 10_000;
 // A fatal TLS alert, unrecognized_name, because the client then shows this error instead of "connection
@@ -12,7 +13,8 @@ const ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
 
 /**
  * Waits for the ClientHello on `socket` and puts it back to be read again. Rejects with a Refusal unless it
- * names `host`, because another name could reach another server at the same address.
+ * names `host`, or names nothing where `host` is an address, because another name could reach another server at
+ * the same address.
  */
 export async function expectServerName(socket: Duplex, host: string): Promise<void> {
   const said = new ByteCollector();
@@ -25,7 +27,7 @@ export async function expectServerName(socket: Duplex, host: string): Promise<vo
       const hello = readClientHello(said.bytes);
       if (hello.state === "incomplete") continue;
       if (hello.state === "invalid") throw refuse(hello.reason);
-      if (hello.serverName !== host) {
+      if (!isMeant(hello, host)) {
         socket.write(ALERT);
         throw refuse("TLS names another server than CONNECT does");
       }
@@ -35,6 +37,14 @@ export async function expectServerName(socket: Duplex, host: string): Promise<vo
   } finally {
     clearTimeout(late);
   }
+}
+
+/** TLS has no server names that are addresses (RFC 6066), but some clients send them as names all the same. */
+function isMeant(
+  { serverName, hidesName }: Extract<ClientHello, { readonly state: "complete" }>,
+  host: string,
+): boolean {
+  return serverName === host || (isIP(host) !== 0 && serverName === undefined && !hidesName);
 }
 
 /** Copies bytes in both directions until the script and the server have ended. */

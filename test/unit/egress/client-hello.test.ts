@@ -1,9 +1,12 @@
 import { once } from "node:events";
 import { createServer, type Socket } from "node:net";
+import { PassThrough } from "node:stream";
 import { connect } from "node:tls";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import type { Refusal } from "../../../services/egress/policy/refusal.ts";
 import { readClientHello } from "../../../services/egress/proxy/client-hello.ts";
+import { expectServerName } from "../../../services/egress/proxy/tls-passthrough.ts";
 
 /** The ClientHello that Node's own TLS sends. */
 async function helloOf(servername: string | undefined): Promise<Buffer> {
@@ -53,21 +56,33 @@ function serverName(...names: string[]): readonly [number, Buffer] {
 describe("the reader of a ClientHello", () => {
   it("the reader of a ClientHello finds the server name in a real one, however it is cut", async () => {
     const bytes = await helloOf("Api.Example");
-    expect(readClientHello(bytes)).toEqual({ state: "complete", serverName: "api.example" });
+    expect(readClientHello(bytes)).toEqual({
+      state: "complete",
+      serverName: "api.example",
+      hidesName: false,
+    });
     for (let length = 0; length < bytes.length; length++) {
       expect(readClientHello(bytes.subarray(0, length))).toEqual({ state: "incomplete" });
     }
   });
 
   it("the reader of a ClientHello finds no server name where there is none", async () => {
-    expect(readClientHello(await helloOf(undefined))).toEqual({ state: "complete", serverName: undefined });
+    expect(readClientHello(await helloOf(undefined))).toEqual({
+      state: "complete",
+      serverName: undefined,
+      hidesName: false,
+    });
   });
 
   it("the reader of a ClientHello finds no server name where the real one is encrypted", () => {
     const plain = hello([serverName("api.example")]);
-    expect(readClientHello(plain)).toEqual({ state: "complete", serverName: "api.example" });
+    expect(readClientHello(plain)).toEqual({
+      state: "complete",
+      serverName: "api.example",
+      hidesName: false,
+    });
     const encrypted = hello([serverName("api.example"), [0xfe0d, Buffer.from([0])]]);
-    expect(readClientHello(encrypted)).toEqual({ state: "complete", serverName: undefined });
+    expect(readClientHello(encrypted)).toEqual({ state: "complete", serverName: undefined, hidesName: true });
   });
 
   it("the reader of a ClientHello refuses two names, two lists of names, and bytes that are not TLS", () => {
@@ -92,5 +107,36 @@ describe("the reader of a ClientHello", () => {
       }),
       { numRuns: 2_000 },
     );
+  });
+});
+
+describe("TLS to an address", () => {
+  /** The outcome of `expectServerName` for a connection that begins with these bytes. */
+  const outcome = async (bytes: Buffer, host: string) => {
+    const stream = new PassThrough();
+    stream.write(bytes);
+    return await expectServerName(stream, host).then(
+      () => "passed",
+      (error: unknown) => (error as Refusal).verdict,
+    );
+  };
+
+  it.each(["127.0.0.1", "::1"])(
+    "TLS to %s passes without a server name, as clients send it",
+    async (host) => {
+      expect(await outcome(await helloOf(undefined), host)).toBe("passed");
+      expect(await outcome(hello([]), host)).toBe("passed");
+      expect(await outcome(hello([serverName(host)]), host)).toBe("passed");
+    },
+  );
+
+  it("TLS to an address is refused with another name, and with a name that is encrypted", async () => {
+    expect(await outcome(await helloOf("api.example"), "127.0.0.1")).toBe("sni_refused");
+    expect(await outcome(hello([serverName("127.0.0.2")]), "127.0.0.1")).toBe("sni_refused");
+    expect(await outcome(hello([[0xfe0d, Buffer.from([0])]]), "127.0.0.1")).toBe("sni_refused");
+  });
+
+  it("TLS to a host is refused without a server name", async () => {
+    expect(await outcome(await helloOf(undefined), "api.example")).toBe("sni_refused");
   });
 });
