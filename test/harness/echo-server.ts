@@ -61,7 +61,7 @@ export async function createTestCertificates(): Promise<TestCertificates> {
 /**
  * Answers every request with what it saw, as JSON: `/redirect?URL` redirects there, `/header` sends the headers back
  * as headers too, `/gzip` claims an encoding, `/gzip-late` does so behind 1,100 other header lines, `/manipulated`
- * does so as RFC 3229 has it, `/interim` sends 100 interim responses first, `/part` sends the first ten bytes as a
+ * does so as RFC 3229 has it, `/coded` claims a transfer coding, `/interim` sends 100 interim responses first, `/part` sends the first ten bytes as a
  * part, `/big` sends a megabyte, `/slow` sends the echo byte by byte.
  */
 export async function startEchoServer(tls?: { key: string; cert: string }): Promise<EchoServer> {
@@ -96,6 +96,8 @@ export async function startEchoServer(tls?: { key: string; cert: string }): Prom
       response.end(echo);
     } else if (path === "/manipulated") {
       response.writeHead(226, { im: "gzip" }).end(echo);
+    } else if (path === "/coded") {
+      response.writeHead(200, { "transfer-encoding": "gzip, chunked" }).end(echo);
     } else if (path === "/part") {
       response.writeHead(206, { "content-range": `bytes 0-9/${echo.length}` }).end(echo.slice(0, 10));
     } else if (path === "/big") {

@@ -39,6 +39,20 @@ describe("a script that writes its requests by hand", () => {
     expect(harness.plain.seen).toEqual([]);
   });
 
+  it("a script that writes its requests by hand is refused a transfer coding that would be lost on the way", async () => {
+    const [answer] = await harness.evaluate<string[]>(
+      "open",
+      `[raw("POST http://echo.example:${harness.plain.port}/ HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nAUTH\\r\\nTransfer-Encoding: gzip, chunked\\r\\n\\r\\n5\\r\\nabcde\\r\\n0\\r\\n\\r\\n")]`,
+    );
+    expect(answer).toMatch(/^HTTP\/1.1 501 Airlock refused the request: its Transfer-Encoding/);
+    expect(harness.plain.seen).toEqual([]);
+    const [coded] = await harness.evaluate<string[]>(
+      "open",
+      `[raw("GET http://echo.example:${harness.plain.port}/coded HTTP/1.1\\r\\nHost: x\\r\\nConnection: close\\r\\nAUTH\\r\\n\\r\\n")]`,
+    );
+    expect(coded).toMatch(/^HTTP\/1.1 502 Airlock refused the response: its Transfer-Encoding/);
+  });
+
   it("a script that writes its requests by hand cannot remove the framing as a header of the connection", async () => {
     const inner = "GET /inner HTTP/1.1\\r\\nHost: evil.example\\r\\n\\r\\n";
     const bytes = inner.replaceAll("\\r\\n", "..").length;

@@ -94,6 +94,14 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
   if (encoding !== undefined && encoding !== "identity") {
     return new AirlockError("unsupported_media_type", "Send the body as it is, without Content-Encoding.");
   }
+  // A server refuses transfer codings that it does not know (RFC 9112, section 6.1).
+  const transfer = request.headers["transfer-encoding"] ?? "chunked";
+  if (transfer.trim().toLowerCase() !== "chunked") {
+    return new AirlockError(
+      "unsupported_media_type",
+      "Send the body as it is, with no Transfer-Encoding but chunked.",
+    );
+  }
   if (Number(request.headers["content-length"]) > MAX_BODY_BYTES) return tooLarge();
   if (payload.destroyed) throw callCancelled();
   return new Promise((resolve, reject) => {

@@ -14,7 +14,7 @@ import { asRefusal, Refusal } from "../policy/refusal.ts";
 import type { Route } from "../routes/routes.ts";
 import type { Target } from "./destination.ts";
 import { gathered } from "./gathered.ts";
-import { hasTooManyLines, MAX_HEADER_LINES } from "./http-edge.ts";
+import { hasOtherCoding, hasTooManyLines, MAX_HEADER_LINES } from "./http-edge.ts";
 import { endToEndHeaders, type Header } from "./http-headers.ts";
 
 /** A request of a run that is to be sent to a server. */
@@ -193,6 +193,10 @@ async function sendBack(
   }
   const status = incoming.statusCode ?? 502;
   const hasBody = request.method !== "HEAD" && status !== 204 && status !== 304;
+  if (hasBody && hasOtherCoding(incoming.headers)) {
+    const what = "its Transfer-Encoding is another than chunked";
+    throw new Refusal(502, "unchecked_response", `Airlock refused the response: ${what}`);
+  }
   if (filter && hasBody) refuseUnreadable(incoming, status);
   let headers = endToEndHeaders(incoming.rawHeaders);
   let reason = incoming.statusMessage ?? "";
@@ -254,8 +258,7 @@ function refuseUnreadable({ headers }: IncomingMessage, status: number): void {
   // An instance manipulation (RFC 3229) is another kind of encoding.
   const isManipulated = status === 226 || headers.im !== undefined;
   const encoding = isManipulated ? "manipulated" : (headers["content-encoding"] ?? "identity");
-  const transfer = headers["transfer-encoding"] ?? "chunked";
-  if (encoding.toLowerCase() === "identity" && transfer.toLowerCase() === "chunked") return;
+  if (encoding.toLowerCase() === "identity") return;
   throw new Refusal(
     502,
     "unchecked_response",

@@ -1,5 +1,6 @@
 import {
   createServer,
+  type IncomingHttpHeaders,
   type IncomingMessage,
   type Server,
   type ServerOptions,
@@ -49,17 +50,29 @@ export function createHttpEdge(): Server {
 /**
  * Refuses requests that two readers could understand differently, although Node's parser accepts them: other
  * HTTP versions, and requests without exactly one host name (RFC 9112, sections 2.3 and 3.2). Refuses
- * requests with too many header lines, too.
+ * requests with too many header lines and with other transfer codings than `chunked`, too.
  */
-export function refuseAmbiguous({ httpVersion, rawHeaders }: IncomingMessage): void {
+export function refuseAmbiguous({ httpVersion, rawHeaders, headers }: IncomingMessage): void {
   if (httpVersion !== "1.1" && httpVersion !== "1.0") throw malformed("it is not HTTP/1.1");
   if (hasTooManyLines(rawHeaders)) {
     const most = `more than ${MAX_HEADER_LINES} header lines`;
     throw new Refusal(431, "over_limit", `Airlock refused the request: it has ${most}`);
   }
+  if (hasOtherCoding(headers)) {
+    const what = "its Transfer-Encoding is another than chunked";
+    throw new Refusal(501, "malformed", `Airlock refused the request: ${what}`);
+  }
   const hosts = rawHeaders.filter((name, at) => at % 2 === 0 && name.toLowerCase() === "host").length;
   if (hosts > 1) throw malformed("it has more than one Host header");
   if (hosts === 0 && httpVersion === "1.1") throw malformed("it has no Host header, which HTTP/1.1 demands");
+}
+
+/**
+ * Whether the body has a transfer coding besides `chunked`. The proxy frames bodies anew, so that the receiver
+ * would take the coded bytes for the body.
+ */
+export function hasOtherCoding(headers: IncomingHttpHeaders): boolean {
+  return (headers["transfer-encoding"] ?? "chunked").trim().toLowerCase() !== "chunked";
 }
 
 /**

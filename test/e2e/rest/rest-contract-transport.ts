@@ -26,6 +26,15 @@ export function describeTransport(target: () => Target): void {
       expectProblem(elsewhere, 404, "route_not_found");
     });
 
+    it("the server refuses a transfer coding that it would not take off", async () => {
+      const execute = JSON.stringify({ project: target().project, code: "1" });
+      const answer = await exchange(target(), [
+        `POST /execute HTTP/1.1\r\nhost: localhost\r\n${CLOSE}content-type: application/json\r\ntransfer-encoding: gzip, chunked\r\n\r\n`,
+        `${execute.length.toString(16)}\r\n${execute}\r\n0\r\n\r\n`,
+      ]);
+      expectProblem(answer, 415, "unsupported_media_type", /Transfer-Encoding/);
+    });
+
     it("the server keeps the connection usable after a 413", async () => {
       const head = `POST /execute HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n`;
       const raw = await exchangeRaw(target(), [

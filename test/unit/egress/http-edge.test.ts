@@ -25,6 +25,30 @@ describe("a server that listens nowhere", () => {
 
 describe("a request", () => {
   it.each([
+    ["chunked", undefined],
+    ["Chunked ", undefined],
+    ["gzip, chunked", 501],
+  ])("a request with the transfer coding %j is taken, or refused", async (coding, status) => {
+    const server = createHttpEdge();
+    const [near, far] = duplexPair();
+    const seen = new Promise<unknown>((resolve) => {
+      server.on("request", (request) => {
+        try {
+          resolve(refuseAmbiguous(request));
+        } catch (error) {
+          resolve(error);
+        }
+      });
+    });
+    server.emit("connection", far);
+    near.write(`POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: ${coding}\r\n\r\n0\r\n\r\n`);
+    const refusal = (await seen) as Refusal | undefined;
+    expect(refusal?.status).toBe(status);
+    server.closeAllConnections();
+    server.close();
+  });
+
+  it.each([
     ["as many header lines as may be", MAX_HEADER_LINES, undefined],
     ["one more", MAX_HEADER_LINES + 1, 431],
     ["thousands, which fit into the bytes of a head", 12_000, 431],
