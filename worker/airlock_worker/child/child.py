@@ -30,7 +30,7 @@ from ..wire.error_text import cut
 from ..wire.limits import Limits
 from . import init, long_texts, network, own_meminfo, posture, script
 from .encoding.plain_json import ascii_of
-from .last_output import flush_outputs, follow_freezing
+from .last_output import flush_outputs
 from .script_ending import NAME_OF_TYPE, safe_string
 
 # Pipe to the supervisor.
@@ -223,7 +223,6 @@ def prepare_output() -> None:
     os.close(read)
     sys.stdout = sys.__stdout__ = _output(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _output(2)  # type: ignore[misc]
-    follow_freezing()
 
 
 def _output(fd: int) -> io.TextIOWrapper:

@@ -9,16 +9,20 @@ import ctypes
 import gc
 import sys
 from collections.abc import Callable
-from functools import wraps
+from fcntl import F_GETFL
 from gc import collect, get_objects
 from io import BufferedRandom, BufferedWriter, TextIOWrapper
-from os import fstat, get_blocking, set_blocking
+from os import O_NONBLOCK, fstat, set_blocking
 from os.path import samestat
 from sys import _current_frames
 from typing import Any
 from weakref import ref
 
-_flush_c_streams = ctypes.CDLL(None).fflush
+# Python's own `gc.freeze`.
+freeze_all = gc.freeze
+_libc = ctypes.CDLL(None)
+# libc's own function, because the first call of another one of `os` would copy a page in every run.
+_flush_c_streams, _fcntl = _libc.fflush, _libc.fcntl
 _KINDS: tuple[tuple[type[Any], ...], ...] = ((TextIOWrapper,), (BufferedWriter, BufferedRandom))
 _ALL_KINDS = (TextIOWrapper, BufferedWriter, BufferedRandom)
 # The streams that a `gc.freeze()` of the script has hidden.
@@ -40,18 +44,13 @@ def flush_all() -> None:
 def _flush_streams(flush: Callable[[Any], None]) -> None:
     # Neither Python nor C keeps what a non-blocking pipe does not take at once. Programs that the script started share
     # the pipe, and asyncio and Node make it non-blocking.
-    lifted: list[int] = []
-    for output in (1, 2):
-        _try(_make_blocking, output, lifted)
-    _flush_each(flush)
-    for output in lifted:
-        _try(set_blocking, output, False)
-
-
-def _make_blocking(output: int, lifted: list[int]) -> None:
-    if not get_blocking(output):
-        set_blocking(output, True)
-        lifted.append(output)
+    if (_fcntl(1, F_GETFL) | _fcntl(2, F_GETFL)) & O_NONBLOCK:
+        lifted = [output for output in (1, 2) if _fcntl(output, F_GETFL) & O_NONBLOCK]
+        _set_blocking(lifted, True)
+        _flush_each(flush)
+        _set_blocking(lifted, False)
+    else:
+        _flush_each(flush)
 
 
 def _flush_each(flush: Callable[[Any], None]) -> None:
@@ -67,23 +66,28 @@ def _flush_each(flush: Callable[[Any], None]) -> None:
     _try(_flush_c_streams, None)
 
 
+def _set_blocking(outputs: list[int], blocking: bool) -> None:
+    for output in outputs:
+        # Fails where the script has closed it.
+        _try(set_blocking, output, blocking)
+
+
 def _find_streams(found: list[Any]) -> None:
     # issubclass of the type and not isinstance, which reads the object's `__class__` and so may call code of the
     # script.
     found += [each for each in get_objects() if issubclass(type(each), _ALL_KINDS)]
-    found += [stream for frozen in _frozen if (stream := frozen()) is not None]
+    if _frozen:
+        found += [stream for frozen in _frozen if (stream := frozen()) is not None]
 
 
-def follow_freezing() -> None:
-    """From now on streams are also found after a `gc.freeze()`, which hides all objects from `gc.get_objects`."""
-    freeze_all = gc.freeze
+def _freeze() -> None:
+    """Freeze all current tracked objects and ignore them for future collections."""
+    _try(_remember_streams)
+    freeze_all()
 
-    @wraps(freeze_all)
-    def freeze() -> None:
-        _try(_remember_streams)
-        freeze_all()
 
-    gc.freeze = freeze
+# Scripts freeze by this function, because the original hides all objects from `gc.get_objects`, streams too.
+gc.freeze = _freeze
 
 
 def _remember_streams() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 from ..wire.limits import MAX_MODEL_BYTES, MAX_PROMPT_BYTES
 from .encoding.encode import encode
 from .encoding.json_path import NotJson
-from .encoding.keys import any_digits
+from .encoding.keys import with_any_digits
 from .encoding.plain_json import sorted_of, text_of, value_of
 
 
@@ -207,10 +207,9 @@ def only_in_process(pid: int) -> Callable[[str], None]:
 
 def canonical_json(value: Any) -> str:
     """JSON text that is the same for equal values of `parse_json`."""
-    with any_digits():
-        return sorted_of(value)
+    text: str = with_any_digits(sorted_of, value)
+    return text
 
 
 def parse_json(text: str) -> Any:
-    with any_digits():
-        return value_of(text)
+    return with_any_digits(value_of, text)

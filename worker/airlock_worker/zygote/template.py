@@ -28,12 +28,12 @@ from collections import deque
 from collections.abc import Mapping
 from dataclasses import asdict
 from functools import partial
-from gc import freeze
 from typing import Any, NoReturn
 
 from ..cgroups.cgroup_limits import Overhead
 from ..cgroups.run_cgroup import RunCgroup
 from ..child import child, determinism, display, hints, no_network, own_meminfo, script
+from ..child.last_output import freeze_all
 from ..interpreter.heap import Heap
 from ..linux import kernel, oom_score, processes, shared_mappings
 from ..linux.proc import address_space_bytes, data_bytes, private_memory_bytes
@@ -74,7 +74,7 @@ class Template:
         # Objects frozen here are not touched by the template's garbage collections, so the two processes keep sharing
         # them.
         gc.collect()
-        gc.freeze()
+        freeze_all()
         self.pid = os.fork()
         if self.pid == 0:
             try:
@@ -194,7 +194,7 @@ def _live(
             # A new heap, because packages come from .pyc files or are compiled, and depend on the machine.
             heap.begin_anew()
             # Not `gc.freeze`, which looks for streams of a script (last_output.py) in memory that all children have.
-            freeze()
+            freeze_all()
             # No automatic collections, because after one the later children would have another heap than the earlier
             # ones.
             gc.disable()

@@ -122,8 +122,10 @@ set_result(os.waitstatus_to_exitcode(os.wait()[1]))
 @pytest.mark.parametrize("last", ["sys.std.write('the last')", "libc.fputs(b'the last', libc.fdopen(FD, b'w'))"])
 async def test_what_waits_for_a_full_non_blocking_pipe_is_not_lost(shared: Worker, stream: int, last: str) -> None:
     code = f"""
-import ctypes, os, sys
+import ctypes, fcntl, os, sys
 FD = {stream}
+# The least size, so that the pipe is full however fast the supervisor reads.
+fcntl.fcntl(FD, fcntl.F_SETPIPE_SZ, 4096)
 libc = ctypes.CDLL(None)
 libc.fdopen.restype = ctypes.c_void_p
 libc.fputs.argtypes = [ctypes.c_char_p, ctypes.c_void_p]

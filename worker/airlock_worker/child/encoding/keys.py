@@ -55,8 +55,19 @@ def full_name(kind: type) -> str:
 
 def exact_text(plain: Any) -> str:
     """JSON text of a plain value, with all digits."""
-    with any_digits():
-        return text_of(plain)
+    text: str = with_any_digits(text_of, plain)
+    return text
+
+
+def with_any_digits(convert: Callable[[Any], Any], value: Any) -> Any:
+    """What `convert` gives. Lifts the interpreter's limit of digits only for values that need it, because the limit is
+    also that of the script's other threads.
+    """
+    try:
+        return convert(value)
+    except ValueError:
+        with any_digits():
+            return convert(value)
 
 
 class _Lifted:
@@ -69,6 +80,7 @@ class _Lifted:
         self.lock = RLock()
         self.inside = 0
         self.limit = 0
+        self.follows_forks = False
 
     def forked(self) -> None:
         """In a process that the script forked: other threads that were inside are not there."""
@@ -79,7 +91,6 @@ class _Lifted:
 
 
 _lifted = _Lifted()
-register_at_fork(after_in_child=_lifted.forked)
 
 
 class any_digits:
@@ -89,6 +100,10 @@ class any_digits:
 
     def __enter__(self) -> None:
         with _lifted.lock:
+            if not _lifted.follows_forks:
+                # Not before it is needed, because it would run in each run child's own fork.
+                _lifted.follows_forks = True
+                register_at_fork(after_in_child=_lifted.forked)
             if _lifted.inside == 0:
                 _lifted.limit = get_int_max_str_digits()
                 set_int_max_str_digits(0)
