@@ -26,7 +26,7 @@ _COUNTERS = {
 class Counts:
     """Counters of the worker's outer cgroup; both are 0 where the kernel does not report them."""
 
-    # Processes that the kernel killed for lack of memory, without those of `explain_kills`.
+    # Processes that the kernel killed for lack of memory.
     oom_kills: int = 0
     # Processes and threads that the kernel refused to create.
     refused: int = 0
@@ -41,8 +41,6 @@ class OuterCgroup:
         worker to another one.
         """
         self._places: dict[str, tuple[str, str, str]] = {}
-        # OOM kills of which it is known whose process was killed.
-        self._explained = 0
         for membership in memberships() if found is None else found:
             for controller in membership.controllers:
                 counter = _COUNTERS.get((controller, membership.version))
@@ -51,11 +49,7 @@ class OuterCgroup:
                     self._places[controller] = (directory, *counter)
 
     def counts(self) -> Counts:
-        return Counts(self._read("memory") - self._explained, self._read("pids"))
-
-    def explain_kills(self, count: int) -> None:
-        """Takes OOM kills out of the counts, because their victims are known, and were no processes of other runs."""
-        self._explained += count
+        return Counts(self._read("memory"), self._read("pids"))
 
     def most_processes(self) -> int | None:
         """Limit of processes and threads; None without a limit, or when it cannot be read."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -96,6 +97,30 @@ async def test_a_run_that_may_have_lost_a_process_to_the_worker_s_memory_does_no
         for call in paused:
             await call.answer("llm_1", "go on")
         assert [(await call.finish()).value for call in paused] == [74 << 20] * 3
+
+
+LOSES_ONE = """
+import subprocess, sys, time
+job = "import time; rows = b'x' * (122 << 20); time.sleep(.5); print(250)"
+out = subprocess.run([sys.executable, "-c", job], stdout=subprocess.PIPE, text=True).stdout.split()
+print("counted", flush=True)
+time.sleep(4)
+set_result(sum(map(int, out)))
+"""
+KILLS_ITSELF = "import os, sys, time\nprint('ready', flush=True)\ntime.sleep(3)\nos.kill(os.getpid(), 9)"
+
+
+@needs_root
+async def test_a_run_that_lost_a_process_does_not_complete_when_another_one_looks_like_the_victim() -> None:
+    async with contained(memory_bytes=400 * MIB, pids=1_000, memory=128 * MIB) as target:
+        paused = [await target.start(HOLDS) for _ in range(3)]
+        for call in paused:
+            await call.until_question()
+        other = await target.start(KILLS_ITSELF, timeout_ms=60_000)
+        await other.next_event()
+        loses = await target.start(LOSES_ONE, timeout_ms=60_000)
+        ended, its_own = await asyncio.gather(loses.finish(), other.finish())
+        assert (ended.end, ended.result) == ("out_of_memory", None), (ended, its_own)
 
 
 LOSES_IN_A_PAUSE = """

@@ -190,8 +190,7 @@ class Run:
         """Processes of the paused run have used the CPU, ended or started others."""
         lost = min(self._container_kills.in_pause(), self._pause_watch.lost_processes())
         if lost:
-            # The victims are known now, so the worker's other runs have lost nothing by these kills.
-            self._outer.explain_kills(lost)
+            # The kills stay in the counts of other runs, because a process may also have ended in another way.
             self._stop(ending.of_unexplained_kills(lost, self._start.limits))
         else:
             self._run_clock()
@@ -307,8 +306,7 @@ class Run:
             return ending.of_memory(self._start.limits)
         is_sigkill = ending.is_sigkill(status) and not self._process.killed_by_us
         if ended is None and is_sigkill and self._container_kills.count():
-            # The victim is known now, so the worker's other runs have lost nothing by this kill.
-            self._outer.explain_kills(1)
+            # The kill stays in the counts of other runs, because a script may also have sent the signal itself.
             return ending.of_container_memory(self._start.limits)
         if ended is None and not self._process.has_begun() and not self._process.killed_by_us:
             return ending.of_no_beginning(status)
