@@ -14,6 +14,7 @@ import pytest
 
 from airlock_worker.cgroups.cgroup_membership import Membership, memberships
 from airlock_worker.cgroups.outer_cgroup import Counts, OuterCgroup
+from airlock_worker.supervisor.run.container_kills import ContainerKills
 
 from ..harness import MIB, Worker, worker
 
@@ -199,6 +200,26 @@ def test_the_kernel_s_counts_are_read_in_both_versions(
     assert outer.most_processes() == 160
     (tmp_path / "pids.max").write_text("max\n")
     assert outer.most_processes() is None
+
+
+class KillsAtEachLook(OuterCgroup):
+    """A machine on which the kernel kills a process between any two looks."""
+
+    looks = 0
+
+    def counts(self) -> Counts:
+        self.looks += 1
+        return Counts(oom_kills=self.looks)
+
+
+def test_no_kill_falls_between_a_run_and_its_pause() -> None:
+    outer = KillsAtEachLook([])
+    kills = ContainerKills(outer)
+    at_the_beginning = outer.looks
+    for _ in range(3):
+        kills.pause()
+        kills.resume(lambda: True)
+        assert kills.count() == outer.looks - at_the_beginning
 
 
 def test_where_the_kernel_counts_nothing_nothing_is_said(tmp_path: Path) -> None:

@@ -21,8 +21,10 @@ class ContainerKills:
 
     def pause(self) -> None:
         """Call it when the run is frozen."""
-        self._before = self.count()
-        self._since = self._outer.counts().oom_kills
+        # One look for both, so that no kill falls between them.
+        now = self._outer.counts().oom_kills
+        self._before += max(0, now - self._since)
+        self._since = now
 
     def resume(self, has_moved: Callable[[], bool]) -> None:
         """Call it before the run goes on. `has_moved`: whether the run has not stood still in the pause. Otherwise the
