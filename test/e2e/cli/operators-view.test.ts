@@ -79,7 +79,7 @@ describe("the measured isolation of a worker", () => {
       descriptors: ["0 /dev/null", "1 pipe", "2 pipe", "3 pipe", "4 pipe"],
       capabilities: expect.arrayContaining(["CapEff 0000000000000000"]),
       processes: expect.arrayContaining(["1"]),
-      limits: expect.arrayContaining(["CORE 0"]),
+      limits: expect.arrayContaining(["CORE 1"]),
     });
     expect(layers).toContainEqual({ name: "capabilities_dropped", in_force: true, detail: null });
     expect((await rest.project("demo")).isolation_facts).toEqual({});

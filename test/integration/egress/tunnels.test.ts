@@ -109,7 +109,7 @@ describe("the tunnels of a run", () => {
     tunnels.close();
     await closed;
     await waiting().toBe(0);
-    expect(accepted[0]?.destroyed).toBe(true);
+    await expect.poll(() => accepted[0]?.destroyed).toBe(true);
   });
 
   it("the tunnels of a run break with their worker, which is reported once", async () => {

@@ -152,14 +152,14 @@ await describeWithEngine("the docker driver", "runc", () => {
     await harness.close();
   });
 
-  it("the docker driver refuses a network of its name that is not Airlock's", async () => {
+  it("the docker driver refuses a network of its name is not Airlock's", async () => {
     const harness = await openHarness();
     const driver = await harness.open();
     const project = projectOf("");
     const network = await docker.createNetwork({ Name: namesOf(deployment).network("contract") });
     try {
       await driver.prepare(project, () => {}, new AbortController().signal);
-      await expect(driver.start(project, "fooled")).rejects.toThrow("that is not Airlock's");
+      await expect(driver.start(project, "fooled")).rejects.toThrow("is not Airlock's");
     } finally {
       await network.remove();
       await driver.close();
