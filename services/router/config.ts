@@ -7,40 +7,56 @@ export type RouterConfig = {
   readonly sanitizerAddress: string;
   readonly egressAddress: string;
   readonly database: DatabaseConfig;
-  /** The largest number of unfinished executions over all projects. */
+  /**
+   * The largest number of executions over all projects that have not ended. When it is reached, only projects
+   * with fewer than their share of them may still submit.
+   */
   readonly maxUnfinished: number;
-  /** The most that executions of all projects may store together, in bytes. */
+  /**
+   * The most bytes that the executions of all projects may store together. The router deletes the oldest
+   * ended executions to stay below this number.
+   */
   readonly maxStoredBytes: number;
   /**
-   * Whether workers outlive this process, so that the next start of a single router takes their runs over. False
-   * unless given.
+   * Whether workers outlive this process, as Docker containers do. A router that stops then leaves its runs
+   * on their workers, and the next router takes the runs over. False or undefined: a router that stops ends
+   * its runs. With PostgreSQL, runs are left to other routers in any case.
    */
   readonly leavesRuns?: boolean;
-  /** How long an ended execution is kept, in milliseconds. */
+  /** How long the router keeps an ended execution before it deletes the execution, in milliseconds. */
   readonly retentionMs: number;
-  /** The directory of this service's certificates; undefined when it listens on a Unix socket. */
+  /** The directory of the router's TLS certificates; undefined when the router listens on a Unix socket. */
   readonly tlsDirectory?: string | undefined;
 };
 
-/** AIRLOCK_QUEUE; `./airlock up` reads it too. */
+/**
+ * Reads AIRLOCK_QUEUE, the largest number of unfinished executions over all projects; 10,000 unless set. The
+ * router and `./airlock up` call this function.
+ */
 export function readMaxUnfinished(read: EnvironmentReader): number {
   return read.integer("AIRLOCK_QUEUE", 10_000, 1, 1_000_000);
 }
 
-/** AIRLOCK_DISK_MB in bytes; `./airlock up` reads it too. */
+/**
+ * Reads AIRLOCK_DISK_MB, the most that all executions may store together, and returns it in bytes; 10,000 MB
+ * unless set. The router and `./airlock up` call this function.
+ */
 export function readMaxStoredBytes(read: EnvironmentReader): number {
   return read.integer("AIRLOCK_DISK_MB", 10_000, 100, 1_000_000_000) * 1024 * 1024;
 }
 
 /**
- * AIRLOCK_RETENTION in milliseconds; `./airlock up` reads it too. At least a second, so that a result can still be
- * polled.
+ * Reads AIRLOCK_RETENTION, how long ended executions are kept, and returns it in milliseconds; 24 h unless
+ * set. Less than a second is refused, because a caller that polls must still find the result. The router and
+ * `./airlock up` call this function.
  */
 export function readRetentionMs(read: EnvironmentReader): number {
   return read.durationMs("AIRLOCK_RETENTION", "24h", { least: "1s" });
 }
 
-/** Reads the router's environment; throws a ConfigError that names every problem. */
+/**
+ * Reads the router's configuration from environment variables. Throws a ConfigError that names every problem.
+ */
 export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
   const read = readEnvironment(env);
   const config = {

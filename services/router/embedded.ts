@@ -15,15 +15,16 @@ export const router: EmbeddedService<RouterSettings> = {
     maxUnfinished: readMaxUnfinished(read),
     maxStoredBytes: readMaxStoredBytes(read),
     retentionMs: readRetentionMs(read),
-    // Containers outlive this process, so the next router goes on with the runs in them.
+    // A stopping router leaves runs in Docker containers, because the containers outlive this process and the
+    // next router takes the runs over.
     leavesRuns: read.optionalText("AIRLOCK_DRIVER") === "docker",
   }),
   start: (site, settings, log) => startRouter(embeddedRouterConfig(site, settings), log),
 };
 
 /**
- * The configuration of a router that runs in one process with other services. `site` gives the addresses of these
- * services and the directory of the router's certificates.
+ * The configuration of a router that runs in one process with the other services. `site` gives the addresses
+ * of these services and the directory of the router's TLS certificates.
  */
 export function embeddedRouterConfig(site: EmbeddedSite, settings: RouterSettings): RouterConfig {
   return {

@@ -2,51 +2,66 @@ import { type EndReasonName, STATUS_BY_END_REASON, type TerminalStatus } from "#
 import type { Submission } from "#common/submission/submission.ts";
 
 /**
- * The worker that runs an execution, and the settings of that run. A router that takes the execution over needs
- * nothing else.
+ * The worker that runs an execution, and the settings of that run. The store keeps the grant of a started
+ * execution, because a router that takes the execution over needs it to reach the worker.
  */
 export type Grant = {
   readonly workerId: string;
   readonly workerAddress: string;
+  /** The version of the secret values that the worker gives to the script. */
   readonly secretsVersion: string;
+  /** Milliseconds that the script may wait for a response to an llm request. */
   readonly llmTimeoutMs: number;
+  /** Whether the run needs a network route through the egress service. */
   readonly network: boolean;
 };
 
-/** An execution that this router may run. The epoch grows each time that a router takes the execution. */
+/**
+ * An execution that this router has just changed from pending to running: the submission for the worker, and
+ * the execution's epoch, a number that grows each time a router takes the execution.
+ */
 export type Started = { readonly submission: Submission; readonly epoch: number };
 
 export type LlmRequest = { readonly id: string; readonly prompt: string; readonly model: string };
 
-/** Sanitized text of both output channels. */
+/** The text of stdout and stderr after the sanitizer has redacted it. */
 export type Output = { readonly stdout: string; readonly stderr: string };
 
-/** A piece of an execution's output. Positions grow by one; a piece that is written again keeps its position. */
+/**
+ * A piece of an execution's output. `position` numbers the pieces of one execution from 0. A piece that is
+ * written again, because the answer to its first write was lost, keeps its position.
+ */
 export type OutputPiece = Output & { readonly position: number };
 
 export const NO_OUTPUT: OutputPiece = { position: 0, stdout: "", stderr: "" };
 
-/** How often one secret was redacted from one part of an execution. For operators only. */
+/**
+ * How often (`count`) one secret was redacted from one text of an execution, such as stdout or the result
+ * (`field`). Shown to operators only.
+ */
 export type Redaction = { readonly secret: string; readonly field: string; readonly count: number };
 
-/** How many bytes of each output were cut. */
+/**
+ * How many bytes of stdout and of stderr are missing: cut because the output was too long, or dropped because
+ * they could have been the beginning of a secret.
+ */
 export type Truncated = { readonly stdout: number; readonly stderr: number };
 
-/** How an execution ended. Only a completed one has a result and memory updates. */
+/** How an execution ended. Only a completed execution has a result and memory updates. */
 export type Ending = {
   readonly reason: EndReasonName;
-  /** Null exactly when the execution completed. */
+  /** The text that tells the caller what went wrong; null exactly when the execution completed. */
   readonly error: string | null;
-  /** JSON text. */
+  /** The script's result as JSON text; `null` when there is none. */
   readonly resultJson: string;
-  /** JSON text. */
+  /** The script's changes to its memory as JSON text; `{}` when there are none. */
   readonly memoryUpdatesJson: string;
   readonly truncated: Truncated;
-  /** Null when the script never started. */
+  /** Milliseconds that the script ran, pauses left out; null when the script never started. */
   readonly executionTimeMs: number | null;
 };
 
-/** The state of an execution; each kind has only its own fields. */
+/** The state of an execution. Each status has only the fields that exist in that status. */
 export type State =
   | { readonly status: "pending" }
   | { readonly status: "running"; readonly startedAtMs: number }
@@ -58,22 +73,27 @@ export type State =
       readonly ending: Ending;
     };
 
-/** An execution as callers see it. */
+/** An execution with its texts, as the router's callers see it. */
 export type Execution = Output & {
   readonly executionId: string;
   readonly project: string;
   readonly createdAtMs: number;
-  /** Milliseconds of running so far as last recorded; null before the start. */
+  /**
+   * Milliseconds that the script has run so far, as last recorded, pauses left out; null before its start.
+   */
   readonly executionTimeMs: number | null;
   readonly state: State;
 };
 
-/** The terminal status that goes with an ending. */
+/** The final status that an execution has with this ending. */
 export function statusOf(ending: Ending): TerminalStatus {
   return STATUS_BY_END_REASON[ending.reason];
 }
 
-/** An ending without a result: `error` says what happened and what to do next. */
+/**
+ * Makes the ending of an execution that did not complete, so that it has no result. `error`: a text for the
+ * caller that says what happened and what to do next. `executionTimeMs`: null when the script never started.
+ */
 export function failure(
   reason: Exclude<EndReasonName, "completed">,
   error: string,

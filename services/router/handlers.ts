@@ -14,7 +14,10 @@ import { readOutputFrom, readStatus, readWait } from "./request-fields.ts";
 import { readWhole } from "./store/reading.ts";
 import type { ExecutionStore } from "./store/store.ts";
 
-/** The handlers of RouterService. They translate messages and contain no rules. */
+/**
+ * Makes the gRPC handlers of RouterService. The handlers only translate between proto messages and domain
+ * objects; the rules are in admission/, queries/ and store/.
+ */
 export function createHandlers({
   admission,
   executions,
@@ -33,7 +36,11 @@ export function createHandlers({
   readonly log: Log;
 }): UntypedServiceImplementation {
   const { unary, serverStream } = handlersFor(log);
-  /** The execution as a message; undefined when it stores more than `maxBytes`. 0 means no bound. */
+  /**
+   * Reads the execution for a response. `bytes`: how many bytes the execution stores. Resolves to undefined
+   * when they are more than `maxBytes`, so that the response leaves the execution out; a `maxBytes` of 0
+   * means no limit.
+   */
   const shown = async (executionId: string, bytes: number, maxBytes = 0) =>
     maxBytes > 0 && bytes > maxBytes ? undefined : await executions.get(executionId, bytes);
   const changed = async (executionId: string, maxBytes?: number) => {

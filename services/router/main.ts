@@ -29,8 +29,9 @@ import { openStore } from "./store/open.ts";
 import { startRetention } from "./store/retention.ts";
 
 /**
- * Starts the router. It takes over the executions of an earlier router before it listens. `machineClock` is
- * the clock of this machine.
+ * Starts the router: opens the store, connects to the pool-manager, the sanitizer and the egress service, and
+ * serves RouterService. Before the server listens, the router claims the executions that earlier routers left
+ * unfinished. `machineClock`: the clock of this machine; stored times come from the database's clock instead.
  */
 export async function startRouter(
   config: RouterConfig,
@@ -42,8 +43,8 @@ export async function startRouter(
     await openStore(config.database, newRouterId(), machineClock, log, circuits),
     circuits.registry,
   );
-  // Routers share the database's time, because a router whose machine has a wrong clock would otherwise delete
-  // the executions and idempotency keys of the others.
+  // All routers use the database's time, because a router whose machine has a wrong clock would otherwise
+  // delete executions and idempotency keys of other routers too early.
   const clock: Clock = { ...machineClock, now: store.now };
   const edges = await openEdges("router", config, log);
   const poolManager = edges.connect(PoolManagerServiceClient, config.poolManagerAddress);
@@ -82,7 +83,8 @@ export async function startRouter(
   const readiness = async () => (await Promise.all([edges.readiness(), checkDatabase(store, clock)])).flat();
   const parts = { admission, executions, store, holds, askWaiting, readiness, log };
   const claims = startClaiming(store, dispatcher, clock, log);
-  // Waiting executions are claimed before the server listens, so that they stay ahead of new ones.
+  // Pending executions that earlier routers left are claimed before the server listens, so that they are run
+  // before new submissions.
   await claims.takeUp();
   const server = await startGrpcServer(
     config.listen,

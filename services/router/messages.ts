@@ -8,7 +8,7 @@ import {
 import type { Execution } from "./execution.ts";
 import type { DeadLetter, LongText, Summary, TextPiece } from "./store/store.ts";
 
-/** An execution as a message of the proto. */
+/** Converts an execution to the proto message that the router's callers receive. */
 export function toExecutionMessage(execution: Execution): ExecutionMessage {
   const { state } = execution;
   const message = ExecutionMessage.create({
@@ -53,12 +53,15 @@ const TEXTS = {
   stderr: ExecutionText.STDERR,
 } as const satisfies Record<LongText, ExecutionText>;
 
-/** A piece of a long text as a message of the proto. */
+/**
+ * Converts a piece of a long text (result, memory updates, stdout or stderr) to the message that
+ * ReadExecution streams.
+ */
 export function toPieceMessage({ text, piece }: TextPiece): TextPieceMessage {
   return { text: TEXTS[text], piece: Buffer.from(piece.buffer, piece.byteOffset, piece.length) };
 }
 
-/** An entry of a list of executions as a message of the proto. */
+/** Converts an entry of a list of executions to its proto message. */
 export function toSummaryMessage(summary: Summary): ExecutionSummary {
   return {
     executionId: summary.executionId,
@@ -71,7 +74,7 @@ export function toSummaryMessage(summary: Summary): ExecutionSummary {
   };
 }
 
-/** A dead letter as a message of the proto. */
+/** Converts a dead letter to its proto message. */
 export function toDeadLetterMessage({ endReason, newestRetries, ...letter }: DeadLetter): DeadLetterMessage {
   return DeadLetterMessage.create({
     ...letter,

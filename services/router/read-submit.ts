@@ -9,10 +9,10 @@ const LOST_NAME = "__proto__";
 const refusals = new WeakMap<SubmitRequest, AirlockError>();
 
 /**
- * Reads the bytes of a SubmitRequest. When it has too many settings, they are counted and not read, because
- * reading them would block the router. The setting `__proto__` is kept, although a plain object would lose
- * it. Errors are reported later by `refuseUnread`, because an error in a deserializer would reach the caller
- * as an internal one.
+ * Decodes the bytes of a SubmitRequest. Settings are counted first. A request with too many of them is not
+ * decoded, because decoding would block the router's event loop. An empty request is returned instead, and
+ * `refuseUnread` throws the error later, because gRPC reports an error thrown in a deserializer as an
+ * internal one. The setting `__proto__` is kept, although decoding into a plain object would lose it.
  */
 export function readSubmit(bytes: Buffer): SubmitRequest {
   const reader = new BinaryReader(bytes);
@@ -40,7 +40,10 @@ export function readSubmit(bytes: Buffer): SubmitRequest {
   return request;
 }
 
-/** Throws the error for a request that `readSubmit` refused to read. */
+/**
+ * Throws `invalid_request` for a request that `readSubmit` did not decode because it has too many settings.
+ * The submit handler calls this function first.
+ */
 export function refuseUnread(request: SubmitRequest): void {
   const refusal = refusals.get(request);
   if (refusal) throw refusal;

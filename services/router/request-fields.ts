@@ -7,26 +7,38 @@ export const MAX_WAIT_MS = 60_000;
 const DEFAULT_LIMIT = 50;
 const MAX_LIMIT = 200;
 
-/** The milliseconds that a call may be held. Throws `invalid_request`. */
+/**
+ * Checks `wait_ms`, the milliseconds that the router may hold a GetExecution call open until the execution
+ * changes: 0 to 60,000. Throws `invalid_request` for any other value.
+ */
 export function readWait(waitMs: number): number {
   if (waitMs >= 0 && waitMs <= MAX_WAIT_MS) return waitMs;
   throw invalid(`wait_ms must be from 0 to ${MAX_WAIT_MS}, not ${waitMs}.`);
 }
 
-/** How much of the output is left out. Throws `invalid_request`. */
+/**
+ * Checks `output_from`, the bytes of stdout and stderr that the caller has already and that the response
+ * leaves out. Undefined: the response has all output. Throws `invalid_request` when a number is negative.
+ */
 export function readOutputFrom(from: OutputFrom | undefined): OutputFrom | undefined {
   if (!from || (from.stdout >= 0 && from.stderr >= 0)) return from;
   throw invalid(`output_from must not be less than 0: stdout is ${from.stdout}, stderr is ${from.stderr}.`);
 }
 
-/** The status that a list is filtered by; undefined for all. Throws `invalid_request`. */
+/**
+ * Reads the status that a list of executions is filtered by; undefined: executions with any status. Throws
+ * `invalid_request` for an unknown status.
+ */
 export function readStatus(value: ExecutionStatus): Status | undefined {
   const status = statusFromProto(value);
   if (status !== undefined || value === ExecutionStatus.UNSPECIFIED) return status;
   throw invalid(`status must be one of ${STATUSES.join(", ")}, or unspecified for all, not ${value}.`);
 }
 
-/** The length of a page. Throws `invalid_request`. */
+/**
+ * Reads how many executions one page of a list has: 1 to 200; 0 means 50. Throws `invalid_request` for any
+ * other value.
+ */
 export function readLimit(limit: number): number {
   if (limit === 0) return DEFAULT_LIMIT;
   if (limit > 0 && limit <= MAX_LIMIT) return limit;

@@ -17,8 +17,8 @@ import { findLetter } from "./dead-letters.ts";
 import { hasShare, queueFull } from "./queue-limits.ts";
 
 /**
- * An execution that was accepted, now or by an earlier request with the same idempotency key. A replayed one comes
- * without its result, output and error, because they may be large.
+ * An execution that was accepted. `replayed`: an earlier request with the same idempotency key started the
+ * execution. It then comes without result, memory updates and output, because these may be large.
  */
 export type Acceptance = { readonly execution: Execution; readonly replayed: boolean };
 
@@ -26,7 +26,10 @@ export type Acceptance = { readonly execution: Execution; readonly replayed: boo
 export type Admission = {
   /** Rejects with `cancelled` when `signal` aborts before the execution is stored. */
   submit(request: SubmitRequest, signal: AbortSignal): Promise<Acceptance>;
-  /** Submits the request of a dead letter once more. A dead letter that was retried before needs `again`. */
+  /**
+   * Submits the request of a dead letter once more, as a new execution. Rejects when the dead letter was
+   * retried before, unless `again` is true.
+   */
   retry(executionId: string, again: boolean): Promise<Execution>;
 };
 
@@ -37,7 +40,10 @@ export function createAdmission(parts: {
   readonly dispatcher: Dispatcher;
   readonly clock: Clock;
   readonly newId: () => string;
-  /** The largest number of unfinished executions over all projects. */
+  /**
+   * The largest number of unfinished executions over all projects. Beyond it only projects with fewer than
+   * their share may submit.
+   */
   readonly maxUnfinished: number;
   readonly log: Log;
 }): Admission {
@@ -53,8 +59,9 @@ export function createAdmission(parts: {
   };
 
   /**
-   * Adds the execution unless an earlier request with its idempotency key added one (`isTaken`). Throws when the
-   * storage or a queue is full.
+   * Adds the execution to the store. Resolves to false when `isTaken` says that an earlier request with the
+   * same idempotency key, or an earlier retry of the same dead letter, added one. Throws when the project is
+   * held, or when the storage or a queue is full.
    */
   const insert = async (
     submission: Submission,
@@ -69,7 +76,9 @@ export function createAdmission(parts: {
       inserted = await insertInto(submission, limits?.queue, conditions, isTaken);
       return inserted;
     } catch (error) {
-      // A database that went away may have stored the submission although its answer is missing.
+      // Only these two refusals say for certain that nothing was stored. After any other error the disk space
+      // stays reserved, because a database that went away may have stored the submission before its answer
+      // was lost.
       inserted = !(hasCode(error, "queue_full") || hasCode(error, "project_held"));
       throw error;
     } finally {
@@ -96,7 +105,7 @@ export function createAdmission(parts: {
     throw queueFull(submission.project, queues, queue, maxUnfinished);
   };
 
-  /** Hands a stored execution to the dispatcher, which runs it. */
+  /** Hands an execution that is in the store to the dispatcher, which runs it. */
   const accept = (submission: Submission, retryOf?: string): Acceptance => {
     const { executionId, project, timeoutMs } = submission;
     log.info({ executionId, project, timeoutMs, retryOf }, "execution accepted");
@@ -107,19 +116,19 @@ export function createAdmission(parts: {
   return {
     async submit(request, signal) {
       const idempotency = await idempotencyOf(request);
-      // Replays come before every check, because the project may have changed or be full since the execution was
-      // accepted.
+      // A repeated request is answered before every check, because the project may have changed or become
+      // full since its execution was accepted.
       const replay = idempotency && (await replayOf(idempotency));
       if (replay) return replay;
       const project = await projects.get(request.project);
       const submission = await toSubmission(request, project, parts.newId(), clock.now(), signal);
-      // The caller was told that the submission failed. If it were stored now, the caller's next attempt would run
-      // the script twice.
+      // The caller has cancelled its call and takes the submission for failed. If the submission were stored
+      // now, the caller's next attempt would run the script twice.
       if (signal.aborted) throw callCancelled();
       const isTaken = async () =>
         idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
       if (await insert(submission, project.limits, { idempotency }, isTaken)) return accept(submission);
-      // Another request with the same key was stored first.
+      // Another request with the same idempotency key was stored first, so its execution is the answer.
       const winner = idempotency && (await replayOf(idempotency));
       if (winner) return winner;
       throw new AirlockError("unavailable", "The execution could not be added. Try again in a few seconds.");
@@ -129,7 +138,7 @@ export function createAdmission(parts: {
       const { letter, submission: first } = await findLetter(store, executionId);
       if (letter.retries > 0 && !again) throw alreadyRetried(letter.newestRetries.at(-1));
       const project = await projects.get(first.project);
-      // A retry is checked against today's limits, as every other submission is.
+      // The retry is checked against the project's present limits, as every other submission is.
       const request = SubmitRequest.fromPartial({ ...first, settings: { ...first.settings } });
       const submission = await toSubmission(request, project, parts.newId(), clock.now());
       const retry = { of: executionId, number: letter.retries + 1 };

@@ -4,7 +4,10 @@ import type { ExecutionStore } from "../store/store.ts";
 
 type Found = NonNullable<Awaited<ReturnType<ExecutionStore["getDeadLetter"]>>>;
 
-/** A dead letter and the request that was submitted. Rejects when the execution is no dead letter, with the reason. */
+/**
+ * Reads a dead letter and the submission of its execution. Rejects when the execution is unknown, and when it
+ * is no dead letter, with its status as the reason.
+ */
 export async function findLetter(store: ExecutionStore, executionId: string): Promise<Found> {
   const found = await store.getDeadLetter(executionId);
   if (found) return found;

@@ -2,12 +2,14 @@ import { randomInt } from "node:crypto";
 import { v7 } from "uuid";
 import type { Clock } from "#common/resilience/clock.ts";
 
-// The part of a UUID's sequence number that is random at first. Its highest bit stays free for counting.
+// The 32-bit sequence number in the ids of one millisecond starts at a random number below this limit. The
+// highest bit is then free, so that counting up does not overflow.
 const FIRST_SEQUENCES = 2 ** 31;
 
 /**
- * Makes the ids of executions: UUIDs that sort by the clock's time, and those of one millisecond in their
- * order. The clock is the database's, because lists and claims sort the executions of all routers by id.
+ * Returns a function that makes execution ids: UUIDs that sort by time, and within a millisecond by the order
+ * in which they were made. `clock` shows the database's time, because lists and claims sort the executions of
+ * all routers by id.
  */
 export function createExecutionIds(clock: Pick<Clock, "now">): () => string {
   let msecs = Number.NEGATIVE_INFINITY;

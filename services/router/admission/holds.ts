@@ -3,11 +3,16 @@ import type { Log } from "#common/service/log.ts";
 import type { ProjectDirectory } from "../peers/projects.ts";
 import type { ExecutionStore } from "../store/store.ts";
 
-/** The projects that accept no execution until an operator says so, for all routers and across restarts. */
+/**
+ * The held projects: they accept no execution until an operator releases them. A hold applies to all routers
+ * and lasts across restarts.
+ */
 export type Holds = {
-  /** Rejects with `project_not_found`. */
+  /**
+   * Holds the project. Rejects with `project_not_found`. Executions that were accepted before are still run.
+   */
   hold(project: string): Promise<void>;
-  /** Resolves to whether the project was held. */
+  /** Ends the hold. Resolves to whether the project was held. */
   release(project: string): Promise<boolean>;
   /** The names of the held projects, sorted. */
   list(): Promise<string[]>;

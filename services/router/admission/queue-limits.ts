@@ -2,16 +2,20 @@ import { AirlockError } from "#common/errors.ts";
 import type { Queues } from "../store/store.ts";
 
 /**
- * Whether a project may submit although all projects together have reached the limit. It may while it has fewer
- * unfinished executions than the limit divided by the projects that have any, so that a flood of one project leaves
- * room for the others. With n flooding projects the total reaches at most (1 + 1/2 + … + 1/n) times the limit.
+ * Whether a project may submit although all projects together have reached the limit of unfinished
+ * executions. A project may while it has fewer of them than its share: the limit divided by the number of
+ * projects that have any. So a project that submits a flood leaves space for the others. With n flooding
+ * projects the total reaches at most (1 + 1/2 + … + 1/n) times the limit.
  */
 export function hasShare({ ofProject, inTotal, otherProjects }: Queues, maxUnfinished: number): boolean {
   if (inTotal.unfinished < maxUnfinished) return true;
   return otherProjects > 0 && ofProject.unfinished < maxUnfinished / (otherProjects + 1);
 }
 
-/** The refusal, with the numbers. `limit` is the project's own. */
+/**
+ * The error that refuses a submission because a queue is full, with the numbers of executions. `limit`: the
+ * project's own limit, undefined when it has none. `maxUnfinished`: the limit of all projects together.
+ */
 export function queueFull(
   project: string,
   { ofProject, inTotal }: Queues,

@@ -6,7 +6,8 @@ export type LeaseAction = NonNullable<LeaseRequest["action"]>;
 type Settled = PromiseWithResolvers<void>;
 
 /**
- * A granted worker: it has its slot, has given it back, or waits for the pool-manager's answer in between.
+ * The slot on a granted worker, as the router sees it: held, parked (given back during a pause), or waiting
+ * for the pool-manager's answer to a park or resume request. `done` settles with that answer.
  */
 type Placed =
   | { readonly kind: "held" }
@@ -15,15 +16,16 @@ type Placed =
   | { readonly kind: "resuming"; readonly done: Settled };
 
 /**
- * `condemned`: the worker does not obey and is to be replaced; `heard` resolves when the pool-manager has ended the
- * lease for it.
+ * The slot on a granted worker, or `condemned`: the worker did not end its run, so the pool-manager has to
+ * replace it. `heard` resolves when the pool-manager has ended the lease. `before`: the state before the
+ * condemnation.
  */
 export type Holding =
   | Placed
   | { readonly kind: "condemned"; readonly heard: Settled; readonly before: Placed };
 
 /**
- * A lease as the router sees it:
+ * The states of a lease as the router sees it:
  * waiting → held → parking → parked → resuming → held; each of these four → condemned;
  * all of these but waiting → recovering, and from there back; any → over.
  */
@@ -31,25 +33,32 @@ export type LeaseState =
   | { readonly kind: "waiting" }
   | Holding
   /**
-   * The stream broke, and a new one asks for the worker. `goal`: what the lease is to be when the worker is there
-   * again.
+   * The lease's stream to the pool-manager broke, and the router asks for the same worker on a new stream.
+   * `goal`: the state that the lease returns to when the worker is granted again.
    */
   | { readonly kind: "recovering"; readonly goal: Holding }
-  /** `lost`: why the worker cannot be had any more; undefined when the router gave it back or left it. */
+  /**
+   * The lease has ended. `lost`: the error that says why the worker is gone; undefined when the router itself
+   * ended the lease.
+   */
   | { readonly kind: "over"; readonly lost: unknown };
 
 export const WAITING: LeaseState = { kind: "waiting" };
 export const HELD: Placed = { kind: "held" };
 const PARKED: Placed = { kind: "parked" };
 
-/** The state after the pool-manager has granted the worker. Only a waiting lease changes. */
+/**
+ * The state after the pool-manager has granted the worker: a waiting lease becomes held, and any other state
+ * stays.
+ */
 export function granted(state: LeaseState): LeaseState {
   return state.kind === "waiting" ? HELD : state;
 }
 
 /**
- * The router asks to park or to resume. `done` settles when the pool-manager has answered. Throws the reason
- * when the worker is lost, and throws when no worker was granted.
+ * The state after the router asked to park or to resume the lease. `done` settles when the pool-manager has
+ * answered. Throws the reason when the worker is lost, and `internal` when this state does not allow the
+ * request.
  */
 export function asked(state: LeaseState, kind: "park" | "resume", done: Settled): LeaseState {
   const next: Placed = { kind: kind === "park" ? "parking" : "resuming", done };
@@ -67,8 +76,8 @@ export function asked(state: LeaseState, kind: "park" | "resume", done: Settled)
 }
 
 /**
- * The pool-manager answered; the request of `state` is done. Throws when the answer is to another request than the
- * router's.
+ * The state after the pool-manager answered the router's park or resume request; resolves the request's
+ * `done`. Throws `internal` when the router is not waiting for this answer.
  */
 export function answered(state: LeaseState, event: LeaseEvent["$case"]): Holding {
   if (state.kind === "condemned") return { ...state, before: answered(state.before, event) as Placed };
@@ -83,20 +92,24 @@ export function answered(state: LeaseState, event: LeaseEvent["$case"]): Holding
   throw brokenProtocol();
 }
 
-/** The stream broke. The router's unanswered request is sent again later. */
+/**
+ * The state after the stream to the pool-manager broke: a lease with a worker becomes recovering. A request
+ * without an answer is sent again on the new stream.
+ */
 export function broken(state: LeaseState): LeaseState {
   const isHolding = state.kind !== "waiting" && state.kind !== "recovering" && state.kind !== "over";
   return isHolding ? { kind: "recovering", goal: state } : state;
 }
 
 /**
- * Whether a worker that is granted again must first be parked, because a new grant always comes with a slot.
+ * Whether the router must first park a worker that is granted again on a new stream. A new grant always comes
+ * with a slot, and this run had none before the stream broke.
  */
 export function isParkedFirst({ kind }: Holding): boolean {
   return kind === "parked" || kind === "resuming";
 }
 
-/** The request that the state waits to have answered; undefined when it waits for none. */
+/** The request to the pool-manager that has no answer yet in this state; undefined when there is none. */
 export function actionOf({ kind }: LeaseState): LeaseAction | undefined {
   if (kind === "parking") return { $case: "park", value: {} };
   if (kind === "condemned") return { $case: "condemn", value: {} };
@@ -104,8 +117,9 @@ export function actionOf({ kind }: LeaseState): LeaseAction | undefined {
 }
 
 /**
- * The worker does not obey. The same state when there is no worker to condemn: it is not granted yet, or the lease is
- * over.
+ * The state after the router condemned the worker, because the worker did not end its run. The same state
+ * when there is no worker to condemn: none is granted yet, the lease is over, or the worker is condemned
+ * already.
  */
 export function condemned(state: LeaseState, heard: Settled): LeaseState {
   switch (state.kind) {
@@ -121,8 +135,8 @@ export function condemned(state: LeaseState, heard: Settled): LeaseState {
 }
 
 /**
- * The worker cannot be had any more: requests that wait are refused with the reason, and a condemnation has been
- * heard.
+ * The state after the worker was lost for good. Park and resume requests without an answer are rejected with
+ * `lost`, the reason. A condemnation counts as heard, because the worker is gone.
  */
 export function lostFor(state: LeaseState, lost: unknown): LeaseState {
   const goal = state.kind === "recovering" ? state.goal : state;

@@ -25,8 +25,8 @@ import {
 type LeaseStream = ClientDuplex<LeaseResponse, LeaseRequest>;
 
 /**
- * The worker that a router asks for. `workerId` is empty for any worker of the project, or names the one that runs
- * the execution already.
+ * The worker that a router asks the pool-manager for. `workerId` is empty for any worker of the project, or
+ * names the worker that runs the execution already.
  */
 export type LeaseWish = {
   readonly project: string;
@@ -35,25 +35,38 @@ export type LeaseWish = {
 };
 
 /**
- * The right to use one worker for one execution, for as long as the lease is open. After the grant, the lease
- * survives a restart of the pool-manager: the router asks the new one for the same worker.
+ * The right to use one worker for one execution, until the router ends the lease or the worker is lost. After
+ * the grant, the lease survives a restart of the pool-manager, because the router asks the restarted
+ * pool-manager for the same worker.
  */
 export type LeaseSession = {
-  /** Rejects when the worker is gone; never resolves. */
+  /** Rejects with the reason when the worker of the lease is lost; never resolves. */
   readonly lost: Promise<never>;
-  /** Waits in the project's queue. Rejects with `start_failed`, `project_not_found`, `worker_lost` or `unavailable`. */
+  /**
+   * Asks for a worker and waits in the project's queue until the pool-manager grants one. Rejects with
+   * `start_failed`, `project_not_found`, `worker_lost` or `unavailable`.
+   */
   granted(): Promise<LeaseGranted>;
-  /** Throws when the worker that was granted is known to be lost. */
+  /** Throws the reason when the granted worker is known to be lost; otherwise does nothing. */
   check(): void;
-  /** Gives the slot back while the script waits for an answer. */
+  /**
+   * Gives the worker's slot back to the pool-manager while the script waits for a response. The worker keeps
+   * the paused run. Resolves when the pool-manager has confirmed.
+   */
   park(): Promise<void>;
-  /** Waits for a slot on the same worker. */
+  /** Waits until the paused run has a slot on its worker again. */
   resume(): Promise<void>;
-  /** Gives the worker back. */
+  /** Ends the lease after the run, so that the worker is free for another run. */
   release(): void;
-  /** Gives the worker back and has it replaced, because it did not end the run. */
+  /**
+   * Ends the lease and makes the pool-manager replace the worker, because the worker did not end the run.
+   * Resolves when the pool-manager has ended the lease.
+   */
   condemn(): Promise<void>;
-  /** Ends the lease without freeing the worker, so that another router can take the execution over. */
+  /**
+   * Ends the lease without freeing the worker. The pool-manager keeps the worker for a minute, so that
+   * another router can take the execution over.
+   */
   abandon(): void;
 };
 
@@ -79,7 +92,7 @@ export function openLease(
     }
   };
 
-  /** Reads the pool-manager's messages until the lease ends. */
+  /** Reads the pool-manager's answers until the lease is over. When the stream breaks, calls `recover`. */
   const follow = async (workerId: string) => {
     while (!isOver()) {
       try {
@@ -92,7 +105,10 @@ export function openLease(
     }
   };
 
-  /** Asks a new stream for the same worker, until it is granted or lost. */
+  /**
+   * Opens new streams to the pool-manager, one every 500 ms, and asks on each for the same worker, until the
+   * worker is granted again or lost.
+   */
   const recover = async (workerId: string, cause: unknown) => {
     for (let error = cause; state.kind === "recovering"; ) {
       if (!isTransient(error)) return lose(error);
@@ -128,7 +144,8 @@ export function openLease(
   };
 
   /**
-   * Sends the request that the state waits for. While a new stream acquires the worker, no other request may be sent.
+   * Sends the request that has no answer yet, if there is one. While a new stream acquires the worker again,
+   * nothing is sent, because no other request may come before the grant.
    */
   const say = async () => {
     const action = actionOf(state);
@@ -137,7 +154,8 @@ export function openLease(
     if (action) await stream.send({ action }).catch(() => undefined);
   };
 
-  // Requests go out one at a time, because a pause that broke off may still wait for the answer to its own.
+  // Park and resume requests go out one at a time, because an earlier pause that broke off may still wait for
+  // the answer to its own request.
   let earlier: Promise<void> = Promise.resolve();
   const ask = (kind: "park" | "resume") => {
     const done = Promise.withResolvers<void>();
@@ -169,13 +187,15 @@ export function openLease(
       state = condemned(before, heard);
       if (state === before) return;
       await say();
-      // The pool-manager ends the lease when it has heard it; a cancellation could overtake the message.
+      // The router waits until the pool-manager has ended the lease, because a cancelled stream could
+      // overtake the condemn message.
       await heard.promise;
     },
     release() {
       if (isOver()) return;
       state = { kind: "over", lost: undefined };
-      // The message and the end of the stream go out together. A broken stream needs neither.
+      // The release message and the end of the stream are sent together. A failed send is ignored, because
+      // the lease is over and the pool-manager notices a broken stream by itself.
       stream.send({ action: { $case: "release", value: {} } }).catch(() => undefined);
       stream.close();
     },
@@ -196,7 +216,10 @@ async function nextEvent(stream: LeaseStream): Promise<LeaseEvent> {
   return event;
 }
 
-/** Whether the pool-manager cannot be reached, which says nothing about the worker. */
+/**
+ * Whether the error only means that the pool-manager cannot be reached. Such an error says nothing about the
+ * worker, so the router asks again.
+ */
 function isTransient(error: unknown): boolean {
   return ["unavailable", "cancelled", "deadline_exceeded"].some((code) =>
     hasCode(error, code as "unavailable"),

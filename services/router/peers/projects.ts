@@ -3,20 +3,20 @@ import { callUnary } from "#common/grpc/client.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { PoolManagerServiceClient, Project } from "#proto/pool_manager.ts";
 
-// Answers are reused for a second. That saves one call for each execution of a burst, and lets a changed
-// limit take effect almost at once.
+// The pool-manager's answers about a project are reused for a second. One call then serves all submissions of
+// a burst, and a changed limit of a project still takes effect almost at once.
 const FRESH_MS = 1_000;
 const TIMEOUT_MS = 2_000;
-// Answers are kept for this long while the pool-manager is away. Its restart takes less: its runs have ten
-// seconds to end, and the new process takes over many workers.
+// While the pool-manager cannot be reached, earlier answers are used for this long. A restart of the
+// pool-manager takes less: ten seconds until its runs have ended, and then the takeover of many workers.
 const KNOWN_FOR_MS = 60_000;
 
 /**
- * Projects as the pool-manager knows them. Answers are cached for a second, and for a minute while the pool-manager
- * is away.
+ * The projects and their limits, as the pool-manager knows them. Answers are cached for a second, and for a
+ * minute while the pool-manager cannot be reached.
  */
 export type ProjectDirectory = {
-  /** Rejects with `project_not_found` (naming the known ones) or `unavailable`. */
+  /** Rejects with `project_not_found`, whose message names the known projects, or with `unavailable`. */
   get(name: string): Promise<Project>;
 };
 
@@ -25,7 +25,8 @@ export function createProjectDirectory(
   clock: Clock,
 ): ProjectDirectory {
   const known = new Map<string, { project: Project; askedAtMs: number }>();
-  // A burst of submissions shares one call, because the pool-manager is busy enough during a burst.
+  // Calls that are under way, by project. Submissions of the same moment share one call, because the
+  // pool-manager is busy enough during a burst.
   const asked = new Map<string, Promise<Project>>();
 
   const ask = async (name: string): Promise<Project> => {
@@ -47,7 +48,8 @@ export function createProjectDirectory(
         return await asking;
       } catch (error) {
         const isAway = hasCode(error, "unavailable") || hasCode(error, "deadline_exceeded");
-        // An execution that is accepted without the pool-manager stays pending until it is back.
+        // The cached project is enough to accept an execution. The execution then stays pending until the
+        // pool-manager is back.
         if (cached && isAway && ageMs < KNOWN_FOR_MS) return cached.project;
         known.delete(name);
         throw error;

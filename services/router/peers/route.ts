@@ -7,14 +7,14 @@ import type { EgressServiceClient, HoldRouteRequest, HoldRouteResponse } from "#
 import type { RunNetwork } from "#proto/worker.ts";
 
 /**
- * A run's route to the network through the egress service, open until `close` or the end of this process.
+ * A run's route to the network through the egress service, open until `close` is called or this process ends.
  * When the egress service goes away, the script's open connections break. The next egress service recognizes
- * the run by the same credentials and placeholders.
+ * the run by the same credentials and placeholders, so that the script can connect again.
  */
 export type RouteSession = { readonly network: RunNetwork; close(): void };
 
-// A healthy egress service has read the project's brokered secrets within this time. After it the router asks
-// again, because the egress service or the secrets service may stand still.
+// A healthy egress service reads the project's brokered secrets and opens the route within this time. After
+// it the router cancels the call and asks again, because the egress service or the secrets service may hang.
 const OPEN_TIMEOUT_MS = 5_000;
 const ASK_AGAIN_MS = 300;
 const LONGEST_DELAY_MS = 5_000;
@@ -23,8 +23,8 @@ const TRANSIENT: readonly ErrorCode[] = ["unavailable", "deadline_exceeded", "wo
 /**
  * Opens a route through the egress service, and opens it again when that service goes away. Rejects with
  * `start_failed`, `project_invalid` or `project_not_found`, because a script whose project has an allowlist
- * does not start without its route. Waits for an egress or secrets service that restarts or stands still.
- * Also waits for a worker that the egress service does not reach; `signal` aborts when that worker is lost.
+ * does not start without its route. While the egress service, the secrets service or the worker cannot be
+ * reached, tries again for 20 s. When `signal` aborts, the attempts end and an open route is closed.
  */
 export async function openRoute(
   egress: EgressServiceClient,
@@ -34,14 +34,17 @@ export async function openRoute(
   const closed = new AbortController();
   const close = () => closed.abort();
   const first = await openFirst(egress, request, signal);
-  // A caller that aborts at this moment never gets the route to close it.
+  // A route that opens while `signal` aborts is closed here, because the caller never gets it.
   signal.addEventListener("abort", close, { once: true });
   if (signal.aborted) close();
   void holdOpen(egress, request, first, closed.signal);
   return { network: first.network, close };
 }
 
-/** A route that is open as long as one gRPC stream. */
+/**
+ * A route that the egress service keeps open as long as one gRPC stream lasts. `ended` resolves when that
+ * stream ends; `close` cancels it.
+ */
 type HeldRoute = { readonly network: RunNetwork; readonly ended: Promise<void>; close(): void };
 
 async function openFirst(
@@ -61,7 +64,10 @@ async function openFirst(
   }
 }
 
-/** Opens the route again whenever its stream ends, however long that takes, until `closed` aborts. */
+/**
+ * Waits until the route's stream ends and then opens the route again, after delays that grow to 5 s. Goes on
+ * until `closed` aborts, however long the egress service is away.
+ */
 async function holdOpen(
   egress: EgressServiceClient,
   request: HoldRouteRequest,
@@ -92,7 +98,8 @@ async function openOnce(
 ): Promise<HeldRoute> {
   const stream = egress.holdRoute(request);
   const cancel = () => stream.cancel();
-  // A caller that has given up would never close a route that opens later.
+  // Aborting `signal` cancels the stream, because a caller that has given up would never close a route that
+  // opens later.
   signal.addEventListener("abort", cancel, { once: true });
   if (signal.aborted) cancel();
   const ended = Promise.withResolvers<void>();
@@ -102,7 +109,7 @@ async function openOnce(
       reject(new AirlockError("deadline_exceeded", "The egress service did not answer in time."));
       cancel();
     }, OPEN_TIMEOUT_MS);
-    // The stream ends with an error when it is cancelled, or when the egress service goes away.
+    // The stream ends with an error when this router cancels it, or when the egress service goes away.
     stream.on("error", (error) => {
       reject(fromGrpcError(error, "egress service"));
       ended.resolve();

@@ -16,25 +16,41 @@ import type { Redaction } from "../execution.ts";
 export type OutputChannel = typeof SanitizeChannel.STDOUT | typeof SanitizeChannel.STDERR;
 export type DocumentChannel = Exclude<SanitizeChannel, OutputChannel | -1 | 0>;
 
-/** A redacted document, and how many bytes were dropped where it was cut. */
+/**
+ * A redacted document of a run, such as its result or its error. `droppedBytes`: how many bytes the sanitizer
+ * dropped from the end, because the document was cut there and the bytes could begin a secret; 0 when none.
+ */
 export type RedactedDocument = { readonly text: string; readonly droppedBytes: number };
 
-/** Redacts all output of one execution. After a failure the session gives out nothing more. */
+/**
+ * A session with the sanitizer that redacts all texts of one execution. After a failure the session gives out
+ * nothing more, so that no unchecked text leaves Airlock.
+ */
 export type SanitizeCall = {
-  /** Sends output in; the redacted text arrives at `onOutput`. */
+  /** Sends a chunk of script output to the sanitizer. The redacted text arrives later at `onOutput`. */
   write(channel: OutputChannel, data: Uint8Array): Promise<void>;
   /**
-   * Ends an output channel. Resolves when all its redacted text has arrived, to the number of bytes dropped at
-   * the cut.
+   * Ends an output channel, stdout or stderr. `cut`: whether the output was cut off at its end. Resolves when
+   * all redacted text of the channel has arrived, to the number of bytes that the sanitizer dropped from the
+   * end because they could begin a secret.
    */
   endOutput(channel: OutputChannel, cut: boolean): Promise<number>;
-  /** Redacts a whole document. Rejects with `output_withheld`. */
+  /**
+   * Redacts a whole document and resolves to its redacted text. Rejects with `output_withheld` when the
+   * session fails, or when the sanitizer is silent for 20 s.
+   */
   redact(channel: DocumentChannel, data: Uint8Array): Promise<string>;
-  /** Redacts a text that was cut at its end, and drops from the end what could be the beginning of a secret. */
+  /**
+   * Redacts a document that was cut off at its end. The sanitizer drops from the end the text that could be
+   * the beginning of a secret.
+   */
   redactCut(channel: DocumentChannel, data: Uint8Array): Promise<RedactedDocument>;
   /** Rejects with `output_withheld` as soon as the session has failed; never resolves. */
   readonly failed: Promise<never>;
-  /** The redactions in documents that are complete, since the last call. */
+  /**
+   * Returns the redactions in documents and output channels that have ended since the last call of this
+   * function.
+   */
   takeRedactions(): Redaction[];
   close(): void;
 };
@@ -45,7 +61,10 @@ type Pending = {
   readonly done: PromiseWithResolvers<RedactedDocument>;
 };
 
-/** The names of channels in redaction reports: the field of the execution that the channel carries. */
+/**
+ * The name of each sanitizer channel in an execution's redaction counts. The name is the field of the
+ * execution that the channel transports.
+ */
 const FIELDS: Partial<Record<SanitizeChannel, string>> = {
   [SanitizeChannel.STDOUT]: "stdout",
   [SanitizeChannel.STDERR]: "stderr",
@@ -56,13 +75,14 @@ const FIELDS: Partial<Record<SanitizeChannel, string>> = {
   [SanitizeChannel.MEMORY_UPDATES]: "memory_updates",
 };
 
-// A working sanitizer sends an empty message each second, after it has had the values from the secrets service, which
-// may take up to 14 s. The time for a document itself depends on the load.
+// A session fails when the sanitizer sends nothing for this long while a document is due. A working sanitizer
+// sends an empty message each second. The first may take up to 14 s, until the sanitizer has the secret
+// values from the secrets service. Redacting a document may take longer than this, depending on the load.
 const SILENCE_MS = 20_000;
 
 /**
- * Resolves when the sanitizer can be reached. Rejects with `output_withheld`, because a script must not start whose
- * output could not be redacted.
+ * Resolves when the sanitizer can be reached. Rejects with `output_withheld` after 20 s, because a script
+ * must not start whose output could not be redacted.
  */
 export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void> {
   return ready(sanitizer, RESTART_MS).catch((cause: unknown) => {
@@ -72,14 +92,20 @@ export function awaitSanitizer(sanitizer: SanitizerServiceClient): Promise<void>
   });
 }
 
-/** Resolves when a sanitizer can be reached again. Rejects with `cause`, the error that ended the last session. */
+/**
+ * Resolves when a sanitizer can be reached again after a session broke. After 20 s, rejects with `cause`, the
+ * error that ended the session.
+ */
 export function regainSanitizer(sanitizer: SanitizerServiceClient, cause: unknown): Promise<void> {
   return ready(sanitizer, RESTART_MS).catch(() => {
     throw cause;
   });
 }
 
-/** The sanitizer ended the stream without an error, because it is stopping. */
+/**
+ * The error of a session whose stream the sanitizer ended without an error of its own, because the sanitizer
+ * is stopping.
+ */
 class StreamEnded extends Error {
   constructor() {
     super("the sanitizer ended the stream");
@@ -88,9 +114,9 @@ class StreamEnded extends Error {
 }
 
 /**
- * Whether the connection to the sanitizer was lost, so that another sanitizer may redact the output again from the
- * start. A sanitizer that does not answer in time does not count as lost, because the output itself may be what it
- * cannot process.
+ * Whether the connection to the sanitizer was lost. The router then has the whole output redacted again, from
+ * its start, by another sanitizer. A sanitizer that does not answer in time does not count as lost, because
+ * the output itself may be what the sanitizer cannot process.
  */
 export function isSanitizerLost(error: unknown): boolean {
   if (!hasCode(error, "output_withheld")) return false;
@@ -100,7 +126,11 @@ export function isSanitizerLost(error: unknown): boolean {
   return isTransport && (hasCode(cause, "unavailable") || hasCode(cause, "cancelled"));
 }
 
-/** Opens a session for one execution. `secretsVersion` names the values that the worker was given. */
+/**
+ * Opens a session with the sanitizer for one execution. `secretsVersion` names the version of the secret
+ * values that the worker was given, because the sanitizer must search for the same values. `onOutput`
+ * receives the redacted text of stdout and stderr.
+ */
 export function openSanitizer(
   sanitizer: SanitizerServiceClient,
   open: { project: string; executionId: string; secretsVersion: string },
@@ -109,7 +139,8 @@ export function openSanitizer(
 ): SanitizeCall {
   const stream = clientDuplex<SanitizeRequest, SanitizeResponse>(sanitizer.sanitize(), "sanitizer");
   const failed = Promise.withResolvers<never>();
-  // A session may fail after its last use, and an unhandled rejection would end the process.
+  // This handler does nothing: a session may fail when no code waits for `failed` any more, and an unhandled
+  // rejection would end the process.
   failed.promise.catch(() => undefined);
   const pending = new Map<SanitizeChannel, Pending>();
   let redacted: Redaction[] = [];
@@ -147,7 +178,8 @@ export function openSanitizer(
       if (response === null) throw new StreamEnded();
       heardMs = clock.monotonicMs();
       const { channel, data, end, droppedBytes, redactions } = response;
-      // An empty message says that the sanitizer is still working.
+      // An empty message only says that the sanitizer is still working. The time of its arrival is noted
+      // above.
       if (data.length === 0 && !end) continue;
       const document = documentOn(channel);
       const text = document.decoder.decode(data, { stream: !end });
@@ -182,7 +214,10 @@ export function openSanitizer(
       },
     });
 
-  /** Resolves to the whole document of a channel. Rejects when the sanitizer is silent for too long meanwhile. */
+  /**
+   * Resolves to the redacted document of a channel when it is complete. Fails the whole session when the
+   * sanitizer sends nothing for 20 s before that.
+   */
   const answerOn = (channel: SanitizeChannel): Promise<RedactedDocument> => {
     let stopTimer = () => {};
     const watch = (fromMs: number) => {

@@ -20,30 +20,42 @@ import { watchExecution } from "./watch.ts";
 const CANCEL_WAIT_MS = 5_000;
 
 /**
- * The operations of callers on accepted executions. Every refusal is an AirlockError written for an agent.
+ * The operations of callers on accepted executions. Every refusal is an AirlockError whose message tells an
+ * agent what to do.
  */
 export type Executions = {
   /**
-   * Resolves to the stored bytes of the execution when it is neither pending nor running, or when `waitMs` are over.
+   * Waits until the execution needs its caller, because the script asks its agent or has ended, or until
+   * `waitMs` milliseconds are over. Resolves to the number of bytes that the execution stores.
    */
   awaitAttention(executionId: string, waitMs: number, signal: AbortSignal): Promise<number>;
   /** How many bytes the execution stores. */
   bytesOf(executionId: string): Promise<number>;
-  /** `bytes`: how much the execution stores; large executions are read in turns with other work. */
+  /**
+   * Reads the whole execution. `bytes`: how many bytes the execution stores. A large execution is read in
+   * pieces, and the router does other work between them.
+   */
   get(executionId: string, bytes: number): Promise<Execution>;
   /**
-   * Reads a large execution in pieces, in turns with other work. Rejects when the execution is removed meanwhile.
-   * `from`: the output that the caller has already, which is left out.
+   * Reads a large execution in pieces; the router does other work between them. Rejects when the execution is
+   * deleted meanwhile. `from`: the output that the caller has already, which is left out; undefined: all
+   * output is read.
    */
   read(executionId: string, signal: AbortSignal, from?: OutputFrom): Promise<Reading>;
+  /**
+   * Stores the agent's response, so that the script continues. An undefined `llmRequestId` stands for the
+   * open llm request. Rejects when the execution does not wait for this llm request.
+   */
   respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<void>;
+  /** Ends the execution as cancelled, and resolves when it has ended. Rejects when it had ended before. */
   cancel(executionId: string, signal: AbortSignal): Promise<void>;
-  /** How often each secret was redacted from the execution, for operators. */
+  /** How often each secret was redacted from the texts of the execution. Shown to operators only. */
   redactions(executionId: string): Promise<Redaction[]>;
 };
 
 /**
- * Answers long polls with the present state when `drain` begins, so that clients continue to wait at another router.
+ * Makes the operations. When `drain` begins, long polls are answered with the present state of the execution,
+ * so that clients continue to wait at another router.
  */
 export function createExecutions(
   store: ExecutionStore,
@@ -58,7 +70,7 @@ export function createExecutions(
     return value;
   };
   const bytesOf = async (executionId: string) => (await known(store.getOutline(executionId))).bytes;
-  /** The execution without its result, output and error. */
+  /** Reads the execution without its result, memory updates and output, which may be large. */
   const find = async (executionId: string) => (await known(store.read(executionId))).execution;
 
   return {
@@ -82,7 +94,8 @@ export function createExecutions(
             yield piece;
             if (turn.isOver) await turn.next(signal);
           }
-          // Rejects when the execution was removed, because its remaining pieces are gone with it.
+          // This check rejects when the execution was deleted meanwhile, because its remaining pieces are
+          // then gone and the caller would get incomplete texts.
           await bytesOf(executionId);
         },
       };
@@ -134,8 +147,8 @@ export function createExecutions(
       // that still runs.
       const { project } = await find(executionId);
       await stopElsewhere(executionId, project);
-      // The router that ran the execution did not react in time. Its own ending, should it come, is refused by the
-      // store.
+      // The router that ran the execution did not end it within 5 s, so this router records the ending. When
+      // the other router reports its own ending later, the store refuses that ending.
       const ending = failure("cancelled", "The execution was cancelled.", outline?.executionTimeMs);
       const isEnded = await store.forceFinish(executionId, ending, clock.now());
       if (isEnded) logEnded(log, { executionId, project, ending });

@@ -6,8 +6,8 @@ import type { ListFilter } from "../store/store.ts";
 type PageRequest = { readonly project: string; readonly limit: number; readonly cursor: string };
 
 /**
- * One page of a list, ordered by id from the newest, and the cursor of the next page; the cursor is empty on the last
- * page.
+ * Reads one page of a list of executions, ordered by id from the newest, and the cursor of the next page; the
+ * cursor is empty on the last page. Throws `invalid_request` for a bad cursor or limit.
  */
 export async function readPage<T extends { readonly executionId: string }>(
   { project, limit, cursor }: PageRequest,

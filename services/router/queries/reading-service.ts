@@ -2,8 +2,8 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import { ReadExecutionResponse, RouterServiceService } from "#proto/router.ts";
 import { readSubmit } from "../read-submit.ts";
 
-// One writer is used for all messages, because a new writer per message copies each piece five times and leaves the
-// memory to the garbage collector.
+// One protobuf writer serializes the ReadExecution messages of all calls, because a new writer per message
+// copies each piece five times and leaves the memory to the garbage collector.
 const writer = new BinaryWriter();
 
 function serialize(message: ReadExecutionResponse): Buffer {
@@ -11,7 +11,10 @@ function serialize(message: ReadExecutionResponse): Buffer {
   return Buffer.from(buffer, byteOffset, byteLength);
 }
 
-/** RouterService with cheaper serialization of large executions, and with a bound on the size of submissions. */
+/**
+ * RouterService with two functions of its own: one serializes the pieces of large executions with fewer
+ * copies, the other refuses to decode submissions with too many settings.
+ */
 export const ROUTER_SERVICE: typeof RouterServiceService = {
   ...RouterServiceService,
   submit: { ...RouterServiceService.submit, requestDeserialize: readSubmit },

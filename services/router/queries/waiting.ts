@@ -6,13 +6,20 @@ import type { Dependency } from "#proto/readiness.ts";
 import type { Execution } from "../execution.ts";
 import type { Storage } from "../storage/storage.ts";
 
-// A poll without `wait` may take longer than this.
+// How long the pool-manager may take to answer. A poll for a pending execution waits for this answer, even
+// when the caller asked for no wait.
 const TIMEOUT_MS = 1_000;
 
-/** Describes what an execution waits for; undefined when it is not pending. Does not reject. */
+/**
+ * Describes what a pending execution waits for: a worker, earlier executions, disk space or a service.
+ * Resolves to undefined when the execution is not pending. Never rejects.
+ */
 export type AskWaiting = (execution: Execution) => Promise<Waiting | undefined>;
 
-/** Asks the pool-manager, which knows the queues and pools. A full storage is known without asking. */
+/**
+ * Makes the function that describes waits. It asks the pool-manager, which knows the queues and workers. Only
+ * a lack of disk space is known to the router itself.
+ */
 export function createAskWaiting(
   poolManager: PoolManagerServiceClient,
   storage: Pick<Storage, "mayStart">,
@@ -30,7 +37,8 @@ export function createAskWaiting(
       const { waiting } = await callUnary(poolManager, poolManager.getWaiting, request, "pool-manager", {
         timeoutMs: TIMEOUT_MS,
       });
-      // A worker is free, and the script waits for the sanitizer, because its output could not be redacted.
+      // Queue position 0 here means that a worker is free. The execution may then wait for the sanitizer,
+      // because a script does not start while its output could not be redacted.
       if (waiting?.kind !== WaitingKind.QUEUE || waiting.queuePosition > 0) return waiting;
       const { ready, detail } = await checkSanitizer();
       return ready ? waiting : { kind: WaitingKind.SERVICE, queuePosition: 0, detail };

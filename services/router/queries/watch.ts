@@ -2,8 +2,9 @@ import type { Clock } from "#common/resilience/clock.ts";
 import type { ExecutionStore, Outline } from "../store/store.ts";
 
 /**
- * Reads the execution's outline, again after each change, until `isEnough` says so, `waitMs` are over or `signal`
- * aborts; resolves to what was read last, undefined when there is no such execution.
+ * Reads the execution's outline, and reads it again after each change, until `isEnough` accepts it, `waitMs`
+ * milliseconds are over or `signal` aborts. Resolves to the outline that was read last; undefined when there
+ * is no such execution.
  */
 export async function watchExecution(
   store: ExecutionStore,
@@ -23,15 +24,16 @@ export async function watchExecution(
     over = true;
     wake();
   };
-  // Listening starts before the first read, so that no change falls between the two.
+  // The function listens for changes before the first read, so that no change between the read and the wait
+  // is missed.
   const stopListening = over ? undefined : store.onChange(executionId, onChange);
   const stopTimer = over ? undefined : clock.after(limits.waitMs, onOver);
   limits.signal?.addEventListener("abort", onOver, { once: true });
   try {
     for (;;) {
       changed = false;
-      // Only the outline is read, because each change wakes every long poll of the execution, and its output may be
-      // large.
+      // Only the outline is read, because each change wakes every long poll of the execution, and the whole
+      // execution with its output may be megabytes.
       const outline = await store.getOutline(executionId);
       if (!outline || over || isEnough(outline)) return outline;
       if (!changed) {

@@ -6,8 +6,9 @@ import type { Interruption } from "./interruption.ts";
 const RETRY_MS = 500;
 
 /**
- * Repeats a call of the store for as long as the database is away, because a run outlives a database that restarts.
- * Rejects as `work` does for any other reason, and with the interruption when the run is interrupted.
+ * Calls `work`, a call of the store, again every 500 ms while the database cannot be reached, because a run
+ * should outlive a restart of the database. Rejects with any other error of `work`, and with the
+ * interruption's reason when the run is interrupted.
  */
 export async function awaitStore<T>(
   work: () => Promise<T>,

@@ -1,16 +1,20 @@
 import type { Clock } from "#common/resilience/clock.ts";
 
-/** Counts how often in a row the stream of a run has broken. */
+/**
+ * Counts how often in a row a run's stream to its worker or to the sanitizer has broken, so that the router
+ * can give the run up after too many breaks.
+ */
 export type BreakCount = {
-  /** A stream begins. */
+  /** Notes that a new stream begins. */
   began(): void;
-  /** The stream broke. Returns how many breaks in a row that makes, 1 for the first. */
+  /** Notes that the stream broke. Returns the number of breaks in a row, 1 for the first. */
   broke(): number;
 };
 
-// After a minute without a break, earlier breaks are forgotten. A break that is caused by the run's own output recurs
-// as soon as the output is replayed, and pings notice a dead connection within 30 s. Messages do not count as
-// progress, because an attach replays old ones.
+// A stream that lasted this long resets the count. Breaks come sooner when they are in a row: a break that
+// the run's own output causes comes again as soon as the worker replays the output, and pings notice a dead
+// connection within 30 s. Received messages do not reset the count, because a worker replays old messages to
+// a router that attaches.
 const WENT_WELL_MS = 60_000;
 
 export function createBreakCount(clock: Clock): BreakCount {

@@ -4,16 +4,20 @@ import type { ExecutionStore } from "../store/store.ts";
 import type { Dispatcher } from "./dispatcher.ts";
 
 const LOOK_EVERY_MS = 3_000;
-// Routers that claim at the same time take batches of this size in turn.
+// The most executions that one claim takes, so that routers that claim at the same time share the executions.
 const BATCH = 50;
 
 /**
- * Claims executions that no router owns, now and whenever the store reports some. A router runs what it accepts
- * without claiming it; claims are for executions that other routers released or left behind. They also find
- * submissions whose commit succeeded although the router never got the reply.
+ * Claims executions that no router owns, every 3 s and whenever the store reports some, and runs them. A
+ * router owns the submissions that it accepts without a claim, so claims find executions that other routers
+ * released or left behind when they died. The same look starts submissions of this router whose commit
+ * succeeded although the database's reply was lost.
  */
 export type Claims = {
-  /** Claims and dispatches every execution without a router, pending or started. */
+  /**
+   * Claims every pending or started execution that has no router, dispatches them, and then goes on claiming
+   * every 3 s. Rejects when the first claim fails.
+   */
   takeUp(): Promise<void>;
   /** Stops claiming. Resolves when no claim is under way. */
   stop(): Promise<void>;
@@ -51,7 +55,10 @@ export function startClaiming(store: ExecutionStore, dispatcher: Dispatcher, clo
       else if (!dispatcher.has(executionId)) await store.release(executionId);
     }
   };
-  /** Runs one claim at a time. A request during a claim causes another claim after it. */
+  /**
+   * Starts a claim, unless one is under way. In that case another claim follows, because the one under way
+   * may miss new executions.
+   */
   const lookSoon = () => {
     if (stopped) return;
     again = looking !== undefined;

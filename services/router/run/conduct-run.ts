@@ -13,8 +13,9 @@ import { createRunningTime, noteRunningTime, type RunningTime } from "./running-
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 
 /**
- * Takes one execution to exactly one recorded ending. `prepare` gets its worker; it resolves to undefined when the
- * execution may not start any more. `before` is given for an execution that another router had started.
+ * Takes one execution to exactly one recorded ending, or leaves it to another router. `prepare` acquires the
+ * execution's worker, and resolves to undefined when this router may not start the execution any more.
+ * `before`: the stored output and running time of an execution that another router had started.
  */
 export async function conductRun(
   { executionId, project, before }: { executionId: string; project: string; before?: Before },

@@ -4,14 +4,18 @@ import { runExecution, takeOverExecution } from "./run-execution.ts";
 
 /** Owns the runs of this router: one for each unfinished execution that the router owns. */
 export type Dispatcher = {
-  /** Starts the run of an execution that this router owns, unless it has one already. */
+  /**
+   * Starts the run of an execution that this router owns. Does nothing when the execution has a run already.
+   */
   dispatch(executionId: string, project: string): void;
-  /** Takes over the run of an execution whose router is gone. */
+  /** Takes over the run of an execution whose earlier router died or released it. */
   takeOver(orphaned: OrphanedExecution): void;
+  /** Whether this router has a run for the execution. */
   has(executionId: string): boolean;
   /**
-   * Starts no more runs, gives those under way `graceMs` to end, then ends them. Resolves when every ending is
-   * recorded.
+   * Shuts the runs down: starts no more, and gives running scripts `graceMs` milliseconds to end. Scripts
+   * that still run after that are ended or left to another router. Resolves when the ending of every run is
+   * recorded or its execution is released.
    */
   drain(graceMs: number): Promise<void>;
 };
@@ -29,7 +33,8 @@ export function createDispatcher(parts: RunParts): Dispatcher {
     const done = work
       .catch(async (error: unknown) => {
         log.error({ err: error, executionId }, "execution could not be recorded");
-        // The router that claims the execution next attaches to the run that the worker still has.
+        // The execution is released, because the worker still has its run, and the router that claims the
+        // execution next can attach to that run and record the ending.
         await store.release(executionId);
       })
       .catch((error: unknown) => log.error({ err: error, executionId }, "execution could not be given back"))

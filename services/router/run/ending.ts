@@ -7,10 +7,17 @@ import type { DocumentChannel, SanitizeCall } from "../peers/sanitizer.ts";
 import { Interrupted } from "./interruption.ts";
 import { redactError } from "./redact-error.ts";
 
-/** Result, memory updates and error of a run, as the worker sent them: not yet redacted. */
+/**
+ * The documents of a run by kind (result, memory updates, error), in pieces as the worker sent them: not yet
+ * redacted.
+ */
 export type RunDocuments = ReadonlyMap<RunDocument_Kind, readonly Uint8Array[]>;
 
-/** The ending that the worker reports, with its documents redacted. Rejects when they cannot be redacted. */
+/**
+ * Makes the ending of a run that its worker has finished, with its documents redacted. `dropped`: the bytes
+ * of stdout and stderr that the sanitizer dropped. Rejects with `output_withheld` when the documents cannot
+ * be redacted.
+ */
 export async function endingOfFinished(
   finished: RunFinished,
   documents: RunDocuments,
@@ -51,8 +58,9 @@ async function redactedError(documents: RunDocuments, sanitizer: SanitizeCall): 
 }
 
 /**
- * The ending of a run that broke off because of `cause`. `executionTimeMs` is null when the script never started.
- * `hadStarted`: another router had started the script, so the ending must not say that nothing of it ran.
+ * Makes the ending of a run that broke off because of the error `cause`. `executionTimeMs`: milliseconds that
+ * the script ran; null when it never started. `hadStarted`: another router had started the script, so the
+ * ending must not say that nothing of the script ran.
  */
 export function endingOfFailure(cause: unknown, executionTimeMs: number | null, hadStarted: boolean): Ending {
   if (cause instanceof Interrupted && cause.reason !== "handed_over") {
@@ -67,7 +75,7 @@ export function endingOfFailure(cause: unknown, executionTimeMs: number | null, 
     case "project_invalid":
     case "project_not_found":
       return failure("start_failed", error.message, executionTimeMs);
-    // The router has accepted the submission, so only a worker can have refused it.
+    // The worker refused the script, because the router itself checked the submission before it accepted it.
     case "invalid_request":
       return failure(
         "start_failed",

@@ -10,23 +10,26 @@ import { reachAgain } from "./reach-worker.ts";
 import type { ResponseTimer } from "./response-timer.ts";
 import { type EndedRun, type RunEntry, stopRun, streamRun } from "./run-stream.ts";
 
-// The worker ends a run at its timeout. After this much longer the router takes the worker for hung. A fork bomb in
-// gVisor, which gives the worker no share of the processor, delays that end by more than five seconds.
+// The worker ends a run at its timeout. When the worker has not ended the run this many milliseconds later,
+// the router takes the worker for hung, ends the run as worker_lost and has the worker replaced. The time is
+// long, because a fork bomb in gVisor takes all processor time from the worker and delays the end of the run
+// by more than five seconds.
 const TIMEOUT_GRACE_MS = 10_000;
 const CONDEMN_TIMEOUT_MS = 2_000;
 const LOOK_AGAIN_MS = 100;
 const MAX_BREAKS_IN_ROW = 5;
 
 /**
- * Follows a run to its end. When the connection to the worker or to the sanitizer breaks, the router attaches again
- * and the worker replays the output. Rejects when the worker or the sanitizer is lost for good, or the run is
- * interrupted.
+ * Follows a run to its end. When the connection to the worker or to the sanitizer breaks, the router attaches
+ * to the run again, and the worker replays the output from its start. Rejects when the worker or the
+ * sanitizer is lost for good, or when the run is interrupted.
  */
 export async function runOnWorker(plan: RunPlan, run: LeasedRun, parts: RunParts): Promise<EndedRun> {
   const { grant, entry: first } = plan;
   const { responseTimer } = run;
   const stopTimer = boundRun(plan.timeoutMs, responseTimer, run, parts);
-  // A start that never reached the worker is sent again.
+  // This start message is sent when an attach finds that the worker does not have the run, because the first
+  // start message never reached the worker.
   const orStart = plan.orStart ?? first;
   const attach = { kind: "attach", executionId: run.executionId, epoch: epochOf(first) } as const;
   const breaks = createBreakCount(parts.clock);
@@ -37,7 +40,8 @@ export async function runOnWorker(plan: RunPlan, run: LeasedRun, parts: RunParts
       responseTimer.listen();
       if (entry.kind === "attach") {
         run.output.rewind();
-        // The pause that broke off has stopped the stopwatch. An llm request that is still open will stop it again.
+        // A pause on the broken stream may have stopped the stopwatch, so the stopwatch runs again. If the
+        // llm request is still open, the worker repeats the request and the stopwatch stops again.
         run.stopwatch.resume();
       }
       try {
@@ -47,7 +51,8 @@ export async function runOnWorker(plan: RunPlan, run: LeasedRun, parts: RunParts
           entry = orStart;
           continue;
         }
-        // The worker has the run already, because it read an earlier start message late.
+        // The worker has the run already, because an earlier start message reached it late. So the router
+        // attaches to the run.
         if (entry.kind === "start" && hasCode(error, "run_exists")) {
           entry = attach;
           continue;
@@ -78,7 +83,7 @@ async function regain(
   breaksInRow: number,
 ): Promise<void> {
   if (breaksInRow > MAX_BREAKS_IN_ROW) throw cause;
-  // The worker cannot be late while the router does not listen to it.
+  // The stopwatch stops, because the worker must not count as late while the router does not listen to it.
   stopwatch.pause();
   if (isConnectionLost(cause)) {
     parts.workers.forget(workerAddress);
@@ -124,9 +129,11 @@ async function streamOnce(
     throw error;
   } finally {
     sanitizer.close();
-    // Output that is replayed is redacted and counted again.
+    // After a lost connection the redaction counts are discarded, because the worker replays the output, and
+    // the output is then redacted and counted again.
     const redactions = isLost ? [] : sanitizer.takeRedactions();
-    // Redactions are stored before the ending, so that a reader of the ending finds them.
+    // Redaction counts are stored before the ending, so that a caller that sees the ending finds the counts
+    // too.
     const store = () => parts.store.addRedactions(executionId, redactions);
     await run.responseTimer
       .whileBusy(store)
@@ -135,8 +142,8 @@ async function streamOnce(
 }
 
 /**
- * Ends the run as worker_lost when the worker has not ended it after its timeout and the grace. The returned function
- * cancels that.
+ * Ends the run as worker_lost and has the worker replaced, when the worker has not ended the run 10 s after
+ * its timeout of `timeoutMs`. The returned function cancels this.
  */
 function boundRun(
   timeoutMs: number,
@@ -157,8 +164,8 @@ function boundRun(
 }
 
 /**
- * Calls `onOver` when the router has waited `limitMs` for a response of the worker, as `responseTimer` counts the
- * time. The returned function cancels that.
+ * Calls `onOver` when the router has waited `limitMs` milliseconds for messages of the worker.
+ * `responseTimer` measures this time, without pauses. The returned function cancels the call.
  */
 function armTimeout(
   limitMs: number,
@@ -169,8 +176,9 @@ function armTimeout(
   let cancel: () => void = () => undefined;
   const arm = () => {
     const leftMs = limitMs - responseTimer.elapsedMs();
-    // A pause stops the response timer and not this clock timer, so a timer that fires early is armed again. A router
-    // that was stopped may still be processing messages that came in time.
+    // A pause stops the response timer, but not the clock's timer, so a clock timer that fires too early is
+    // set again. The timer is also set again while the router is busy: a router whose process was stopped for
+    // a while may still be processing messages that came in time.
     if (leftMs > 0 || responseTimer.isBusy()) cancel = clock.after(Math.max(leftMs, LOOK_AGAIN_MS), arm);
     else onOver();
   };
@@ -182,7 +190,10 @@ function epochOf(entry: RunEntry): number {
   return entry.kind === "attach" ? entry.epoch : entry.script.epoch;
 }
 
-/** The worker's refusal of an attach as the error of the execution. */
+/**
+ * Turns the worker's refusal of an attach into `worker_lost`, the error of the execution. Returns every other
+ * error unchanged.
+ */
 function asWorkerError(error: unknown): unknown {
   if (!hasCode(error, "run_unknown") && !hasCode(error, "run_over")) return error;
   return new AirlockError("worker_lost", "The worker does not have the run any more.", { cause: error });

@@ -2,14 +2,17 @@ import { AirlockError } from "#common/errors.ts";
 import type { EndReasonName } from "#common/execution-names.ts";
 
 /**
- * Why this router stops following a run. `handed_over`: the run goes on with another router; every other reason ends
- * it.
+ * Why this router stops following a run. `handed_over`: another router continues the run. Every other reason
+ * ends the run.
  */
 export type InterruptReason =
   | Extract<EndReasonName, "cancelled" | "llm_timeout" | "worker_lost">
   | "handed_over";
 
-/** Thrown through the run when it is interrupted; `message` is the execution's error. */
+/**
+ * The error with which the functions that follow a run reject when the run is interrupted. `message` becomes
+ * the error text of the execution.
+ */
 export class Interrupted extends AirlockError {
   readonly reason: InterruptReason;
 
@@ -28,11 +31,15 @@ export function isHandedOver(error: unknown): boolean {
   return error instanceof Interrupted && error.reason === "handed_over";
 }
 
-/** Interrupts one run. Only the first reason counts. */
+/**
+ * Interrupts one run: the function that follows the run rejects with `Interrupted`. Only the first reason
+ * counts.
+ */
 export type Interruption = {
+  /** Aborts when the run is interrupted, with the `Interrupted` error as the reason. */
   readonly signal: AbortSignal;
   interrupt(reason: InterruptReason, message: string): void;
-  /** Settles like `work`, or rejects with the Interrupted as soon as there is one. */
+  /** Settles like `work`, or rejects with the `Interrupted` error as soon as the run is interrupted. */
   race<T>(work: Promise<T>): Promise<T>;
 };
 
@@ -49,7 +56,8 @@ export function createInterruption(): Interruption {
       abort.abort(error);
     },
     race: (work) => {
-      // When the interruption wins, the rejection of `work` would be unhandled.
+      // This handler does nothing: when the run is interrupted first, a later rejection of `work` would be
+      // unhandled and end the process.
       work.catch(() => undefined);
       return Promise.race([interrupted.promise, work]);
     },

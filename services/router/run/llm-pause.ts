@@ -8,8 +8,9 @@ import { awaitStore } from "./await-store.ts";
 import type { Interruption } from "./interruption.ts";
 
 /**
- * Pauses an execution until its agent responds: stores the llm request, parks the lease, and resumes it when the
- * response is there. Resolves to the response; interrupts the run when `llmTimeoutMs` pass without one.
+ * Pauses a run until the agent responds to its llm request: stores the llm request, parks the lease, and
+ * resumes the lease when the response is stored. Resolves to the response. Interrupts the run as llm_timeout
+ * when `llmTimeoutMs` milliseconds pass without a response.
  */
 export async function awaitResponse(
   request: LlmRequest,
@@ -27,7 +28,8 @@ export async function awaitResponse(
 ): Promise<string> {
   const { executionId, project, interruption } = run;
   const answered = Promise.withResolvers<string>();
-  // The promise may reject before it is awaited, and an unhandled rejection would end the process.
+  // This handler does nothing: `answered` may reject before it is awaited, and an unhandled rejection would
+  // end the process.
   answered.promise.catch(() => undefined);
   const look = () => {
     awaitStore(() => store.getResponse(executionId, request.id), interruption, clock).then(
@@ -43,7 +45,8 @@ export async function awaitResponse(
     ),
   );
   let isPaused = true;
-  // The reason comes from the lease, because the worker does not know that another project needed its memory.
+  // A worker that is lost during the pause interrupts the run. The error text comes from the lease, because
+  // only the pool-manager knows why the worker was lost, for example that another project needed its memory.
   run.lease.lost.catch((error: unknown) => {
     const { message } = asAirlockError(error);
     const advice = "Part of the script may have run. Check for side effects, then submit it again.";
@@ -52,8 +55,9 @@ export async function awaitResponse(
   try {
     const open = () => store.markAwaiting(executionId, request, run.executionTimeMs);
     const isNew = await awaitStore(open, interruption, clock);
-    // The llm request was stored before the connection broke. Its response may be there already, and then no change
-    // event will come.
+    // `isNew` is false when the llm request was stored already, before an earlier connection broke. Its
+    // response may then be stored too. No change event would come for that response, so the store is read
+    // now.
     if (isNew) log.info({ executionId, project, llmRequestId: request.id }, "execution asks");
     else look();
     await interruption.race(run.lease.park());

@@ -2,8 +2,10 @@ import type { Log } from "#common/service/log.ts";
 import type { Ending } from "../execution.ts";
 
 /**
- * One line for each execution that ended, with what an operator asks first: how and after how long. The error is the
- * script's own text and stays out. `elapsedMs`: from the start of the script, pauses included.
+ * Logs one line for each execution that ended, with the facts that an operator asks for first: the end reason
+ * and the times. The execution's error is left out, because it is the script's own text. `elapsedMs`:
+ * milliseconds since the script started, pauses included; undefined when this router did not start the
+ * script.
  */
 export function logEnded(
   log: Log,

@@ -25,48 +25,69 @@ export type RunParts = {
   readonly workers: WorkerConnections;
   readonly clock: Clock;
   readonly log: Log;
-  /** Whether the next start of a single router takes over the runs of this one. False unless given. */
+  /**
+   * Whether a stopping router leaves its runs on their workers, so that the next router takes them over.
+   * Meant for a single router whose workers outlive it. Undefined means false: the stopping router ends its
+   * runs.
+   */
   readonly leavesRuns?: boolean | undefined;
 };
 
-/**
- * The two steps of a shutdown: `draining` starts nothing new and hands pauses over; `over` ends the runs that are
- * left.
- */
-export type Shutdown = { readonly draining: AbortSignal; readonly over: AbortSignal };
+/** The two steps of a router's shutdown. */
+export type Shutdown = {
+  /**
+   * Aborts first. The router then starts no runs, and stops following paused runs: they are handed over, or end
+   * as worker_lost when no other router can continue them.
+   */
+  readonly draining: AbortSignal;
+  /** Aborts when the grace period is over. The same then happens to runs whose scripts still run. */
+  readonly over: AbortSignal;
+};
 
 /**
- * One execution that this router runs. Its lease and route are put here when they are opened, so that they are closed
- * at its end.
+ * One execution that this router runs. Its lease and its network route are stored here when they are opened,
+ * so that they are closed when the run ends.
  */
 export type OpenRun = {
   readonly executionId: string;
   readonly project: string;
   readonly interruption: Interruption;
   readonly output: OutputLog;
-  /** Set once the script has started here. */
+  /**
+   * When this router started the script, in epoch milliseconds; undefined until then, and for a run that this
+   * router took over.
+   */
   startedAtMs?: number;
   lease?: LeaseSession;
   route?: RouteSession | undefined;
 };
 
-/** Stored output and running time of an execution that another router had started. */
+/**
+ * The stored output of an execution that another router had started. `ranMs`: milliseconds that its script
+ * has run so far, pauses left out.
+ */
 export type Before = OutputPiece & { readonly ranMs: number };
 
-/**
- * Where an execution runs, and the first message to its worker. `orStart` is sent instead when the worker has never
- * had the run.
- */
+/** Where an execution runs, and how this router begins to follow its run. */
 export type RunPlan = {
   readonly grant: Grant;
+  /** Milliseconds that the script may run, pauses left out. */
   readonly timeoutMs: number;
-  /** How much later than the run its script may begin. */
+  /**
+   * How many milliseconds after the start of the run its script may begin, at most; 0 for a run that was
+   * taken over.
+   */
   readonly beginningMs: number;
+  /** The first message to the worker. */
   readonly entry: RunEntry;
+  /**
+   * The start message that is sent when the worker turns out never to have had the run. Undefined: `entry` is
+   * sent again if it is a start, otherwise the execution ends as worker_lost.
+   */
   readonly orStart?: RunEntry | undefined;
 };
 
-/** An open run that has its worker. */
+/** A run whose worker was granted, with the clocks that measure the run. */
 export type LeasedRun = OpenRun & {
   readonly lease: LeaseSession;
   readonly stopwatch: Stopwatch;

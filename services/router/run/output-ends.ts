@@ -16,13 +16,14 @@ const KILLED: ReadonlySet<EndReason> = new Set([
   EndReason.WORKER_LOST,
 ]);
 
-/** Ends a run's two output channels at the sanitizer. */
+/** Ends the stdout and stderr channels of a run at the sanitizer. */
 export type OutputEnds = {
-  /** Notes that the channel has output. A channel without output is not ended. */
+  /** Notes that the script wrote to the channel. A channel without output is not ended at the sanitizer. */
   wrote(channel: OutputChannel): void;
   /**
-   * Ends both channels, once. Resolves to the bytes that were dropped because they may begin a secret that
-   * was cut.
+   * Ends both channels; a second call returns the result of the first. `isCut`: whether the output of a
+   * channel was cut off at its end. Resolves to the bytes of each channel that the sanitizer dropped, because
+   * they could begin a secret.
    */
   end(isCut: (channel: OutputChannel) => boolean): Promise<Truncated>;
 };
@@ -50,8 +51,8 @@ export function createOutputEnds(sanitizer: SanitizeCall, responseTimer: Respons
 }
 
 /**
- * Whether the output may end in the middle of a secret, because it was too long or the script was killed
- * while it wrote.
+ * Whether a channel's output may end in the middle of a secret, because the worker cut the output at the size
+ * limit, or killed the script while it wrote.
  */
 export function isCut({ truncated, endReason }: RunFinished, channel: OutputChannel): boolean {
   const cutBytes = channel === SanitizeChannel.STDOUT ? truncated?.stdoutBytes : truncated?.stderrBytes;
@@ -59,8 +60,9 @@ export function isCut({ truncated, endReason }: RunFinished, channel: OutputChan
 }
 
 /**
- * Notes the bytes that are missing of a run that broke off. `truncated` is the worker's count; undefined when
- * the worker could not report it.
+ * Notes in the output log how many bytes are missing from the output of a run that broke off. `truncated`:
+ * how many the worker has cut; undefined when the worker could not report it. `dropped`: how many the
+ * sanitizer has dropped.
  */
 export function noteCut(output: OutputLog, truncated: RunFinished["truncated"], dropped: Truncated): void {
   const known = output.cut();
@@ -74,7 +76,10 @@ export function noteCut(output: OutputLog, truncated: RunFinished["truncated"], 
   );
 }
 
-/** Resolves to the result of `work`; undefined when `work` rejects, or after `ms`. */
+/**
+ * Resolves to the result of `work`, or to undefined when `work` rejects or takes longer than `ms`
+ * milliseconds.
+ */
 export async function within<T>(ms: number, work: Promise<T>, clock: Clock): Promise<T | undefined> {
   const over = Promise.withResolvers<undefined>();
   const stopTimer = clock.after(ms, () => over.resolve(undefined));

@@ -4,26 +4,39 @@ import { NO_OUTPUT, type OutputPiece, type Truncated } from "../execution.ts";
 import type { OutputChannel } from "../peers/sanitizer.ts";
 import type { ExecutionStore } from "../store/store.ts";
 
-// Pollers see output of a long script after this time. A short script ends before, so that its output needs no write
-// of its own.
+// New output is stored after this delay, so that callers that poll see the output of a long script. A shorter
+// script ends before, and its output is stored together with its ending, without a write of its own.
 const FLUSH_AFTER_MS = 100;
 
-/** Writes the redacted output of one execution to the store, in pieces. */
+/** Writes the redacted output of one execution to the store, in numbered pieces. */
 export type OutputLog = {
+  /** Adds redacted text to the output. The text is stored within about 100 ms. */
   add(channel: OutputChannel, text: string): void;
-  /** Writes the pending output. Output that could not be written is kept for the next attempt. */
+  /**
+   * Stores the output that is not stored yet. When the write fails, the output is kept and stored by the next
+   * write.
+   */
   flush(): Promise<void>;
-  /** The worker replays its output from the start: as much as was added before is skipped. */
+  /**
+   * Prepares for a worker that replays its output from the start: `add` then skips as many characters as it
+   * was given before.
+   */
   rewind(): void;
-  /** The worker has cut so many bytes of this output in all. */
+  /** Notes that the worker has cut this many bytes of the channel's output in all. */
   noteCut(channel: OutputChannel, bytes: number): void;
-  /** How many bytes of each output were cut, as last reported. */
+  /** How many bytes of stdout and of stderr were cut: the largest numbers noted so far, 0 when none. */
   cut(): Truncated;
-  /** Stops writing. Resolves to the output that is not written yet, which is stored in the commit of the ending. */
+  /**
+   * Stops writing. Resolves to the output that is not stored yet, which the caller stores in the same
+   * transaction as the ending.
+   */
   close(): Promise<OutputPiece>;
 };
 
-/** `before`: the output that is stored already, with the position of the next piece. */
+/**
+ * Opens the log of one execution's output. `before`: the output that an earlier router stored, with the
+ * position of the next piece; empty for a new run. `onError` is called when a write fails.
+ */
 export function openOutputLog(
   store: ExecutionStore,
   executionId: string,
@@ -34,7 +47,8 @@ export function openOutputLog(
   let stdout = "";
   let stderr = "";
   let position = before.position;
-  // Characters by channel: `added` were added in all, and the next `skip` of them are replays.
+  // Characters by channel: `added` counts all characters so far, and `repeated` how many of the next ones are
+  // replays, which `add` skips.
   const added = { stdout: before.stdout.length, stderr: before.stderr.length };
   const repeated = { stdout: 0, stderr: 0 };
   const cut = { stdout: 0, stderr: 0 };
@@ -53,8 +67,9 @@ export function openOutputLog(
       await store.appendOutput(executionId, piece);
       position += 1;
     } catch (error) {
-      // The piece is written again together with later output, at the latest with the ending. It keeps its
-      // position, because it may be stored already: a connection can break between a commit and its answer.
+      // The output is kept and written again with later output, at the latest with the ending. The piece
+      // keeps its position, so that the second write replaces the first. The first may have been stored,
+      // because a connection can break between a commit and its answer.
       stdout = piece.stdout + stdout;
       stderr = piece.stderr + stderr;
       onError(error);
@@ -63,7 +78,7 @@ export function openOutputLog(
   const flush = async () => {
     cancelTimer?.();
     cancelTimer = undefined;
-    // Writes go one at a time, so that no later piece overtakes one that failed.
+    // Writes run one at a time, so that no piece overtakes an earlier piece whose write failed.
     writing = writing.then(write);
     await writing;
   };

@@ -2,12 +2,13 @@ import { every, retry } from "#common/resilience/retry.ts";
 import type { LeaseSession } from "../peers/lease.ts";
 import type { RunParts } from "./open-run.ts";
 
-// A worker keeps a run without a caller for a minute. The lease says at once when the worker is dead.
+// How long the router tries to reach a worker again: less than the minute for which a worker keeps a run that
+// has no router. For a dead worker the attempts end at once, because the lease reports the death.
 const REACH_AGAIN_MS = 20_000;
 
 /**
- * Resolves when the worker can be reached, which may take a while after a fault in the network. Rejects when
- * the worker is lost.
+ * Resolves when the worker can be reached again after a fault in the network. Rejects when the lease reports
+ * that the worker is lost, or after 20 s.
  */
 export async function reachAgain(
   address: string,
@@ -17,7 +18,7 @@ export async function reachAgain(
   const until = clock.monotonicMs() + REACH_AGAIN_MS;
   await retry(() => Promise.race([workers.reach(address), lease.lost]), {
     mayRetry: async () => clock.monotonicMs() <= until && !(await isSettled(lease.lost)),
-    // Each attempt waits for its connection.
+    // No delay between attempts, because each attempt itself waits up to 2 s for a connection.
     delayMs: every(0),
     clock,
   });

@@ -11,9 +11,11 @@ const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
 
 /**
- * Records the ending of an execution. While the store is away, this waits until `over`. When the store refuses (a
- * full disk, a lock), the last attempts leave the output out; after about half a minute of refusals this rejects.
- * Resolves to the recorded ending, or to undefined when the execution has ended already or belongs to another router.
+ * Records the ending of an execution, with `last`, the output that is not stored yet. While the database
+ * cannot be reached, tries again until `over` aborts at the end of a shutdown. When the database refuses the
+ * write (a full disk, a lock), tries three times with the output and then without. After twelve refusals,
+ * about half a minute, rejects. Resolves to the recorded ending, or to undefined when the execution has ended
+ * already or belongs to another router.
  */
 export async function recordEnding(
   store: ExecutionStore,
@@ -41,7 +43,8 @@ export async function recordEnding(
 }
 
 /**
- * The ending without its output, as output_withheld: an execution whose output is missing never counts as completed.
+ * The ending without result and last output. Its reason is output_withheld, because an execution whose output
+ * is missing must never count as completed. The missing bytes of output count as truncated.
  */
 function withoutOutput(ending: Ending, last: OutputPiece): Ending {
   const truncated = {

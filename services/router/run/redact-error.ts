@@ -5,9 +5,10 @@ import type { SanitizeCall } from "../peers/sanitizer.ts";
 const CUT = /\n… (\d+) bytes cut …\n/;
 
 /**
- * The redacted error. A cut may leave a part of a secret on either side, which no needle would match. So the
- * sanitizer drops from the text before the cut what could be the beginning of a secret, and the text after the cut
- * continues with its next whole line.
+ * Redacts the error text of a run. Where the worker cut the middle out, a part of a secret may be left before
+ * or after the cut, and the sanitizer would not recognize that part. So the sanitizer drops from the text
+ * before the cut what could begin a secret, and this function drops the text after the cut up to the end of
+ * its line.
  */
 export async function redactError(
   text: string,
@@ -22,6 +23,7 @@ export async function redactError(
   const lost = Buffer.byteLength(rest) - Buffer.byteLength(tail);
   const { text: redacted, droppedBytes } = await sanitizer.redactCut(SanitizeChannel.ERROR, head);
   const notice = `${redacted}\n… ${Number(found[1]) + droppedBytes + lost} bytes cut …`;
-  // A script may have printed such a line itself, so the rest is treated in the same way.
+  // The text after the cut is searched for further cuts, because a script may have printed such a line
+  // itself.
   return tail === "" ? notice : `${notice}\n${await redactError(tail, sanitizer)}`;
 }

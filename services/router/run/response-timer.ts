@@ -1,15 +1,19 @@
 import type { Stopwatch } from "./stopwatch.ts";
 
 /**
- * How long the router has waited for the next message of a worker, pauses left out. Time that the router spends
- * processing messages does not count against the worker.
+ * Measures how long the router has waited for messages of a worker, since the run began. Pauses are left out.
+ * Time that the router needs to process messages is left out too, because the worker does not cause it.
  */
 export type ResponseTimer = {
+  /** Milliseconds that the router has waited so far. */
   elapsedMs(): number;
+  /** Whether the router is processing messages, so that the time does not count. */
   isBusy(): boolean;
-  /** The router waits for messages again, after a stream has broken. */
+  /**
+   * Counts the time again, because a new stream follows a broken one and the router waits for its messages.
+   */
   listen(): void;
-  /** Runs `work` without counting its time. The router waits for messages again after it. */
+  /** Runs `work` without counting its time. After `work` the time counts again. */
   whileBusy<Value>(work: () => Promise<Value>): Promise<Value>;
 };
 

@@ -16,15 +16,18 @@ import { longestBeginningMs } from "./running-time.ts";
 import { scriptToStart } from "./script-to-start.ts";
 
 const LEASE_RETRY_MS = 500;
-// A single worker may die while it is granted. Ten in a row mean that the project is broken.
+// A single worker may die just when it is granted, and the router then asks for another. After this many lost
+// workers the execution ends as start_failed, because its project must be broken.
 const MAX_LOST_GRANTS = 10;
-// After a longer standstill another router may have taken the execution over and even ended it.
+// Milliseconds. When this router stood still for longer while it started an execution, another router may
+// have taken the execution over and even ended it. So this router then does not start the script.
 const LATE_START_MS = 10_000;
 
 /**
- * Takes one pending execution to its ending: waits for a worker, runs the script there, and records exactly one
- * ending. In a shutdown a pending execution is released for another router or the next start. A running one is
- * released where other routers exist, and ends as worker_lost where none does.
+ * Takes one pending execution to its ending: waits for a worker, runs the script there, and records exactly
+ * one ending. In a shutdown a pending execution is released, for another router or the next start of this
+ * one. A running execution is released when another router can continue it, and ends as worker_lost
+ * otherwise.
  */
 export async function runExecution(
   executionId: string,
@@ -58,8 +61,9 @@ export async function runExecution(
 }
 
 /**
- * Takes over an execution whose router is gone, and takes it to its ending. A run that the worker still has goes on;
- * a start that never reached the worker is sent again. Otherwise the execution ends as worker_lost.
+ * Takes over an execution whose router is gone, and takes it to its ending. A run that the worker still has
+ * goes on. When the start message never reached the worker, it is sent again. In all other cases the
+ * execution ends as worker_lost.
  */
 export async function takeOverExecution(
   orphaned: OrphanedExecution,
@@ -72,7 +76,8 @@ export async function takeOverExecution(
     if (!grant) throw lostInRestart();
     return await takeUp(run, orphaned, grant, parts).catch((error: unknown) => {
       const worker = parts.workers.to(grant.workerAddress);
-      // A run that no router follows would share its slot with the next run.
+      // The worker is told to stop the run, because a run that no router follows would go on in a slot that
+      // the pool-manager gives to the next run.
       if (!isHandedOver(error)) void stopRun(worker, { executionId, epoch, workerId: grant.workerId });
       throw error;
     });
@@ -80,8 +85,8 @@ export async function takeOverExecution(
 }
 
 /**
- * Gets the lease of the worker, the sanitizer and the route again, in parallel because the worker keeps the run for a
- * limited time.
+ * Acquires the lease of the worker that has the run, and then waits for the sanitizer and the network route
+ * at the same time, because the worker keeps a run without a router for only a minute.
  */
 async function takeUp(
   run: OpenRun,
@@ -93,10 +98,10 @@ async function takeUp(
   const worker = await regainWorker(orphaned, grant, parts, run.interruption);
   run.lease = worker.lease;
   const itsGrant = { ...grant, workerAddress: worker.address };
-  // If the sanitizer does not come back, the run's output is withheld later, so a failed wait is ignored here.
+  // A failed wait is ignored here: when the sanitizer does not come back, the run's output is withheld later.
   const sanitizer = awaitSanitizer(parts.sanitizer).catch(() => undefined);
   if (grant.network) {
-    // Without a route the script goes on, and its connections fail.
+    // When no route can be opened, the script goes on without one, and its connections fail.
     run.route = await routeOf(run, worker.lease, itsGrant, parts).catch(unlessInterrupted);
   }
   await run.interruption.race(sanitizer);
@@ -125,7 +130,10 @@ async function soFar(
   return { stdout: execution?.stdout ?? "", stderr: execution?.stderr ?? "", ranMs };
 }
 
-/** Opens the run's route through the egress service. Rejects when the worker of the lease is lost. */
+/**
+ * Opens the run's network route through the egress service. Rejects when the route cannot be opened, when the
+ * worker of the lease is lost, or when the run is interrupted.
+ */
 async function routeOf(
   { interruption, executionId, project }: OpenRun,
   lease: LeaseSession,
@@ -139,7 +147,8 @@ async function routeOf(
     return await interruption.race(Promise.race([opened, lease.lost]));
   } catch (error) {
     over.abort();
-    // When the lease failed first, this rejection would be unhandled.
+    // This handler does nothing: when the lease failed first, a later rejection of `opened` would be
+    // unhandled and end the process.
     opened.catch(() => undefined);
     throw error;
   }
@@ -150,7 +159,9 @@ function unlessInterrupted(error: unknown): undefined {
 }
 
 /**
- * Acquires a worker, and a route if the project has a network. Both are put into `run`, which closes them at its end.
+ * Acquires a worker for a pending execution, and a network route if its project uses the network. Asks again
+ * every 500 ms while the pool-manager or the granted worker cannot be reached. Lease and route are put into
+ * `run`, so that they are closed when the run ends.
  */
 async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGranted> {
   const { executionId, project, interruption } = run;
@@ -161,21 +172,24 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
     run.lease = lease;
     try {
       const granted = await interruption.race(lease.granted());
-      // The disk may have filled while the execution waited. The worker then goes to another execution.
+      // The disk may have filled while the execution waited for its worker. The worker is then given back,
+      // and the execution waits for disk space.
       if (!storage.mayStart(project))
         throw new AirlockError("unavailable", "The disk has no room for what the execution would store.");
-      // The pool-manager may grant a worker that has just died. Nothing runs there yet, so another worker will do.
+      // The pool-manager may grant a worker that has just died, so the router checks that it can reach the
+      // worker. If not, the router asks for another worker, because nothing of the script has run yet.
       await interruption.race(workers.reach(granted.workerAddress));
       await interruption.race(awaitSanitizer(sanitizer));
       run.route = granted.network ? await routeOf(run, lease, granted, parts) : undefined;
-      // The address may belong to a newly started worker by now. The lease knows whether the granted worker
-      // is lost.
+      // A new worker may have the address of the granted one by now. Only the lease knows whether the granted
+      // worker is lost.
       lease.check();
       return granted;
     } catch (error) {
       run.route?.close();
       lease.release();
-      // Nothing has run yet, so asking again is safe, also while the pool-manager restarts.
+      // Nothing of the script has run yet, so the router may ask for a worker again, also while the
+      // pool-manager restarts.
       if (hasCode(error, "worker_lost") || hasCode(error, "deadline_exceeded")) lostGrants++;
       else if (!hasCode(error, "unavailable")) throw error;
       if (lostGrants === MAX_LOST_GRANTS) throw error;
@@ -185,8 +199,9 @@ async function waitForWorker(run: OpenRun, parts: RunParts): Promise<LeaseGrante
 }
 
 /**
- * A new lease of the worker that runs the execution. Waits while the pool-manager restarts or the worker stands
- * still.
+ * Acquires a new lease of the worker that runs an execution, for the router that takes the execution over.
+ * Asks again every 500 ms while the pool-manager restarts, and waits up to 20 s for the worker. Rejects with
+ * an interruption as worker_lost when the worker is gone.
  */
 async function regainWorker(
   { executionId, project }: Claim,

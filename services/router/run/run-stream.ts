@@ -29,12 +29,15 @@ import type { RunningTime } from "./running-time.ts";
 import type { ScriptToStart } from "./script-to-start.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
-/** What a stream with the worker needs to follow one run. */
+/** The values and connections that a stream with the worker needs to follow one run. */
 export type RunStream = {
   readonly project: string;
   readonly worker: WorkerServiceClient;
   readonly workerId: string;
-  /** The values that the run's sanitizer looks for; the worker may give it no others. */
+  /**
+   * The version of the secret values that the run's sanitizer searches for. A worker that has other values by
+   * now must refuse to start the run.
+   */
   readonly secretsVersion: string;
   readonly llmTimeoutMs: number;
   readonly sanitizer: SanitizeCall;
@@ -49,26 +52,30 @@ export type RunStream = {
   readonly log: Log;
 };
 
-/** The first message to the worker: start a script, or attach to a run that the worker has. */
+/** The first message to the worker: start a script, or attach to a run that the worker has already. */
 export type RunEntry =
   | {
       readonly kind: "start";
       readonly script: ScriptToStart;
-      /** Undefined: the script has no network. */
+      /** The script's access to the network; undefined: the script has none. */
       readonly network: RunNetwork | undefined;
     }
   | { readonly kind: "attach"; readonly executionId: string; readonly epoch: number };
 
-/** The ending of a run, and the two ways to leave its worker. */
+/** The ending of a run, and the two ways to end the stream with its worker afterwards. */
 export type EndedRun = {
   readonly ending: Ending;
-  /** The ending is recorded: tells the worker to forget the run. */
+  /** Tells the worker to forget the run, because its ending is recorded. */
   recorded(): void;
-  /** The ending is not recorded: the worker keeps the run for a router that takes the execution over. */
+  /**
+   * Breaks the stream off, because the ending could not be recorded. The worker keeps the run for a router
+   * that takes the execution over.
+   */
   leave(): void;
 };
 
-// A worker that stops a run reports within milliseconds how much of the output was cut.
+// How long the router waits for the worker's last report after it has sent a stop message. The report says
+// how much output was cut, and comes within milliseconds unless the worker hangs.
 const STOP_TIMEOUT_MS = 2_000;
 
 type WorkerStream = ClientDuplex<RunResponse, RunRequest>;
@@ -83,7 +90,7 @@ export async function streamRun(entry: RunEntry, run: RunStream): Promise<EndedR
   const ends = createOutputEnds(sanitizer, run.responseTimer);
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => undefined);
-  // A pause ends with its stream, because the next stream repeats the same llm request.
+  // A pause ends when its stream breaks, because the worker repeats the llm request on the next stream.
   const interruption = {
     ...run.interruption,
     race: <T>(work: Promise<T>) => run.interruption.race(Promise.race([work, broken.promise])),
@@ -111,7 +118,8 @@ export async function streamRun(entry: RunEntry, run: RunStream): Promise<EndedR
     }
     stream.send({ message: { $case: "stop", value: {} } }).catch(() => undefined);
     stream.close();
-    // Output before the break is kept. An unfinished match at its end is dropped, because it may be a part of a secret.
+    // Output from before the break is kept. The sanitizer drops an unfinished match at its end, because that
+    // text may be a part of a secret.
     const last = isInterrupted(error) ? await within(STOP_TIMEOUT_MS, followed, run.clock) : undefined;
     const dropped = await ends.end(() => true).catch(() => NOTHING_CUT);
     noteCut(run.output, last?.finished.truncated, dropped);
@@ -129,17 +137,19 @@ export function stopRun(worker: WorkerServiceClient, run: RunAttach): Promise<vo
     await stream.send({ message: { $case: "attach", value: run } });
     await stream.send({ message: { $case: "stop", value: {} } });
   };
-  // A worker that does not get the stop message ends the run by itself, after a while without a router.
+  // A failed send is ignored, because a worker that gets no stop message ends the run by itself after some
+  // time without a router.
   say().catch(() => undefined);
   stream.close();
-  // The worker's messages are read to the end, because the end of the call is not seen otherwise.
+  // The worker's messages are read to the end, because otherwise the router would not notice the end of the
+  // call.
   const readAll = async () => {
     while ((await stream.next()) !== null);
   };
   return readAll().catch(() => undefined);
 }
 
-/** Whether the error says that another router follows the run now. */
+/** Whether the worker ended this router's stream because another router follows the run now. */
 export function isSuperseded(error: unknown): boolean {
   return hasCode(error, "run_superseded");
 }
@@ -192,9 +202,9 @@ async function follow(
         break;
       }
       case "llmRequest":
-        // The router listens to the worker during the pause, because it may be lost meanwhile. The worker also sends
-        // its next llm request when a response reached it through another router first; this pause then ends a moment
-        // later.
+        // The loop does not wait for the pause, because it must notice when the worker is lost meanwhile. The
+        // worker may also send its next llm request during a pause, when the response reached the worker
+        // through another router first. The next pause then begins when this one has ended.
         paused = paused.then(() =>
           pause(event.value, response?.executionTimeMs ?? 0, stream, executionId, run),
         );

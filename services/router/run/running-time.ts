@@ -5,24 +5,31 @@ import type { ResponseTimer } from "./response-timer.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
 const NOTE_INTERVAL_MS = 1_000;
-// In characters. The time of a script with a larger request begins when the script has received all of it.
+// Characters of code and memory together. With a larger request the running time of the script begins only
+// when the script has received all of the request.
 const LARGE_REQUEST = 64 * 1024;
 /**
- * The longest time, in milliseconds, that the worker leaves out while the script receives a large request.
+ * The longest time, in milliseconds, that the worker does not count as running time while the script receives
+ * a large request.
  */
 const LONGEST_BEGINNING_MS = 5_000;
 
 /**
- * How long a script has run: the worker's count at the last pause, plus the time that the router has listened since.
- * The shown time must not go down, so this count stays below the worker's exact count at the end.
+ * An estimate of how long a script has run, pauses left out: the worker's count at the last pause, plus the
+ * time that the router has waited for the worker since. The estimate stays below the worker's exact count at
+ * the end, because the time that callers see must not go down.
  */
 export type RunningTime = {
+  /** The estimated running time, in milliseconds. */
   elapsedMs(): number;
-  /** Replaces the running time by the worker's own count, which is exact. */
+  /** Replaces the estimate by the worker's own count, in milliseconds, which is exact. */
   correct(elapsedMs: number): void;
 };
 
-/** `beforeMs`: the running time under earlier routers. `uncountedMs`: how much later than now the script may begin. */
+/**
+ * Starts the estimate. `beforeMs`: milliseconds that the script ran under earlier routers, 0 for a new run.
+ * `uncountedMs`: milliseconds from now that do not count, because the script may not have begun yet.
+ */
 export function createRunningTime(
   responseTimer: Pick<ResponseTimer, "elapsedMs">,
   beforeMs: number,
@@ -39,14 +46,16 @@ export function createRunningTime(
   };
 }
 
-/** How much later than its start message a script may begin, in milliseconds. */
+/**
+ * How many milliseconds after its start message a script may begin, at most: 0 unless the request is large.
+ */
 export function longestBeginningMs({ code, memoryJson }: Pick<Submission, "code" | "memoryJson">): number {
   return code.length + memoryJson.length > LARGE_REQUEST ? LONGEST_BEGINNING_MS : 0;
 }
 
 /**
- * Stores the running time once a second while the script runs, so that every router shows it, and so that it is known
- * when the worker and this router are lost together. The returned function stops that.
+ * Stores the running time once a second while the script runs, so that every router shows it. It is then also
+ * known when the worker and this router die together. The returned function stops the writes.
  */
 export function noteRunningTime(
   executionId: string,
@@ -62,7 +71,7 @@ export function noteRunningTime(
   };
   const note = () => {
     if (!stopwatch.isRunning()) return again();
-    // A failed write needs no repetition, because the next one stores the whole time.
+    // A failed write is not repeated, because the next write stores the whole running time.
     store.noteRunningTime(executionId, time.elapsedMs()).then(again, again);
   };
   again();

@@ -7,8 +7,8 @@ import type { ExecutionStore } from "../store/store.ts";
 import { stopRun } from "./run-stream.ts";
 
 /**
- * Ends a run that another router started and does not follow any more. Resolves within a few seconds, whether
- * or not it succeeded.
+ * Ends the run of a cancelled execution that another router started and does not follow any more. Resolves
+ * within 3 s, whether or not the run was ended. Never rejects.
  */
 export type StopElsewhere = (executionId: string, project: string) => Promise<void>;
 
@@ -27,8 +27,8 @@ export function createStopElsewhere(parts: {
     if (!run) return;
     const { workerId, workerAddress } = run.grant;
     await stopRun(workers.to(workerAddress), { executionId, epoch: run.epoch, workerId });
-    // The lease is acquired and released, because the pool-manager would otherwise keep the slot for a router
-    // that takes the execution over.
+    // A lease of the worker is acquired and released at once, because the pool-manager would otherwise keep
+    // the slot for a router that takes the execution over.
     const lease = openLease(poolManager, { project, executionId, workerId }, clock);
     try {
       await Promise.race([lease.granted(), lease.lost]);

@@ -1,6 +1,6 @@
 import type { Clock } from "#common/resilience/clock.ts";
 
-/** Counts running time and leaves pauses out. It starts running. */
+/** Measures the milliseconds of a run and leaves pauses out. A new stopwatch is running. */
 export type Stopwatch = {
   elapsedMs(): number;
   isRunning(): boolean;

@@ -1,46 +1,52 @@
 import { AirlockError } from "#common/errors.ts";
 
 const MIB = 1024 * 1024;
-// Free bytes that a pending execution needs to start on a scarce disk: for a project that stores its share or more,
-// and for the others.
+// The space, beyond the bytes that must stay free, that a pending execution needs to start on a nearly full disk.
+// For a project whose running and paused executions store its share or more.
 const START_ROOM = 128 * MIB;
+// The space that a pending execution of any other project needs to start on a nearly full disk.
 const LEAST_START_ROOM = 32 * MIB;
-// A removal frees this part of the bound, so that not every submission needs a removal. The last twentieth of the
-// total is kept for projects that store less than their share.
+// The part of a limit that is kept free. A removal frees at least this much, so that not every submission
+// needs a removal. The last twentieth of the total limit is open only to projects that store less than their
+// share.
 const KEPT_FREE = 0.05;
 
-/** Stored bytes by project. */
+/** Numbers of stored bytes, by project name. */
 export type Usage = ReadonlyMap<string, number>;
 
-/** Bounds in bytes. `project` is undefined when the project's own limit is not known. */
+/** The limits of stored bytes. */
 export type StorageLimits = {
+  /** The project's own limit in bytes; undefined: the limit is not known and not applied. */
   readonly project: number | undefined;
   /**
-   * The bytes that all projects may store together. Negative when the disk lacks more room than everything
-   * that is stored takes.
+   * The bytes that all projects may store together. Negative when other programs fill the disk so far that
+   * deleting everything stored would not free enough.
    */
   readonly total: number;
-  /**
-   * Given when the disk has less room than AIRLOCK_DISK_MB, which lowers the total: its free bytes, and how many stay
-   * free.
-   */
-  readonly disk?: { readonly freeBytes: number; readonly keptFreeBytes: number };
+  /** Set when the disk has less space than AIRLOCK_DISK_MB, so that the disk limits the total. */
+  readonly disk?: {
+    /** The free bytes of the disk. */
+    readonly freeBytes: number;
+    /** How many of the free bytes must stay free. */
+    readonly keptFreeBytes: number;
+  };
 };
 
-/**
- * A bound that would be exceeded, and how many bytes have to be removed: `leastBytes` to keep the bound, `bytes` to
- * leave room for the next submissions too.
- */
+/** A limit that would be exceeded, and how many bytes must be removed before something is stored. */
 export type Excess = {
+  /** The limit: the project's own, or that of all projects together. */
   readonly bound: "project" | "total";
+  /** The bytes to remove so that the next submissions need no removal. */
   readonly bytes: number;
+  /** The bytes that must be removed at least, so that the limit is kept. */
   readonly leastBytes: number;
 };
 
 /**
- * How much has to be removed before `project` may store `bytes` more; undefined when nothing has to. A project that
- * stores its share of the total or more (the total divided by the projects that store anything) meets the bound a
- * twentieth earlier, so that a flood leaves room for the others.
+ * Computes how much must be removed before `project` may store `bytes` more; undefined when nothing. A
+ * project's share is the total limit divided by the number of projects that store anything. A project that
+ * stores its share or more may not use the last twentieth of the total, so that a flood of submissions leaves
+ * space for other projects.
  */
 export function excessOf(
   usage: Usage,
@@ -61,18 +67,20 @@ export function excessOf(
   return { bound: "total", bytes: total - limits.total + 2 * kept, leastBytes: total - open };
 }
 
-/** The figures that decide whether a pending execution may start, in bytes. */
+/** The figures, in bytes, that decide whether a pending execution may start. */
 export type StartBounds = {
-  /** Bytes that started and unfinished executions store, by project. */
+  /** Bytes that running and paused executions store, by project. */
   readonly started: Usage;
+  /** Bytes that all executions store, by project. */
   readonly stored: Usage;
   readonly limits: StorageLimits;
 };
 
 /**
- * Whether a pending execution of `project` may start. It may not while the project's started executions store more
- * than its limit, nor while the disk has little room, because started scripts may still write. A project whose
- * started executions store its share or more has to wait earlier.
+ * Whether a pending execution of `project` may start. It may not while the running and paused executions of
+ * the project store more than the project's limit. It may not while the disk has little free space either,
+ * because running scripts may still write. A project whose running and paused executions store its share or
+ * more must wait earlier than others.
  */
 export function mayStart(project: string, { started, stored, limits }: StartBounds): boolean {
   const own = started.get(project) ?? 0;
@@ -81,19 +89,23 @@ export function mayStart(project: string, { started, stored, limits }: StartBoun
   const hasShare = own > 0 && own >= all / started.size;
   if (!limits.disk) return all <= limits.total || !hasShare;
   const room = limits.total - bytesOf(stored);
-  // Without any started execution none will end and free room, so a pending one may use a part of what is kept free.
+  // When no execution runs or is paused, none will end and free space. So a pending execution may then use a
+  // part of the space that is kept free.
   if (all === 0) return room > -LEAST_START_ROOM;
   return room > (hasShare ? START_ROOM : LEAST_START_ROOM);
 }
 
-/** The sum over all projects. */
+/** The sum of the bytes of all projects. */
 export function bytesOf(usage: Usage): number {
   let sum = 0;
   for (const bytes of usage.values()) sum += bytes;
   return sum;
 }
 
-/** The project that stores most, whose executions are removed first; undefined when every project is in `except`. */
+/**
+ * The project that stores most, whose ended executions are removed first; undefined when `except` contains
+ * every project that stores anything.
+ */
 export function largestOf(usage: Usage, except: ReadonlySet<string>): string | undefined {
   let largest: string | undefined;
   for (const [project, bytes] of usage) {
@@ -102,7 +114,10 @@ export function largestOf(usage: Usage, except: ReadonlySet<string>): string | u
   return largest;
 }
 
-/** The refusal of a submission of `bytes` when no ended execution is left to be removed. */
+/**
+ * The error that refuses a submission of `bytes` bytes, because no space is left and no ended execution can
+ * be removed.
+ */
 export function storageFull(
   { bound }: Excess,
   project: string,
@@ -142,7 +157,7 @@ function diskTooFull(
   );
 }
 
-/** The refusal of a request that is larger than the whole bound. */
+/** The error that refuses a submission that is larger than the whole limit, so that no removal would help. */
 export function neverFits(bytes: number, limitBytes: number): AirlockError {
   return new AirlockError(
     "payload_too_large",

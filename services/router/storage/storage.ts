@@ -16,38 +16,52 @@ import {
 } from "./storage-bounds.ts";
 
 const LOOK_EVERY_MS = 1_000;
-// A count that is older than this is read again before it decides anything, because the database was away.
+// A count of stored bytes that is older than this is read again before a submission is checked against it. A
+// count gets so old only while the database cannot be reached.
 const FRESH_MS = 5_000;
-// Rows of one removal; few enough that a submission never waits long for it.
+// The most executions that one removal deletes: few enough that a submission never waits long for it.
 const BATCH = 100;
-// Bytes that are removed from the largest project before the largest project is determined again.
+// The most bytes that are removed from the project that stores most, before the router determines again which
+// project that is.
 const STEP_BYTES = 64 * 1024 * 1024;
+// The wait, in milliseconds, when another router is removing executions of the same project.
 const BUSY_WAIT_MS = 50;
-// The lowest limit that a project file may have, so a project that stores less needs no look at its file.
+// The lowest limit of stored bytes that a project file may set. A project that stores less cannot exceed its
+// limit, so the router does not ask for it.
 const LOWEST_LIMIT_BYTES = 16 * 1024 * 1024;
 
 /**
- * Keeps the stored bytes within the bounds of each project and of the deployment, by removing the oldest ended
- * executions.
+ * Keeps the stored bytes within the limits of each project and of the deployment, by deleting the oldest
+ * ended executions.
  */
 export type Storage = {
   /**
-   * Reserves room for a submission of so many bytes, and removes the oldest ended executions if it must. Rejects with
-   * `storage_full` when none is left to remove, and with `payload_too_large` when the submission would never fit.
+   * Reserves space for a submission of `bytes` bytes, and deletes the oldest ended executions if necessary.
+   * `limitBytes`: the project's own limit; undefined: none is known. Rejects with `storage_full` when no
+   * ended execution is left to delete, and with `payload_too_large` when the submission would never fit.
    */
   reserve(project: string, limitBytes: number | undefined, bytes: number): Promise<Reservation>;
-  /** Whether a pending execution of the project may start now. */
+  /**
+   * Whether a pending execution of the project may start now, or must wait because running executions need
+   * the disk space.
+   */
   mayStart(project: string): boolean;
-  /** Resolves when a pending execution of the project may start, or when `signal` aborts. */
+  /**
+   * Waits until a pending execution of the project may start, because other executions have ended and freed
+   * disk space. Also resolves when `signal` aborts.
+   */
   awaitStart(project: string, signal: AbortSignal): Promise<void>;
   stop(): Promise<void>;
 };
 
-/** Room for one submission; it counts as stored until the database counts it. */
+/**
+ * Disk space that is reserved for one submission. The reservation counts as stored until the database's own
+ * count includes the submission.
+ */
 export type Reservation = {
-  /** The submission is stored. */
+  /** Keeps the space, because the submission is stored or may be. */
   used(): void;
-  /** The submission was not stored and will not be. */
+  /** Frees the space, because the submission was not stored and will not be. */
   giveBack(): void;
 };
 
@@ -56,7 +70,7 @@ type Reserved = { readonly project: string; readonly bytes: number; isUsed: bool
 export function startStorage(parts: {
   readonly store: ExecutionStore;
   readonly projects: ProjectDirectory;
-  /** The most that all projects may store together, in bytes. */
+  /** The most bytes that all projects may store together. */
   readonly totalBytes: number;
   readonly registry: Registry;
   readonly clock: Clock;
@@ -65,12 +79,16 @@ export function startStorage(parts: {
   const { store, projects, totalBytes, clock, log } = parts;
   const metrics = createStorageMetrics(parts.registry, () => stored);
   const reserved = new Set<Reserved>();
-  // Bytes by project: as the database counted them last, and with the reservations added.
+  // Stored bytes by project, as the database counted them last.
   let stored = new Map<string, number>();
+  // Stored bytes by project, with the bytes that are reserved for submissions added.
   let usage = new Map<string, number>();
+  // Bytes of running and paused executions by project, at the last count.
   let started = new Map<string, number>();
-  // Bytes of ended executions, and the limits of projects whose started executions stored much at the last count.
+  // Bytes of the ended executions of all projects, at the last count.
   let endedBytes = 0;
+  // The limit in bytes of each project that stores anything; infinity where it was not needed or is not
+  // known.
   const projectLimits = new Map<string, number>();
   const waitingToStart = new Set<{ readonly project: string; readonly start: () => void }>();
   let total: Pick<StorageLimits, "total" | "disk"> = { total: totalBytes };
@@ -112,28 +130,32 @@ export function startStorage(parts: {
     return reading;
   };
 
-  /** Stored bytes of a project: the last count of the database, and what was stored since. */
+  /** Stored bytes of a project: the database's last count, and the submissions that were stored since. */
   const storedNow = (project: string) => {
     const since = [...reserved].filter((each) => each.isUsed && each.project === project);
     return since.reduce((sum, { bytes }) => sum + bytes, stored.get(project) ?? 0);
   };
 
   /**
-   * Whether a project stores, with what is reserved, no more than the total divided by the projects that store
-   * something.
+   * Whether a project, with its reservations, stores no more than its share: the total limit divided by the
+   * number of projects that store anything.
    */
   const isWithinShare = (project: string) =>
     (usage.get(project) ?? 0) * Math.max(1, usage.size) <= total.total;
 
-  /** Removes some ended executions. Resolves to false when no removal would help. */
+  /**
+   * Deletes some ended executions, so that `excess` becomes smaller. Resolves to false when no deletion would
+   * help.
+   */
   const removeSome = async ({ bound, bytes, leastBytes }: Excess, project: string): Promise<boolean> => {
-    // Executions of other projects are not removed when that would not make enough room.
+    // Nothing is deleted when all ended executions together would not free enough space, because the
+    // submission would be refused in any case.
     if (bound === "total" && endedBytes < leastBytes) return false;
     const spent = new Set<string>();
     for (;;) {
       const from = bound === "project" ? project : largestOf(stored, spent);
       if (from === undefined || spent.has(from)) return false;
-      // A project beyond its share gets no room from a project within its share.
+      // Executions of a project within its share are not deleted for a project beyond its share.
       if (bound === "total" && from !== project && isWithinShare(from) && !isWithinShare(project))
         return false;
       const share = bound === "project" ? bytes : Math.min(bytes, STEP_BYTES);
@@ -148,7 +170,7 @@ export function startStorage(parts: {
         metrics.removed(from, removed);
         log.info({ project: from, removed, bound }, "ended executions forgotten to make room");
       }
-      // A count that began before the removal does not include it.
+      // A count that is under way may have begun before the deletion, so a new count follows it.
       await reading?.catch(() => undefined);
       await read();
       return true;
@@ -156,7 +178,10 @@ export function startStorage(parts: {
   };
   const pause = (ms: number) => new Promise<void>((resolve) => clock.after(ms, resolve));
 
-  /** Runs one removal at a time. A submission that comes meanwhile checks the bounds again after it. */
+  /**
+   * Runs one removal at a time. Resolves to false when no removal would help. A call during a removal waits
+   * for that removal and resolves to true, so that its caller checks the limits again.
+   */
   const remove = async (excess: Excess, project: string): Promise<boolean> => {
     if (removing) {
       await removing.catch(() => undefined);
@@ -166,14 +191,15 @@ export function startStorage(parts: {
       removing = undefined;
     });
     const helped = await removing;
-    // SQLite removes a batch without a break, so other work of this process gets a turn between batches.
+    // SQLite blocks the process while it deletes a batch, so the router does other work between batches.
     await new Promise<void>((resolve) => setImmediate(resolve));
     return helped;
   };
 
   const limitsOf = async (project: string, bytes: number): Promise<StorageLimits> => {
     if (bytes < LOWEST_LIMIT_BYTES) return { project: undefined, ...total };
-    // When the project's file is removed or the pool-manager cannot be reached, only the total bound applies.
+    // When the project file is gone or the pool-manager cannot be reached, the project's limit is unknown,
+    // and only the limit of all projects applies.
     const known = await projects.get(project).catch(() => undefined);
     return { project: known?.limits?.storedBytes, ...total };
   };
@@ -181,7 +207,10 @@ export function startStorage(parts: {
   const mayStartNow = (project: string) =>
     mayStart(project, { started, stored, limits: { project: projectLimits.get(project), ...total } });
 
-  /** Counts the stored bytes again, because executions write after they were accepted. */
+  /**
+   * Counts the stored bytes again, once a second, because executions write after they were accepted. Deletes
+   * ended executions where a limit is exceeded, and lets waiting executions start when there is space.
+   */
   const look = async () => {
     try {
       await read();

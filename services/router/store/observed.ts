@@ -19,7 +19,8 @@ export function observeStore(
     labelNames: ["project", "end_reason"],
     registers,
   });
-  // The project of each unfinished execution of this router, by execution id.
+  // The project of each unfinished execution of this router, by execution id. The metrics need the project
+  // when an execution ends.
   const projects = new Map<string, string>();
   const observed: ExecutionStore = {
     ...store,

@@ -1,8 +1,10 @@
 import type { OutputFrom } from "./store.ts";
 
 /**
- * SQL, for both databases, that finds the first piece of output that the caller does not have completely.
- * `stdout_before` and `stderr_before` are the bytes of the pieces before it, `stdout` and `stderr` the bytes
+ * Returns an SQL query, for SQLite and PostgreSQL, that finds the first piece of an execution's output that
+ * the caller does not have completely. `parameters`: the SQL parameters for the execution's id, the position
+ * of the last piece, and the bytes of stdout and stderr that the caller has. In the result, `stdout_before`
+ * and `stderr_before` are the bytes of the pieces before the found piece; `stdout` and `stderr` are the bytes
  * of all pieces up to `last`.
  */
 export function findStart(parameters: Record<"id" | "last" | "stdout" | "stderr", string>): string {
@@ -24,20 +26,23 @@ export type StartRow = Readonly<Record<"stdout_before" | "stderr_before" | "stdo
 };
 
 /**
- * The point from which output is read: behind the piece with position `after`, and `from` bytes further on.
+ * The point in an execution's output at which reading starts: after the piece with position `after`, without
+ * the first `from` bytes of each channel in the pieces that follow.
  */
 export type OutputStart = {
   readonly after: number;
   readonly from: OutputFrom;
-  /** The stored bytes of stdout and stderr together that come before the point; 0 at the beginning. */
+  /**
+   * The bytes of stdout and stderr together that come before this point; 0 at the beginning of the output.
+   */
   readonly skippedBytes: number;
 };
 
 export const BEGINNING: OutputStart = { after: -1, from: { stdout: 0, stderr: 0 }, skippedBytes: 0 };
 
 /**
- * The place where reading starts, from a row of `findStart`. A row without a position means that all stored
- * output is skipped; reading then starts after `last`, the position of the last piece.
+ * Computes from a row of the `findStart` query where reading starts. A row without a position means that the
+ * caller has all stored output; reading then starts after `last`, the position of the last piece.
  */
 export function startOf(from: OutputFrom, row: StartRow, last: number): OutputStart {
   return {
@@ -47,7 +52,7 @@ export function startOf(from: OutputFrom, row: StartRow, last: number): OutputSt
   };
 }
 
-/** Counts the bytes that still have to be skipped while pieces are read. */
+/** Counts how many bytes of stdout and stderr still have to be skipped while pieces of output are read. */
 export class Skip {
   readonly #left: { stdout: number; stderr: number };
 
@@ -55,7 +60,10 @@ export class Skip {
     this.#left = { stdout, stderr };
   }
 
-  /** How many bytes at the beginning of the next value are skipped. `bytes` is the length of that value. */
+  /**
+   * Returns how many bytes at the beginning of the next piece of this channel are skipped. `bytes`: the
+   * length of that piece.
+   */
   next(text: "stdout" | "stderr", bytes: number): number {
     const passed = Math.min(this.#left[text], bytes);
     this.#left[text] -= passed;
@@ -63,7 +71,10 @@ export class Skip {
   }
 }
 
-/** The bytes from the first whole UTF-8 character on, because a skip may end within a character. */
+/**
+ * Returns `bytes` from their first whole UTF-8 character on, because the bytes that a caller has already may
+ * end within a character.
+ */
 export function fromCharacter(bytes: Uint8Array): Uint8Array {
   let first = 0;
   while (((bytes[first] ?? 0) & 0xc0) === 0x80) first++;

@@ -4,15 +4,18 @@ import type { Execution } from "../execution.ts";
 import type { LongText, Reading, TextPiece } from "./store.ts";
 
 /**
- * The bytes of a slice. Longer values are read in slices of about this size, and shorter ones are joined up
- * to it.
+ * Bytes of one slice of a long text. Stored values that are longer are read in slices of about this size, and
+ * shorter values are joined up to this size.
  */
 export const SLICE_BYTES = 512 * 1024;
 
-/** A slice of a long text, with the name of the text. */
+/** A slice of a long text. `text`: which of the execution's long texts it belongs to. */
 export type Slice = { readonly text: LongText; readonly bytes: Uint8Array };
 
-/** Joins short slices of a text to larger pieces. `slices` may switch between the texts at any time. */
+/**
+ * Joins short slices of the same long text to pieces of about 512 KiB. `slices` may switch between the texts
+ * at any time.
+ */
 export async function* piecesOfSlices(slices: AsyncIterable<Slice>): AsyncGenerator<TextPiece> {
   const waiting = new Map<LongText, Uint8Array[]>();
   const sizeOf = (parts: readonly Uint8Array[]) => parts.reduce((sum, { length }) => sum + length, 0);
@@ -30,8 +33,8 @@ export async function* piecesOfSlices(slices: AsyncIterable<Slice>): AsyncGenera
 }
 
 /**
- * Reads an execution with its long texts. Yields to other work meanwhile, so that a large execution does not
- * block the event loop.
+ * Reads all pieces of an execution's long texts and returns the whole execution. Lets other work of the
+ * process run in between, so that a large execution does not block the event loop.
  */
 export async function readWhole({ execution, pieces }: Reading): Promise<Execution> {
   const decoders = new Map<LongText, StringDecoder>();

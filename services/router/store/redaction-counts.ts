@@ -1,12 +1,13 @@
 import type { Redaction } from "../execution.ts";
 
 /**
- * The redaction counts of an execution, stored as one JSON object `{"FIELD:SECRET": COUNT}`. A row for each
- * secret and field would take ten times the space. No field name contains a colon.
+ * How often each secret was redacted from each field of an execution. The counts are stored as one JSON
+ * object `{"FIELD:SECRET": COUNT}`, because a row for each secret and field would take ten times the space.
+ * No field name contains a colon.
  */
 type Counts = Readonly<Record<string, number>>;
 
-/** The JSON of the counts in `before`, with `redactions` added. */
+/** Adds `redactions` to the counts in the JSON text `before`, and returns the new JSON text. */
 export function addCounts(redactions: readonly Redaction[], before = "{}"): string {
   const counts = new Map(Object.entries(JSON.parse(before) as Counts));
   for (const { secret, field, count } of redactions) {
@@ -16,7 +17,7 @@ export function addCounts(redactions: readonly Redaction[], before = "{}"): stri
   return JSON.stringify(Object.fromEntries(counts));
 }
 
-/** The redactions in the JSON of `addCounts`, sorted by secret and field. */
+/** Parses the JSON text of `addCounts` to redactions, sorted by secret and field. */
 export function toRedactions(counts: string): Redaction[] {
   const redactions = Object.entries(JSON.parse(counts) as Counts).map(([name, count]) => {
     const colon = name.indexOf(":");

@@ -3,17 +3,18 @@ import type { Log } from "#common/service/log.ts";
 import type { ExecutionStore } from "./store.ts";
 
 const SWEEP_EVERY_MS = 60_000;
-// The number of executions, or keys, that one statement deletes. It is so small that a submission does not
-// wait for it.
+// The most executions, or idempotency keys, that one statement deletes: few enough that a submission never
+// waits long for it.
 const BATCH = 200;
 
-// An idempotency key outlives its execution by a week, because a caller that repeats a request after a weekend
-// must hear that the script has run already.
+// An idempotency key outlives its execution by a week, because a caller that repeats a request after a
+// weekend must learn that the script has run already.
 const KEEP_KEYS_LONGER_MS = 7 * 24 * 3_600_000;
 
 /**
- * Deletes executions `retentionMs` after they ended. Deletes the idempotency keys of deleted executions a week
- * plus `retentionMs` after their first use. The returned function stops the deletions.
+ * Deletes executions `retentionMs` milliseconds after they ended. Deletes the idempotency keys of deleted
+ * executions a week plus `retentionMs` after the first use of the key. The returned function stops the
+ * deletions.
  */
 export function startRetention(
   store: ExecutionStore,

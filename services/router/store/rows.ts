@@ -27,8 +27,8 @@ export type SummaryRow = {
 export type OutlineRow = { status: Status; execution_time_ms: number | null; bytes: number };
 
 /**
- * Columns for the bytes that a project's pending executions store, and those that its started executions
- * store.
+ * SQL columns of a query that sums stored bytes by project: `pending` for the pending executions, `started`
+ * for those that run or are paused.
  */
 export const UNFINISHED_BYTES_COLUMNS = `project,
   CAST(sum(CASE status WHEN 'pending' THEN stored_bytes ELSE 0 END) AS BIGINT) AS pending,
@@ -90,23 +90,26 @@ export type QueuesRow = {
 
 export const SUMMARY_COLUMNS =
   "execution_id, project, status, end_reason, execution_time_ms, created_at_ms, ended_at_ms";
-/** The columns of an execution without its submission, which may be megabytes. */
+/** The SQL columns of an execution without its submission, which may be megabytes. */
 export const EXECUTION_COLUMNS = `${SUMMARY_COLUMNS}, llm_id, llm_prompt, llm_model, error,
   result, memory_updates, truncated_stdout, truncated_stderr, started_at_ms`;
 
-/** The columns of an execution with empty long texts, because these are read in pieces. */
+/**
+ * The SQL columns of an execution with an empty result and empty memory updates, because these may be long
+ * and are read in pieces.
+ */
 export const HEAD_COLUMNS = EXECUTION_COLUMNS.replace(
   "result, memory_updates",
   "'' AS result, '' AS memory_updates",
 );
 
 /**
- * The SQL condition for dead letters. An index has exactly this condition; with other words it would not be
- * used.
+ * The SQL condition that selects dead letters. An index of the database has exactly this condition; the
+ * database would not use the index for a condition in other words.
  */
 export const IS_DEAD_LETTER = `end_reason IN (${DEAD_LETTER_REASONS.map((reason) => `'${reason}'`).join(", ")})`;
 
-/** The largest number of retries of a dead letter whose ids a list shows. */
+/** How many retries of a dead letter a list shows at most. */
 const SHOWN_RETRIES = 20;
 
 export const DEAD_LETTER_COLUMNS = `execution_id, project, end_reason, error, created_at_ms, ended_at_ms,
@@ -117,8 +120,8 @@ export const DEAD_LETTER_COLUMNS = `execution_id, project, end_reason, error, cr
    WHERE retry.retry_of = executions.execution_id) AS retries`;
 
 /**
- * Columns that count unfinished executions, those of project `$1` and those of all projects. The query itself
- * must select unfinished executions only.
+ * SQL columns that count unfinished executions: those of project `$1` and those of all projects. The query
+ * with these columns must select unfinished executions only.
  */
 export const QUEUE_COLUMNS = `count(*) AS unfinished, count(*) FILTER (WHERE status = 'pending') AS pending,
   count(*) FILTER (WHERE project = $1) AS project_unfinished,
@@ -189,7 +192,10 @@ export function toPlace({ granted, epoch }: RunRow): { grant: Grant; epoch: numb
   return { grant: JSON.parse(granted) as Grant, epoch };
 }
 
-/** Lost executions, oldest first, because their ids sort by creation. */
+/**
+ * Converts rows of orphaned executions, whose router died or released them, oldest first; their ids sort by
+ * creation.
+ */
 export function toOrphaned(rows: readonly OrphanedRow[]): OrphanedExecution[] {
   return rows
     .map((row) => ({
@@ -221,7 +227,7 @@ export function toOutline({ status, execution_time_ms, bytes }: OutlineRow): Out
 
 export type OwnRow = ClaimRow & { status: Status };
 
-/** A router's own executions, oldest first, because their ids sort by creation. */
+/** Converts rows of a router's own unfinished executions, oldest first; their ids sort by creation. */
 export function toOwn(rows: readonly OwnRow[]): OwnExecution[] {
   return rows
     .map((row) => ({
@@ -258,7 +264,8 @@ export function toQueues(row: QueuesRow | undefined): Queues {
 }
 
 /**
- * Claims, oldest first. They are sorted here, because a database returns the rows of an update in any order.
+ * Converts rows of claimed executions, oldest first. They are sorted here, because a database returns the
+ * rows of an update in any order.
  */
 export function toClaims(rows: readonly ClaimRow[]): Claim[] {
   return rows

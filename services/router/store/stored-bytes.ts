@@ -13,37 +13,44 @@ const COLUMNS = [
   "memory_updates",
 ] as const;
 
-/** The bytes that an execution counts besides its texts, for its row and its index entries. */
+/**
+ * The bytes that each execution counts besides its texts, for its row in the table and its entries in the
+ * indexes.
+ */
 export const ROW_BYTES = 1_024;
 /**
- * The bytes that a piece of output counts besides its text. A script that prints a little now and then has
- * many short pieces.
+ * The bytes that each piece of output counts besides its text, for its row. A script that prints a little now
+ * and then has many short pieces, so their rows must count too.
  */
 export const PIECE_BYTES = 128;
 
 /**
- * The most bytes that one deletion removes; its last execution may exceed them. SQLite needs 10 ms for 45 MB.
+ * The most bytes that one deletion of ended executions removes; the last execution may exceed the number.
+ * SQLite blocks the process while it deletes, 10 ms for 45 MB.
  */
 export const DELETE_BYTES = 32 * 1024 * 1024;
 
 const PIECE = `octet_length(stdout) + octet_length(stderr) + ${PIECE_BYTES}`;
 
-/** SQL of the bytes of an execution's output. `which` is a condition that selects its pieces. */
+/**
+ * Returns an SQL expression for the bytes of an execution's output. `which`: an SQL condition that selects
+ * pieces of the output; all pieces unless given.
+ */
 export function outputBytes(which = "TRUE"): string {
   return `(SELECT COALESCE(sum(${PIECE}), 0) FROM execution_output
     WHERE execution_output.execution_id = executions.execution_id AND ${which})`;
 }
 
-/** SQL of the bytes of an execution's redaction counts. */
+/** An SQL expression for the bytes of an execution's redaction counts. */
 export const REDACTIONS = `COALESCE((SELECT octet_length(counts) FROM redaction_counts
   WHERE redaction_counts.execution_id = executions.execution_id), 0)`;
-/** SQL of the bytes that an execution stores in other tables than `executions`. */
+/** An SQL expression for the bytes that an execution stores in other tables than `executions`. */
 export const BESIDE = `${outputBytes()} + ${REDACTIONS}`;
 
 /**
- * SQL, for both databases, of the bytes that an execution stores once a statement has set the columns of
- * `next` to these parameters. The length is cheap, because octet_length does not read the value. `beside` is
- * SQL of the bytes in other tables.
+ * Returns an SQL expression, for SQLite and PostgreSQL, for the bytes that an execution stores after a
+ * statement has set the columns in `next` to the given parameters. Measuring is cheap, because octet_length
+ * reads the length of a value and not the value. `beside`: an SQL expression for the bytes in other tables.
  */
 export function storedBytes(
   next: Partial<Record<(typeof COLUMNS)[number], string>> = {},
@@ -53,9 +60,9 @@ export function storedBytes(
   return [ROW_BYTES, ...lengths, beside].join(" + ");
 }
 
-/** SQL of the bytes of a new execution, which has only its submission. */
+/** Returns an SQL expression for the bytes of a new execution, which has only its submission. */
 export function submittedBytes(code: string, settings: string, memory: string): string {
-  // The default values of `result` and `memory_updates` count as a part of the row.
+  // The columns `result` and `memory_updates` have short default values, which count as a part of the row.
   return [ROW_BYTES, ...[code, settings, memory].map((value) => `octet_length(${value})`)].join(" + ");
 }
 

@@ -7,22 +7,31 @@ import { repeat } from "#common/resilience/repeat.ts";
 import type { Log } from "#common/service/log.ts";
 import { LOOK } from "./statements.ts";
 
-// The database is asked this often for changes whose notice was lost, because a router died before it sent
-// the notice or this router was not connected.
+// The router asks the database this often for changes of which it received no notice, because another router
+// died before it sent the notice, or because this router was not connected.
 const LOOK_EVERY_MS = 5_000;
 const CHANGES = "airlock_changes";
 const CLAIMABLE = "airlock_claimable";
 
 /**
- * Tells listeners of this router about changes: its own at once, those of other routers through notices of
- * the database, and changes without a notice through a periodic look at the watched executions.
+ * Tells listeners in this router about changes of executions: changes by this router at once, changes by
+ * other routers when their notice arrives through the database, and changes without a notice by asking the
+ * database every 5 s.
  */
 export type Changes = {
+  /** Calls `listener` after a change of the execution. The returned function removes the listener. */
   onChange(executionId: string, listener: () => void): () => void;
+  /**
+   * Calls `listener` when another router says that there are executions to claim. The returned function
+   * removes the listener.
+   */
   onClaimable(listener: () => void): () => void;
-  /** Reports a change that this router made, to its own listeners and to the other routers. */
+  /**
+   * Reports a change that this router made to an execution, to this router's listeners and to the other
+   * routers.
+   */
   changed(executionId: string): void;
-  /** Tells the other routers that there are executions to claim. */
+  /** Tells the other routers that there are executions that no router owns, so that they can claim them. */
   freed(): void;
   close(): Promise<void>;
 };
@@ -46,8 +55,8 @@ export async function openChanges(
       const now = new Map(rows.map((row) => [row.execution_id, row.state]));
       const before = seen;
       seen = now;
-      // An execution that is looked at for the first time may have changed since its listener read it, so the
-      // listener is called.
+      // The listener is also called for an execution that is looked at for the first time, because the
+      // execution may have changed since its listener read it.
       for (const id of watched) if (now.get(id) !== before.get(id)) executions.emit(id);
     } catch (error) {
       log.debug({ err: error }, "changes could not be read");

@@ -15,15 +15,17 @@ import type { OutputFrom, Reading } from "../store.ts";
 type HeadRow = ExecutionRow & { readonly last_position: number | null };
 type OutputRow = {
   readonly position: number;
-  /** The first bytes of each channel's text, in hexadecimal digits. */
+  /** The first bytes of the piece's stdout, in hexadecimal digits. */
   readonly stdout: string;
+  /** The first bytes of the piece's stderr, in hexadecimal digits. */
   readonly stderr: string;
   readonly stdout_bytes: number;
   readonly stderr_bytes: number;
 };
 
 /**
- * The bytes of a slice of a large value. Slices are large, because the server reads the whole value for each.
+ * Bytes of one slice of a large stored value. The slices are large, because the database server reads the
+ * whole value again for each slice.
  */
 const LARGE_SLICE_BYTES = 1024 * 1024;
 
@@ -34,7 +36,10 @@ const GET_HEAD: PostgresStatement = {
     FROM executions WHERE execution_id = $1`,
 };
 
-/** Reads the next pieces of output until they have `SLICE_BYTES` together, and at least one. */
+/**
+ * Reads the next pieces of an execution's output: at least one, and more until they have `SLICE_BYTES`
+ * together.
+ */
 const READ_OUTPUT: PostgresStatement = {
   name: "read-output",
   text: `WITH next AS (
@@ -80,8 +85,8 @@ function writtenSlice(column: string): PostgresStatement {
 }
 
 /**
- * Reads executions in slices, because the driver decodes a whole row at once and a long row would block the
- * event loop.
+ * Returns a function that reads one execution, and its long texts in slices. The database driver decodes a
+ * whole row at once, so a long row would block the event loop.
  */
 export function createPostgresReading(db: PostgresDatabase) {
   const slice = async (statement: PostgresStatement, ...values: unknown[]) => {

@@ -17,24 +17,24 @@ import {
   submittedBytes,
 } from "../stored-bytes.ts";
 
-// The column `owner` has the id of the router that has the execution. It keeps its name, because routers of an
-// earlier release use the same table while a deployment is upgraded.
+// The column `owner` has the id of the router that owns the execution. The column's name stays, because
+// routers of an earlier release use the same table while a deployment is upgraded.
 const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 const SUBMISSION_COLUMNS =
   "executions.execution_id, project, code, timeout_ms, settings, memory, created_at_ms";
 
-// A piece that is sent again, because the answer to its first insert was lost, replaces the first. A
-// duplicate that arrives late, after a newer version of its piece, replaces nothing: newer versions are
-// longer.
+// An SQL clause: a piece of output that is sent again, because the answer to its first insert was lost,
+// replaces the first. A duplicate that arrives late, after a newer version of its piece, replaces nothing,
+// because newer versions are longer.
 const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
   DO UPDATE SET stdout = excluded.stdout, stderr = excluded.stderr
   WHERE length(execution_output.stdout) <= length(excluded.stdout)
     AND length(execution_output.stderr) <= length(excluded.stderr)`;
 
 /**
- * Adds an execution, and its idempotency key if there is one. Of racing submissions with one key, the first inserts
- * the row of the key; the others wait for its commit and add nothing. When the project is held or a queue is full,
- * the key stays unused.
+ * Adds an execution, and its idempotency key if it has one. Of racing submissions with one key, the first
+ * inserts the row of the key. The others wait for its commit and add nothing. When the project is held or a
+ * queue is full, the key stays unused.
  */
 export const INSERT: PostgresStatement = {
   name: "insert",
@@ -125,8 +125,8 @@ export function listDeadLetters(filter: Omit<ListFilter, "status" | "retryOf">):
 }
 
 /**
- * A page of a list, newest first. The statement has no name, because a prepared plan has to fit any limit and
- * would not use the index.
+ * Builds the query for one page of a list, newest first. The statement has no name, because PostgreSQL's plan
+ * for a named statement must fit any limit and would not use the index.
  */
 function page(
   columns: string,
@@ -146,7 +146,9 @@ function page(
   return { statement: { text }, values };
 }
 
-/** Claims pending executions, without those that another router is claiming at this moment. */
+/**
+ * Claims pending executions that no router owns. Skips those that another router is claiming at this moment.
+ */
 export const CLAIM: PostgresStatement = {
   name: "claim",
   text: `WITH free AS (
@@ -206,8 +208,8 @@ export const GET_SUBMISSION: PostgresStatement = {
 };
 
 /**
- * Starts an execution. The same router may send it twice with the same time, because the answer to the first
- * may have been lost.
+ * Starts an execution. A router may send this statement twice with the same time, because the answer to the
+ * first may be lost. The second then succeeds too.
  */
 export const START: PostgresStatement = {
   name: "start",
@@ -243,7 +245,10 @@ export const GET_RESPONSE: PostgresStatement = {
   text: "SELECT llm_answer FROM executions WHERE execution_id = $1 AND llm_id = $2",
 };
 
-/** Adds a piece of output. The row lock prevents an ending between the check of the status and the insert. */
+/**
+ * Adds a piece of output. The lock on the execution's row prevents another connection from ending the
+ * execution between the check of its status and the insert.
+ */
 export const APPEND_OUTPUT: PostgresStatement = {
   name: "append-output",
   text: `WITH unfinished AS (
@@ -253,8 +258,8 @@ export const APPEND_OUTPUT: PostgresStatement = {
 };
 
 /**
- * Adds to the redaction counts. The execution's bytes are updated here only after its ending; before that,
- * the next change of the execution updates them.
+ * Adds to the redaction counts of an execution. Its `stored_bytes` are updated here only after its ending,
+ * because before that its next change updates them.
  */
 export const ADD_REDACTIONS: PostgresStatement = {
   name: "add-redactions",
@@ -273,8 +278,8 @@ export const ADD_REDACTIONS: PostgresStatement = {
 };
 
 /**
- * Reads the redaction counts: one row when the execution is known. `rows`: redactions that routers of an
- * earlier release stored.
+ * Reads the redaction counts of an execution: one row when the execution is known. `rows`: redactions that
+ * routers of an earlier release stored.
  */
 export const GET_REDACTIONS: PostgresStatement = {
   name: "get-redactions",
@@ -294,12 +299,15 @@ export const GET_CANCEL: PostgresStatement = {
 };
 
 const LAST_PIECE = "octet_length($12::bytea) + octet_length($13::bytea)";
-// The last piece may be stored already, because a connection can break between a commit and its answer. The
-// sum counts it once.
+// SQL for the bytes beside the row once the last piece of output is stored. The piece may be stored already,
+// because a connection can break between a commit and its answer, so the sum leaves out the stored piece.
 const BESIDE_WITH_LAST = `${LAST_PIECE} + CASE ${LAST_PIECE} WHEN 0 THEN 0 ELSE ${PIECE_BYTES} END
   + ${outputBytes("position <> $11::bigint")} + ${REDACTIONS}`;
 
-/** Stores the ending and the last piece of output, in one transaction and one exchange with the server. */
+/**
+ * Stores the ending and the last piece of output, in one transaction and one exchange with the database
+ * server.
+ */
 export const FINISH: PostgresStatement = {
   name: "finish",
   text: `WITH ended AS (
@@ -324,7 +332,7 @@ export const FORCE_FINISH: PostgresStatement = {
     WHERE execution_id = $1 AND ${UNFINISHED}`,
 };
 
-/** Deletes ended executions. Routers that delete at the same time take different rows. */
+/** Deletes ended executions, oldest first. Routers that delete at the same time delete different rows. */
 export const DELETE_ENDED: PostgresStatement = {
   name: "delete-ended",
   text: `WITH old AS (
@@ -341,13 +349,14 @@ export const COUNT_STORED_BYTES: PostgresStatement = {
   text: "SELECT project, sum(bytes)::bigint AS bytes FROM stored_bytes GROUP BY project HAVING sum(bytes) > 0",
 };
 
-// The first number of an advisory lock, "size" in ASCII. The second number is the hash of the project's name.
+// The first number of PostgreSQL's advisory lock for removals, "size" in ASCII. The second number is the hash
+// of the project's name.
 const REMOVAL_LOCK = 0x73697a65;
 
 /**
- * Deletes the oldest ended executions of a project. Only one router at a time does so, because two would
- * together delete twice the excess. A router that comes late selects by an old snapshot, and finds the
- * selected rows gone.
+ * Deletes the oldest ended executions of a project that stores too much. Only one router at a time does so,
+ * because two together would delete twice the excess. A router that gets the lock just after another has
+ * selected from an old snapshot; its rows are gone, so it deletes nothing.
  */
 export const DELETE_OLDEST_ENDED: PostgresStatement = {
   name: "delete-oldest-ended",
@@ -367,7 +376,10 @@ export const DELETE_OLDEST_ENDED: PostgresStatement = {
     SELECT NOT turn.is_mine AS is_busy, (SELECT count(*) FROM gone) AS removed FROM turn`,
 };
 
-/** The state of watched executions, as one text that differs after each change of state. */
+/**
+ * Reads the state of executions that have listeners, as one text for each that differs after each change of
+ * state.
+ */
 export const LOOK: PostgresStatement = {
   name: "look",
   text: `SELECT execution_id, concat_ws(' ', status, cancel_requested, llm_id) AS state FROM executions

@@ -45,12 +45,13 @@ import * as sql from "./statements.ts";
 type CountsRow = { readonly counts: string | null; readonly rows: Redaction[] | null };
 
 const HEARTBEAT_EVERY_MS = 3_000;
-// Five heartbeats, so that a router that is merely busy is not declared dead.
+// A router without a heartbeat for this long is declared dead, and its executions can be claimed. The time
+// covers five heartbeats, so that a router that is merely busy is not declared dead.
 const DEAD_AFTER_MS = 15_000;
 
 /**
- * Opens the store in a PostgreSQL database that any number of routers share. `routerId` is the id of this
- * router. Applies missing migrations first. Rejects with the reason when the database cannot be used.
+ * Opens the store in a PostgreSQL database that any number of routers share, and first applies missing
+ * migrations. `routerId` is the id of this router. Rejects with the reason when the database cannot be used.
  */
 export async function openPostgresStore(
   config: PostgresConfig,
@@ -198,7 +199,8 @@ export async function openPostgresStore(
     forceFinish: (executionId, ending, endedAtMs) =>
       change(sql.FORCE_FINISH, executionId, statusOf(ending), ending.reason, bytes(ending.error), endedAtMs),
     deleteEndedBefore: (endedBeforeMs, limit) => db.change(sql.DELETE_ENDED, [endedBeforeMs, limit]),
-    // The capacity is unknown, because the disk belongs to the database server, which may also compress.
+    // The router cannot measure the disk space, because the disk belongs to the database server, which may
+    // also compress.
     capacity: async () => ({
       bytes: Number.POSITIVE_INFINITY,
       freeBytes: Number.POSITIVE_INFINITY,

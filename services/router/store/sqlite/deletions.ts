@@ -7,15 +7,16 @@ type SizedRow = { readonly execution_id: string; readonly stored_bytes: number }
 type Deletions = Pick<ExecutionStore, "deleteEndedBefore" | "deleteOldestEnded" | "countStoredBytes">;
 
 /**
- * The deletions of the SQLite store, and its count of stored bytes. A deletion blocks this process, so each
- * is bounded in bytes.
+ * The store's functions that delete ended executions from SQLite and count stored bytes. A deletion blocks
+ * this process while it runs, so each deletes at most 32 MiB.
  */
 export function createSqliteDeletions(
   sql: ReturnType<typeof prepareStatements>,
   inTransaction: <T>(work: () => T) => T,
 ): Deletions {
   /**
-   * Deletes executions from the front until `bytes` are deleted. Returns the number of deleted executions.
+   * Deletes executions from the front of `rows`, in one transaction, until at least `bytes` bytes are
+   * deleted. Returns the number of deleted executions.
    */
   const deleteFirst = (rows: readonly SizedRow[], bytes: number): number => {
     const first = rows.slice(0, countUpTo(rows, bytes));
@@ -41,8 +42,7 @@ export function createSqliteDeletions(
 }
 
 /**
- * The number of rows, from the front, that together have at least this many bytes; all rows when they have
- * fewer.
+ * Counts how many rows, from the front, have at least `bytes` bytes together; all rows when they have fewer.
  */
 function countUpTo(rows: readonly SizedRow[], bytes: number): number {
   let sum = 0;

@@ -4,30 +4,33 @@ import { Turn } from "#common/event-loop/turn.ts";
 import { piecesOf } from "#common/text-pieces.ts";
 
 /**
- * The most characters that the texts of an execution may have in its row. Longer texts are stored apart from
- * the row.
+ * The most characters that the long texts of an execution may have together to be stored in its row of
+ * `executions`. Longer texts are stored in the table `long_texts`.
  */
 const ROW_CHARACTERS = 64 * 1024;
-/** The length of a piece, in characters. SQLite needs about 2 ms to write one. */
+/**
+ * The length of a piece in `long_texts`, in characters. SQLite needs about 2 ms to write a piece, and blocks
+ * the process meanwhile.
+ */
 const PIECE_CHARACTERS = 256 * 1024;
 
 type RowWithTexts = { readonly execution_id: string; readonly apart_bytes: number };
 
 /**
- * The texts as the row holds them: complete with `apartBytes` 0, or empty with `apartBytes` the bytes stored
- * apart.
+ * The texts as the execution's row holds them: complete, with `apartBytes` 0, or empty, with `apartBytes` the
+ * bytes of the texts in the table `long_texts`.
  */
 export type InRow<Field extends string> = Readonly<Record<Field, string>> & { readonly apartBytes: number };
 
 /**
- * Stores the long texts of executions in pieces, in a table beside their rows. SQLite writes the whole row
- * for each change of it, and reads past its long columns to the columns behind them. A text of 15 MB in one
- * statement would block the process for 100 ms. The pieces are written before the row that refers to them, in
- * turns with other work.
+ * Stores the long texts of executions in pieces in the table `long_texts`, because SQLite writes the whole
+ * row for each change of a row, and reads past long columns to the columns behind them. A text of 15 MB in
+ * one statement would block the process for 100 ms. The pieces are written before the row that refers to
+ * them, and the router does other work between the pieces.
  */
 export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
-  // Deletes the pieces of executions that were never accepted, and of endings that were not recorded. A row
-  // whose result is stored apart has an empty `result`.
+  // Deletes pieces without a row that refers to them: those of executions that were never accepted, and those
+  // of endings that were not recorded. A row whose result is stored apart has an empty `result`.
   const sweep = () =>
     db.exec(
       `DELETE FROM long_texts WHERE NOT EXISTS (SELECT 1 FROM executions WHERE executions.execution_id = long_texts.execution_id
@@ -53,7 +56,8 @@ export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
     }
   };
 
-  // Deletions that failed because the disk was full and the reserve used up, by execution and field.
+  // Deletions of texts that failed because the disk was full and the reserve used up, by execution and field.
+  // `removeLeft` repeats them.
   const left = new Map<string, () => void>();
   const removeLeft = () => {
     for (const [name, removeOne] of left) {
@@ -68,8 +72,8 @@ export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
 
   return {
     /**
-     * Stores long texts in pieces, apart from the row. Resolves to the values for the row: short texts, or
-     * empty ones.
+     * Stores the texts in pieces apart from the row, if they are too long for it. Resolves to the values for
+     * the row: the texts themselves, or empty texts.
      */
     async write<Field extends string>(
       executionId: string,
@@ -93,7 +97,10 @@ export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
       return { ...empty, apartBytes };
     },
 
-    /** The row with its texts: a field that is empty in the row is read from the pieces stored apart. */
+    /**
+     * Returns the row with its texts. A field that is empty in the row is read from the pieces in
+     * `long_texts`.
+     */
     async restore<Row extends RowWithTexts>(row: Row, fields: readonly (keyof Row & string)[]): Promise<Row> {
       if (row.apart_bytes === 0) return row;
       const restored = { ...row };
@@ -103,13 +110,16 @@ export function createLongTexts(db: DatabaseSync, reserve: Reserve) {
       return restored;
     },
 
-    /** Deletes texts that no row refers to, as soon as the disk allows it. */
+    /**
+     * Deletes texts from `long_texts` that no row refers to. When the disk is too full for that, `removeLeft`
+     * repeats the deletion.
+     */
     forget(executionId: string, fields: readonly string[]): void {
       for (const field of fields) left.set(`${executionId} ${field}`, () => remove.run(executionId, field));
       removeLeft();
     },
 
-    /** Repeats the deletions that failed on a full disk. */
+    /** Repeats the deletions of texts that failed because the disk was full. */
     removeLeft,
   };
 }

@@ -20,8 +20,8 @@ type OutputRow = {
 };
 
 /**
- * The bytes of one read. SQLite reads a value from its beginning for each part of it, which takes some
- * milliseconds for so many bytes.
+ * The most bytes of a stored text that one SQL statement reads. For each part of a text SQLite reads the text
+ * again from its beginning, which takes some milliseconds for so many bytes.
  */
 const READ_BYTES = 16 * 1024 * 1024;
 
@@ -31,7 +31,8 @@ const WRITTEN = [
 ] as const satisfies readonly (readonly [LongText, string])[];
 
 /**
- * Reads executions in slices. The bytes are passed on as they are stored, without decoding them to strings.
+ * Returns a function that reads one execution, and its long texts in slices. The bytes are passed on as they
+ * are stored, without decoding them to strings.
  */
 export function createSqliteReading(db: DatabaseSync) {
   const selectHead = db.prepare(

@@ -13,10 +13,16 @@ export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
 const SUBMISSION_COLUMNS =
   "execution_id, project, code, timeout_ms, settings, memory, created_at_ms, apart_bytes";
-/** SQL of the bytes that an execution stores outside its row, including the pieces of long texts. */
+/**
+ * An SQL expression for the bytes that an execution stores outside its row: output, redaction counts, and
+ * long texts in `long_texts`.
+ */
 const BESIDE = `${IN_TABLES} + apart_bytes`;
 
-/** All statements of the SQLite store except those of lists, which depend on the filter. */
+/**
+ * Prepares all statements of the SQLite store except those of lists, because the text of these depends on the
+ * filter.
+ */
 export function prepareStatements(db: DatabaseSync) {
   return {
     insert: db.prepare(
@@ -126,8 +132,8 @@ export function prepareStatements(db: DatabaseSync) {
        ON CONFLICT (execution_id) DO UPDATE SET counts = excluded.counts`,
     ),
     selectRedactions: db.prepare("SELECT counts FROM redaction_counts WHERE execution_id = ?"),
-    // Only redactions that come after the ending need this count. Earlier ones are counted by the execution's
-    // next change.
+    // This statement matters only for redactions that are stored after the ending, because the next change of
+    // an unfinished execution counts its bytes anyway.
     recountEnded: db.prepare(
       `UPDATE executions SET stored_bytes = ${storedBytes({}, BESIDE)} WHERE execution_id = ? AND end_reason IS NOT NULL`,
     ),
@@ -143,7 +149,8 @@ export function prepareStatements(db: DatabaseSync) {
          freelist_count AS free, page_size AS page_bytes
        FROM pragma_page_count, pragma_freelist_count, pragma_page_size`,
     ),
-    // The two queries for ended executions read only indexes, which contain these columns.
+    // The two queries for ended executions read only indexes and no rows, because the indexes contain all
+    // these columns.
     selectEndedBefore: db.prepare(
       `SELECT execution_id, stored_bytes FROM executions WHERE ended_at_ms < ?
        ORDER BY ended_at_ms, execution_id LIMIT ?`,
@@ -156,7 +163,10 @@ export function prepareStatements(db: DatabaseSync) {
   };
 }
 
-/** A page of a list, newest first. The statement depends on the fields that the filter sets. */
+/**
+ * Builds the query for one page of a list, newest first, because its text depends on the fields that the
+ * filter sets.
+ */
 export function pageQuery(
   columns: string,
   { project, status, before, retryOf, limit }: Partial<ListFilter> & { readonly limit: number },

@@ -45,8 +45,8 @@ import { createSqliteReading } from "./reading.ts";
 import { pageQuery, prepareStatements, UNFINISHED } from "./statements.ts";
 
 /**
- * The row of the capacity query. `counted`: the bytes that all projects store. `pages`: pages of the
- * database, including the `free` ones.
+ * The row of the capacity query. `counted`: the bytes that all projects store. `pages`: how many pages the
+ * database has, including the `free` ones. `page_bytes`: the bytes of one page.
  */
 type CapacityRow = Readonly<Record<"counted" | "pages" | "free" | "page_bytes", number>>;
 type CountsRow = { readonly counts: string };
@@ -55,20 +55,20 @@ type Apart = { readonly execution_id: string; readonly apart_bytes: number };
 const SUBMITTED = ["code", "settings", "memory"] as const;
 const WRITTEN = ["result", "memory_updates"] as const;
 
-// Disk space that executions must leave free, for SQLite's log and for the endings of scripts that run
-// already.
+// Disk space that executions must leave free, because SQLite's write-ahead log and the endings of running
+// scripts need it.
 const KEPT_FREE_BYTES = 256 * 1024 * 1024;
-// With less free disk space than this, the reserve file is filled. It holds space for endings, answers and
-// cancellations.
+// With less free disk space than this, the reserve file is filled. It occupies disk space that is given back
+// once the disk is full, so that endings, responses and cancellations can still be stored.
 const SCARCE_BYTES = 2 * 1024 * 1024 * 1024;
-// A smaller ending may use the reserve. A larger one fails on a full disk, and is then recorded without its
-// output.
+// An ending with at most this many characters may use the space of the reserve file. A larger ending fails on
+// a full disk, and is then recorded without its output.
 const SMALL_ENDING_CHARACTERS = 128 * 1024;
 
 /**
  * Opens the store in one SQLite file, for one router in one process. `routerId` is the id of this router.
- * Unfinished executions of an earlier router belong to no router afterwards. Throws when the file cannot be
- * opened.
+ * Unfinished executions of an earlier router belong to no router afterwards, so that this router can claim
+ * them. Throws when the file cannot be opened.
  */
 export function openSqliteStore(
   path: string,
@@ -89,7 +89,7 @@ export function openSqliteStore(
   };
   const run = (statement: StatementSync, ...values: SQLInputValue[]) =>
     Number(statement.run(...values).changes);
-  /** Whether the execution was deleted while its long texts were read, so that they are incomplete. */
+  /** Whether the execution was deleted while its long texts were read, so that the texts are incomplete. */
   const isForgotten = (row: Apart) => row.apart_bytes > 0 && !sql.selectExists.get(row.execution_id);
   const addOutput = (executionId: string, { position, stdout, stderr }: OutputPiece) =>
     stdout === "" && stderr === ""
@@ -97,8 +97,8 @@ export function openSqliteStore(
       : run(sql.insertOutput, position, stdout, stderr, executionId, routerId);
 
   /**
-   * Stores long texts, then lets `changeRow` change the row that refers to them. The texts are deleted again
-   * when `changeRow` throws or changes no row.
+   * Stores long texts, then lets `changeRow` change the execution's row, which refers to them. The texts are
+   * deleted again when `changeRow` throws or changes no row.
    */
   const withTexts = async <Field extends string>(
     executionId: string,
@@ -109,7 +109,8 @@ export function openSqliteStore(
     try {
       isStored = changeRow(await longTexts.write(executionId, texts));
     } finally {
-      // When another ending was recorded first, its texts have the same names and must stay.
+      // An empty `result` in the row means that another ending was recorded first and has its texts stored
+      // apart. They have the same names as these, so nothing is deleted.
       if (!isStored && sql.selectResult.get(executionId)?.result !== "")
         longTexts.forget(executionId, Object.keys(texts));
     }
@@ -300,8 +301,9 @@ export function openSqliteStore(
       const freeBytes = isScarce ? await freeNow() : found;
       const { size } = await stat(path);
       const { counted, pages, free, page_bytes } = sql.selectCapacity.get() as CapacityRow;
-      // Pages that are only in the log so far will make the file grow. The stored data is measured in pages,
-      // because an execution takes more disk space than its counted bytes.
+      // Pages that are only in SQLite's write-ahead log so far will make the file grow, so they are
+      // subtracted. The stored data is measured in pages, because an execution takes more disk space than its
+      // counted bytes.
       const inFile = size + free * page_bytes - pages * page_bytes;
       const bytes = counted + inFile + freeBytes + reserve.bytes - KEPT_FREE_BYTES;
       return { bytes, freeBytes, keptFreeBytes: KEPT_FREE_BYTES };
@@ -310,8 +312,8 @@ export function openSqliteStore(
       changes.on(executionId, listener);
       return () => changes.off(executionId, listener);
     },
-    // No listener is ever called: only an earlier router leaves executions to claim, and it did so before
-    // this router opened the file.
+    // The listener is never called, because with SQLite only an earlier router leaves executions to claim,
+    // and it did so before this router opened the file.
     onClaimable: () => () => undefined,
     isShared: false,
     now: clock.now,
