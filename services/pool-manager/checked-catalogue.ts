@@ -4,27 +4,31 @@ import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 
 /**
- * Looks for problems of projects outside their files. Resolves to a sentence for each broken project; rejects
- * while that is not known.
+ * Looks for problems that project files do not show, such as a secret that cannot be read, or an outdated
+ * lock file. Resolves to a sentence for each broken project, by project name. Rejects while the check cannot
+ * be made, for example while the secrets service is away.
  */
 export type AskProblems = () => Promise<ReadonlyMap<string, string>>;
 
-// A secrets service that stands still must not delay every request about a project.
+// Milliseconds that a request about projects waits for the checks, because a secrets service that does not
+// answer must not delay every such request.
 const LONGEST_WAIT_MS = 1_000;
 
-/**
- * The latest result of a check, and the projects as they were when it began: the result says nothing about a
- * project whose file has changed since.
- */
+/** The latest result of one check. */
 type Found = {
+  /** A sentence for each broken project, by project name. */
   readonly problems: ReadonlyMap<string, string>;
+  /**
+   * The projects as they were when the check began, by name. The result says nothing about a project whose
+   * file has changed since.
+   */
   readonly about: ReadonlyMap<string, Project | ProjectProblem>;
 };
 
 /**
- * The projects of `files`. A project is listed with a problem, like one whose file cannot be read, when this
- * deployment cannot run it (`refusalOf`) or one of the checks reports a problem. A problem is logged once
- * when it appears, and once when it is gone.
+ * Adds the results of checks to the projects of `files`. A project is listed with a problem, like one whose
+ * file cannot be read, when this deployment cannot run it (`refusalOf`) or one of the checks reports a
+ * problem. A problem is logged once when it appears, and once when it is gone.
  */
 export function createCheckedCatalogue(
   files: ProjectCatalogue,
@@ -66,8 +70,8 @@ export function createCheckedCatalogue(
     try {
       found[index] = { problems: await ask(), about };
     } catch {
-      // The check could not be made, because the secrets service is away for example. Its latest result still
-      // holds.
+      // The check could not be made, for example because the secrets service is away. The result of the last
+      // check that could be made still counts.
     }
     logChanges();
   };

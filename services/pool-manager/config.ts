@@ -9,15 +9,21 @@ export const DRIVERS = ["process", "docker"] as const;
  * deployment.
  */
 export type DockerConfig = {
+  /** The deployment's name: a-z, 0-9 and -, at most 32 characters. */
   readonly deployment: string;
-  /** The base image of the workers' images. */
+  /** The image with Python on which the images of workers are built. */
   readonly pythonImage: string;
-  /** The network of the steps of a build; undefined for the engine's default. */
+  /**
+   * The Docker network that image builds use to download packages; undefined for the engine's default
+   * network.
+   */
   readonly buildNetwork: string | undefined;
-  /** The directory of the certificates that workers are given. */
+  /** The directory with the TLS certificate and key that the pool-manager gives to workers in containers. */
   readonly workerTlsDirectory: string;
   /**
-   * The label (`name=value`) of the containers that dial workers; undefined when the callers run on the host.
+   * The label (`name=value`) of the containers of services that call workers, such as routers, by which the
+   * driver finds these containers and puts them into the projects' networks. Undefined when these services
+   * run on the host.
    */
   readonly callersLabel: string | undefined;
 };
@@ -33,7 +39,10 @@ export type PoolManagerConfig = {
    */
   readonly runDirectory: string;
   readonly driver: (typeof DRIVERS)[number];
-  /** The interpreter that has the worker's own packages; empty for the docker driver. */
+  /**
+   * The Python interpreter of the workers' supervisors, which has the packages that they need, such as gRPC;
+   * empty for the docker driver.
+   */
   readonly python: string;
   /** The largest number of workers of all projects together. */
   readonly maxWorkers: number;
@@ -43,12 +52,18 @@ export type PoolManagerConfig = {
   readonly tlsDirectory?: string | undefined;
 };
 
-/** The directory of the certificates for connections to containers, in an embedded deployment. */
+/**
+ * The directory of the TLS certificates for connections to containers, in an embedded deployment (all
+ * services in one process, as `./airlock up` starts them).
+ */
 export function tlsDirectoryIn(dataDirectory: string): string {
   return join(dataDirectory, "tls");
 }
 
-/** AIRLOCK_MAX_WORKERS; `./airlock up` reads it too. */
+/**
+ * Reads AIRLOCK_MAX_WORKERS, the largest number of workers of all projects together: from 1 to 10,000, 32
+ * unless set. Used by the pool-manager as a process of its own, and by `./airlock up`.
+ */
 export function readMaxWorkers(read: EnvironmentReader): number {
   return read.integer("AIRLOCK_MAX_WORKERS", 32, 1, 10_000);
 }
@@ -76,7 +91,10 @@ export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig
   return config;
 }
 
-/** Reads the settings of the docker driver that have defaults. */
+/**
+ * Reads the docker driver's settings that the operator need not set: AIRLOCK_DEPLOYMENT,
+ * AIRLOCK_PYTHON_IMAGE, AIRLOCK_BUILD_NETWORK and AIRLOCK_CALLERS_LABEL. Problems are collected in `read`.
+ */
 export function readDockerConfig(
   read: EnvironmentReader,
   dataDirectory: string,

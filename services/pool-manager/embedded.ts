@@ -16,7 +16,10 @@ export type PoolManagerSettings = {
   readonly driver: PoolManagerConfig["driver"];
   /** The settings of the docker driver; undefined for the process driver. */
   readonly docker: DockerConfig | undefined;
-  /** The interpreter that has the worker's own packages; empty for the docker driver and in mock mode. */
+  /**
+   * The Python interpreter of the workers' supervisors, which has the packages that they need, such as gRPC;
+   * empty for the docker driver and in mock mode.
+   */
   readonly python: string;
   /** The largest number of workers of all projects together. */
   readonly maxWorkers: number;

@@ -7,7 +7,10 @@ import { serveLease } from "./lease-handler.ts";
 import { toProjectMessage } from "./messages.ts";
 import type { Pools } from "./pool/pools.ts";
 
-/** The handlers of PoolManagerService. They translate messages and contain no rules. */
+/**
+ * The gRPC handlers of PoolManagerService. They translate messages for `pools` and contain no rules of their
+ * own.
+ */
 export function createHandlers(
   pools: Pools,
   readiness: () => Promise<Dependency[]>,

@@ -7,7 +7,10 @@ import type { Pools } from "./pool/pools.ts";
 
 type LeaseStream = Duplex<LeaseRequest, LeaseResponse>;
 
-/** Serves one lease stream, from its first message to its end. */
+/**
+ * Serves one lease stream of a router, from its first message to its end: grants a worker to one execution,
+ * and then serves the router's requests until the lease is over.
+ */
 export async function serveLease(stream: LeaseStream, { signal }: CallContext, pools: Pools): Promise<void> {
   const first = (await stream.next())?.action;
   if (first?.$case !== "acquire") throw brokenProtocol("The first message of a lease must be acquire.");
@@ -20,13 +23,13 @@ export async function serveLease(stream: LeaseStream, { signal }: CallContext, p
   let isGranted = false;
   let isBroken = true;
   const release = () => lease.release();
-  // A caller that dies while it waits leaves the queue at once. Otherwise it could get a worker before its
-  // death is noticed.
+  // The execution of a router that dies while it waits leaves the queue at once. Otherwise the dead router
+  // could be granted a worker before its death is noticed.
   signal.addEventListener("abort", release, { once: true });
   try {
     const position = lease.position();
     if (position > 0) await stream.send({ event: { $case: "queued", value: { position } } });
-    // Before the grant, the only message that a router may send is that it gives the lease up.
+    // Before the grant, the only message that a router may send is `release`, by which it gives the lease up.
     const next = stream.next();
     const worker = await Promise.race([lease.granted, next.then(gaveUp)]);
     if (!worker) return;

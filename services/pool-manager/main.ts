@@ -23,8 +23,8 @@ import { watchProvisioning } from "./worker/refused-values.ts";
 const CHECK_MS = 1_000;
 
 /**
- * Starts the pool-manager. It takes over the workers of an earlier pool-manager before it listens. Other
- * workers start when their project is first used.
+ * Starts the pool-manager. Before it listens, it takes over the workers that an earlier pool-manager left
+ * running. Other workers start when their project is first used.
  */
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
   const files = await openProjectCatalogue(config.projectsDirectory);

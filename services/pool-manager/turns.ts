@@ -1,23 +1,24 @@
 import type { Clock } from "#common/resilience/clock.ts";
 
 /**
- * Limits how many tasks run at a time. A task that takes longer than `TURN_COUNTS_MS` does not count any
- * more, so that a task that hangs blocks no other.
+ * Limits how many tasks run at the same time. A task that takes longer than `TURN_COUNTS_MS` goes on and does
+ * not count any more, so that a task that hangs blocks no other.
  */
 export type Turns<T> = {
-  /** Resolves when `who` may begin, to a function that ends its turn. */
+  /** Resolves when the task of `who` may begin, to a function that the task calls at its end. */
   enter(who: T): Promise<() => void>;
 };
 
 /**
- * The time after which a task does not count any more. A task that takes longer mostly waits for the network
- * or for a busy machine.
+ * Milliseconds after which a running task does not count any more. A task that takes longer mostly waits for
+ * the network or for a busy machine.
  */
 export const TURN_COUNTS_MS = 5_000;
 
 /**
- * `mayEnter` decides from the tasks that run and still count. Among the waiting tasks that may enter, the
- * first by `compare` begins; equal ones begin in the order of their arrival.
+ * `mayEnter` decides whether the task of `who` may begin, from the tasks `inside` that run and still count.
+ * Among the waiting tasks that may begin, the first by `compare` begins; equal ones begin in the order of
+ * their arrival.
  */
 export function createTurns<T>(
   rules: {

@@ -8,15 +8,23 @@ export type SecretsConfig = {
   /** How to reach the vault; undefined means that `${vault:}` references are refused. */
   readonly vault?: VaultSettings | undefined;
   /**
-   * The file that keeps the key from which versions of secret values are made. Undefined means a new key at
-   * each start, so that versions from before a restart are unknown.
+   * The file with the key from which the version (an opaque id) of a project's secret values is made.
+   * Undefined: each start makes a new key. The service then does not recognize a version from before a
+   * restart, so the output of runs with that version is withheld.
    */
   readonly versionKeyPath?: string | undefined;
-  /** The directory of this service's certificates; needed when the service listens on a network. */
+  /**
+   * The directory of this service's TLS certificate and key, which the service needs when it listens on a
+   * network; undefined when it listens on a Unix socket.
+   */
   readonly tlsDirectory?: string | undefined;
 };
 
-/** Reads AIRLOCK_LISTEN, AIRLOCK_PROJECTS_DIR and the vault's settings; throws a ConfigError that names all problems. */
+/**
+ * Reads the settings of the secrets service from environment variables: AIRLOCK_LISTEN, AIRLOCK_PROJECTS_DIR,
+ * AIRLOCK_VERSION_KEY_FILE, AIRLOCK_TLS_DIR and AIRLOCK_VAULT_*. Throws a ConfigError that names all
+ * problems.
+ */
 export function readSecretsConfig(env: Readonly<Record<string, string | undefined>>): SecretsConfig {
   const read = readEnvironment(env);
   const config = {

@@ -6,8 +6,9 @@ import { readVaultSettings, type VaultSettings } from "./sources/vault-settings.
 export type SecretsSettings = {
   readonly vault: VaultSettings | undefined;
   /**
-   * The file that keeps the key from which versions of secret values are made. Undefined means a new key at
-   * each start, so that versions from before a restart are unknown.
+   * The file with the key from which the version (an opaque id) of a project's secret values is made.
+   * Undefined: each start makes a new key. The service then does not recognize a version from before a
+   * restart, so the output of runs with that version is withheld.
    */
   readonly versionKeyPath: string | undefined;
 };

@@ -8,9 +8,10 @@ import type { ProjectSecrets } from "./project-secrets.ts";
 import { createWeakValueWarnings } from "./weak-value-warnings.ts";
 
 /**
- * The gRPC handlers of the secrets service. Only the egress service gets brokered values. A sanitizer gets
- * exactly the values that scripts of a run hold, because a script could guess any further value from what the
- * sanitizer removes.
+ * The gRPC handlers of the secrets service. `resolveSecrets` gives the pool-manager the values for scripts.
+ * `resolveNeedles` gives the sanitizer exactly these values and no others, because a script could print
+ * guesses and learn any further value from what the sanitizer redacts. Only `resolveBrokered`, which the
+ * egress service calls, returns brokered values.
  */
 export function secretsHandlers(projects: ProjectSecrets, log: Log): SecretsServiceServer {
   const { unary } = handlersFor(log);

@@ -3,13 +3,17 @@ import type { Clock } from "#common/resilience/clock.ts";
 import type { Secret } from "#common/secret.ts";
 import { isBrokered } from "./brokered-secret.ts";
 
-/** Milliseconds that a replaced version stays known, so that a sanitizer can ask for its values again. */
+/**
+ * Milliseconds (one day) that the values of a replaced version are kept, so that a sanitizer can still ask
+ * for them to redact the output of a run that began with these values.
+ */
 const REPLACED_FOR_MS = 24 * 3_600_000;
+/** The number of replaced versions that are kept for each project; the oldest are forgotten first. */
 const MAX_REPLACED = 100;
 
 /**
- * The secrets of one project at one time. The version stands for their values, and for where brokered secrets
- * are injected.
+ * The secrets of one project at one time. The version is an opaque id, which changes when a value changes, or
+ * the host or header into which a brokered value is injected.
  */
 export type Resolved = {
   readonly version: string;
@@ -19,20 +23,26 @@ export type Resolved = {
 type Replaced = Resolved & { readonly sinceMs: number };
 
 /**
- * The current and earlier secret values of each project. Each set of values has a version; replaced versions
- * are remembered for a day.
+ * The current and earlier secret values of each project, in memory. Each set of values has a version. Up to
+ * 100 replaced versions of a project are remembered, each for a day.
  */
 export type SecretHistory = {
-  /** Records the values that are current from now on, and returns them with their version. */
+  /**
+   * Records values that were just read from their sources as the project's current ones, and returns them
+   * with their version.
+   */
   record(project: string, secrets: readonly Secret[]): Resolved;
   /**
-   * The values of exactly this version. Undefined when the version was never current in this process, or was
-   * replaced more than a day ago.
+   * The values of exactly this version. Undefined when the version was never current in this process, was
+   * replaced more than a day ago, or is older than the last 100 replaced versions.
    */
   find(project: string, version: string): Resolved | undefined;
 };
 
-/** `key` makes versions an HMAC of the values, so that a version reveals nothing about them. */
+/**
+ * `key`: the key of the HMAC by which a version is made from the values, so that a version reveals nothing
+ * about the values.
+ */
 export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
   const currentOf = new Map<string, Resolved>();
   const replacedOf = new Map<string, readonly Replaced[]>();
@@ -50,7 +60,8 @@ export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
         ...replacedIn(project),
         ...(isReplaced ? [{ ...before, sinceMs: clock.monotonicMs() }] : []),
       ];
-      // A version that became current again and was replaced once more is kept from its last replacement on.
+      // A version is replaced twice when an operator sets earlier values again and then changes them. The day
+      // for which the version is kept then begins with its last replacement.
       const latest = replaced.filter(
         ({ version }, index) => replaced.findLastIndex((each) => each.version === version) === index,
       );
@@ -66,8 +77,8 @@ export function createSecretHistory(clock: Clock, key: Buffer): SecretHistory {
 }
 
 function versionOf(key: Buffer, project: string, secrets: readonly Secret[]): string {
-  // The version also covers how a secret is used, because no script gets a brokered value, and a sanitizer
-  // must not search for it.
+  // The version also covers whether and where a secret is injected, because scripts do not get a brokered
+  // value, and a sanitizer must not search output for one.
   const pairs = secrets
     .map((secret) =>
       JSON.stringify([secret.name, secret.reveal(), isBrokered(secret) ? secret.injection : null]),

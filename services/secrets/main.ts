@@ -17,7 +17,10 @@ import { vaultSource } from "./sources/vault.ts";
 import { checkVaultAuthorities } from "./sources/vault-settings.ts";
 import { readVersionKey } from "./version-key.ts";
 
-/** Starts the secrets service, the only service that reads secret values from their sources. */
+/**
+ * Starts the secrets service, the only service that reads secret values from their sources: environment
+ * variables, files, a vault and project files.
+ */
 export async function startSecrets(config: SecretsConfig, log: Log): Promise<RunningService> {
   const catalogue = await openProjectCatalogue(config.projectsDir);
   await checkVaultAuthorities(config.vault);

@@ -5,17 +5,24 @@ import { needleSteps } from "#common/redaction/needles/needles.ts";
 import type { Secret } from "#common/secret.ts";
 import { isBrokered } from "./brokered-secret.ts";
 
-/** Bytes of values, all together, whose needles surely fit, so that they need not be made to find out. */
+/**
+ * Bytes of a project's secret values together, up to which no check is needed, because the needles (the forms
+ * that the sanitizer searches for) of so few bytes always fit into its limits.
+ */
 const SURE_BYTES = 16 * 1024;
 
 /**
- * Checks whether the sanitizer can search output for these secrets, because otherwise a run's output would be
- * withheld. Both functions resolve to the sanitizer's own reason why not; undefined when it can.
+ * Checks whether the sanitizer can search output for all of a project's secret values, because it would
+ * otherwise withhold the output of the project's runs. Both functions resolve to a sentence for the operator
+ * that says why it cannot; undefined when it can.
  */
 export type NeedleCheck = {
-  /** The check before a script runs. */
+  /** Checks the values that a worker is about to be given. A script's start waits for this check. */
   beforeRun(project: string, secrets: readonly Secret[]): Promise<string | undefined>;
-  /** The check of a project file, which lets the checks before runs go first. */
+  /**
+   * Checks the values that a project file names, to report a problem before any script is started. Such a
+   * check is made only while no script's start waits for a check.
+   */
   ofFile(project: string, secrets: readonly Secret[]): Promise<string | undefined>;
 };
 
@@ -23,13 +30,14 @@ type Check = {
   readonly values: string;
   readonly problem: Promise<string | undefined>;
   readonly make: () => Promise<void>;
-  /** Whether a run waits for it. */
+  /** Whether the start of a script waits for this check; such checks are made first. */
   isUrgent: boolean;
 };
 
 /**
- * Remembers the answer for the last values of each project, because making all needles may take a second. The
- * checks are made one after the other, because all at once would all end late.
+ * The result for the last values of each project is remembered, because making all needles of large values
+ * may take a second. Checks are made one after the other, because of many at the same time each would end
+ * late.
  */
 export function createNeedleCheck(): NeedleCheck {
   const known = new Map<string, Check>();
@@ -55,7 +63,10 @@ export function createNeedleCheck(): NeedleCheck {
     return check;
   };
 
-  /** Equal values have one check, such as those of a project's runs and of its file. */
+  /**
+   * Checks the values, or returns the check of equal values that is known already: the runs of a project and
+   * its file mostly have the same values. `slot` is the name under which the check is remembered.
+   */
   const checked = async (slot: string, project: string, secrets: readonly Secret[], isUrgent: boolean) => {
     const given = secrets.filter((secret) => !isBrokered(secret));
     const bytes = given.reduce((sum, secret) => sum + Buffer.byteLength(secret.reveal()), 0);

@@ -1,15 +1,20 @@
 import type { Project } from "#common/projects/file.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 
-/** Milliseconds that one project's check may take; less than the pool-manager waits for the checks of all. */
+/**
+ * Milliseconds that one project's check may take; less than the second that the pool-manager waits for the
+ * checks of all projects together.
+ */
 const WITHIN_MS = 700;
 
 type Check = { readonly project: Project; readonly done: Promise<string>; latest: string };
 
 /**
- * Checks each project in a time of its own, because a file that is being written, or a file system that hangs,
- * must not hide the problems of other projects. Resolves to the problem, empty for none. A check that takes
- * longer goes on; until it ends the project has the problem that was found last for the same project file.
+ * Returns a function that checks the secrets of one project and resolves to the problem as a sentence, empty
+ * for none. The function answers within WITHIN_MS, because a secret's file that is being written, or a file
+ * system that hangs, must not hide the problems of other projects. A check that takes longer goes on in the
+ * background. Until that check ends, the function resolves to the problem that the last check of the same
+ * project file found.
  */
 export function createProblemChecks(
   problemOf: (project: Project) => Promise<string>,

@@ -13,15 +13,20 @@ import type { SecretSources } from "./sources/source.ts";
 /** The secret values of each project, now and at earlier versions. */
 export type ProjectSecrets = {
   /**
-   * The values as their sources hold them now. Rejects with the AirlockErrors of `usableProject` and
-   * `resolveSecrets`, and with `start_failed` when the values are too large to be searched for in output.
+   * The values of the project's secrets, read now from their sources. Rejects with the AirlockErrors of
+   * `usableProject` and `resolveSecrets`, and with `start_failed` when the values are too large to be
+   * searched for in output.
    */
   current(projectName: string): Promise<Resolved>;
-  /** The values of this version. Rejects with `output_withheld` when the version is no longer known. */
+  /**
+   * The values that had this version, for the sanitizer of a run that began with them. Rejects with
+   * `output_withheld` when the version is no longer known, because output cannot be redacted without its
+   * values.
+   */
   ofVersion(projectName: string, version: string): Promise<Resolved>;
   /**
-   * A sentence for each usable project whose secrets have a problem, within a second. Secrets in a vault are not
-   * checked.
+   * A sentence for each usable project whose secrets have a problem, within a second. Secrets in a configured
+   * vault are not checked, because a check must not wait for another system.
    */
   problems(): Promise<{ readonly project: string; readonly problem: string }[]>;
 };
@@ -58,8 +63,8 @@ export function createProjectSecrets(
     async ofVersion(projectName, version) {
       const known = history.find(projectName, version);
       if (known) return known;
-      // The history is empty after a restart, because it is kept in memory. The version may still be that of
-      // the current values.
+      // The history is empty after a restart of the secrets service, because it is kept in memory. The wanted
+      // version may still be that of the current values.
       const now = await current(projectName);
       if (now.version === version) return now;
       throw new AirlockError(

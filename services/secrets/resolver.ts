@@ -8,14 +8,15 @@ import { parseReference } from "./reference.ts";
 import { type SecretSources, UnresolvedSecret } from "./sources/source.ts";
 
 /**
- * Bytes of the shortest secret value. A shorter one would also occur in harmless output, and redacting it
- * there would mangle every line.
+ * Bytes that a secret value must have at least. A shorter value would also occur in harmless output, and
+ * redacting it there would mangle every line.
  */
 const MIN_VALUE_BYTES = 6;
 
 /**
- * Characters of the shortest brokered value. The egress proxy redacts such a value in its host's responses.
- * If the host echoes what a script sends, the script learns whether a guess was right, and it can send many
+ * Characters that a brokered value must have at least, so that a script cannot find it by guessing. The
+ * egress service redacts the value in the responses of the host to which the value is sent. If this host
+ * echoes what a script sends, the script sees from the redaction that a guess was right, and it can send many
  * millions of guesses.
  */
 const MIN_BROKERED_CHARACTERS = 16;
@@ -39,13 +40,13 @@ export async function resolveSecrets(project: Project, sources: SecretSources): 
 }
 
 /**
- * The secrets of a project that can be read without asking another system, and a sentence for each one that
- * could not be used.
+ * The secrets of a project that can be read without asking another system (a vault), and a sentence for each
+ * one that could not be used.
  */
 export type LocalSecrets = { readonly secrets: readonly Secret[]; readonly problems: readonly string[] };
 
 /**
- * Reads the secrets that need no other system, so that problems can be reported as soon as the project file
+ * Reads the secrets that are not in a vault, so that problems can be reported as soon as the project file
  * exists.
  */
 export async function localSecrets(project: Project, sources: SecretSources): Promise<LocalSecrets> {
@@ -56,7 +57,8 @@ export async function localSecrets(project: Project, sources: SecretSources): Pr
   const results = await Promise.all(local.map((reference) => resolveOne(reference, sources)));
   return {
     secrets: results.filter((result) => result instanceof Secret),
-    // A transient problem is not reported, because an execution waits until it is over.
+    // A transient problem, such as a file that is being written, is not reported, because an execution that
+    // meets the problem waits until it is over.
     problems: results.flatMap((result) =>
       "problem" in result && result.code !== "unavailable" ? result.problem : [],
     ),

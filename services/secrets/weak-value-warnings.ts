@@ -3,9 +3,9 @@ import type { Secret } from "#common/secret.ts";
 import type { Log } from "#common/service/log.ts";
 
 /**
- * Logs one warning for each secret whose value is a word or a short number. Such a value is redacted only
- * where it stands alone, because redacting it inside other words and numbers would remove them from every
- * output.
+ * Logs one warning for each secret whose value is a word or a short number. The sanitizer redacts such a
+ * value only where it is not part of a longer word or number, because otherwise it would remove those
+ * harmless words and numbers from every output.
  */
 export function createWeakValueWarnings(log: Log): (project: string, secrets: readonly Secret[]) => void {
   const warned = new Set<string>();

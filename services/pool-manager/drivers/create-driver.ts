@@ -33,7 +33,8 @@ export async function createDriver(
     return createProcessDriver({ ...config, ...WORKER, log });
   }
   if (!config.docker) throw new Error("the docker driver has no configuration");
-  // The modules of the docker driver are loaded only here, because they would slow down every other start.
+  // The modules of the docker driver are loaded only here, because loading them would slow down a start with
+  // the process driver.
   const { createDockerDriver } = await import("./docker/driver.ts");
   const { ask, openEngine } = await import("./docker/engine.ts");
   const { guardEngine } = await import("./docker/circuit.ts");
@@ -47,8 +48,9 @@ export async function createDriver(
 }
 
 /**
- * Creates the driver for a pool-manager, which must be the only one of its deployment. Rejects with a
- * ConfigError while another one runs.
+ * Creates the driver of a pool-manager. With the docker driver, this process becomes the only pool-manager of
+ * its deployment on the engine until `close`. Rejects with a ConfigError while another pool-manager of the
+ * deployment runs there.
  */
 export async function createOwnDriver(
   config: DriverConfig,

@@ -30,7 +30,10 @@ export type FoundWorker = {
 export type WorkerDriver = {
   /** "process" or "docker". */
   readonly name: string;
-  /** Whether each worker has limits of its own, made from the project's limits. */
+  /**
+   * Whether each worker as a whole is bound by the project's limits (memory, CPUs, processes), so that
+   * changed limits need a new worker.
+   */
   readonly boundsWorkers: boolean;
   /** Whether workers run on after this process has ended, so that the next process finds them. */
   readonly keepsWorkers: boolean;
@@ -44,8 +47,8 @@ export type WorkerDriver = {
   /** Why this driver can never run the project; undefined when it can. */
   refusal(project: Project): string | undefined;
   /**
-   * Prepares the project's packages, which may take minutes the first time. `onProgress` reports the present
-   * step. Rejects with `start_failed` and the package's own error.
+   * Installs the project's packages, or builds its image, which may take minutes the first time. `onProgress`
+   * reports the present step. Rejects with `start_failed` and the package's own error.
    */
   prepare(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<void>;
   /** Starts one worker of a prepared project. Rejects with `start_failed`. */
@@ -56,6 +59,9 @@ export type WorkerDriver = {
    * broken, and its workers then count as outdated. Called once, before any worker is started.
    */
   findRunning(projectNamed: (name: string) => Project | undefined): Promise<readonly FoundWorker[]>;
-  /** Removes everything that the driver made besides workers, except what workers need that run on. */
+  /**
+   * Removes everything that the driver made besides workers, such as networks, except what is needed by
+   * workers that run on.
+   */
   close(): Promise<void>;
 };

@@ -7,15 +7,24 @@ import { createInstalls } from "./installs.ts";
 import { isLockFor, lockHeader } from "./requirements.ts";
 import { runInstaller, uvBeside } from "./uv.ts";
 
-/** Virtual environments that contain exactly a project's packages. Each set of packages is installed once. */
+/**
+ * Python virtual environments for the process driver, each with exactly a project's packages. Equal sets of
+ * packages share one environment and are installed once.
+ */
 export type Environments = {
+  /**
+   * Makes the project's environment unless it exists. `onProgress` reports the present step. Rejects with
+   * `start_failed`.
+   */
   prepare(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<void>;
   /** The path of the interpreter of a prepared project. Throws when the project was not prepared. */
   pythonOf(project: Project): string;
 };
 
+// The file that marks an environment in which all packages are installed.
 const COMPLETE = ".complete";
-// A file that earlier releases left in an environment. Scripts can read it, and its URLs may hold passwords.
+// The lock file that earlier releases of Airlock left in an environment. It is removed, because scripts can
+// read it, and its URLs may hold passwords.
 const EARLIER_LOCK = "requirements.lock";
 
 export function createEnvironments(options: {
@@ -35,7 +44,7 @@ export function createEnvironments(options: {
     onProgress: (step: string) => void,
     signal: AbortSignal,
   ) => {
-    // The files of an interrupted build cannot be trusted.
+    // The files of an earlier, interrupted build are removed, because they may be incomplete.
     await rm(directory, { recursive: true, force: true });
     await mkdir(directory, { recursive: true });
     onProgress("making a Python environment");
@@ -109,9 +118,9 @@ export function createEnvironments(options: {
 }
 
 /**
- * Removes the files in which installers note where packages came from (PEP 610). Scripts can read these
- * files, and a URL in them may hold a password. With `onlyIf`, this happens only when that file exists, and
- * the file is removed too.
+ * Removes the files in which installers note where packages came from (`direct_url.json`, PEP 610). Scripts
+ * can read these files, and a URL in them may hold a password. With `onlyIf`, the name of a file in
+ * `directory`, this happens only when that file exists, and the file is removed too.
  */
 async function forgetSources(directory: string, onlyIf?: string): Promise<void> {
   if (onlyIf !== undefined && !(await exists(join(directory, onlyIf)))) return;
@@ -123,8 +132,8 @@ async function forgetSources(directory: string, onlyIf?: string): Promise<void> 
 }
 
 /**
- * Writes a lock file with hashes for `packages` to `lockPath`. It fits every supported Python version and
- * platform.
+ * Writes a lock file with hashes for `packages` to `lockPath`. The lock fits every supported Python version
+ * and platform. Rejects with `start_failed` when the packages cannot be resolved.
  */
 export async function compileLock(
   uv: string,
@@ -152,8 +161,8 @@ export async function compileLock(
 }
 
 /**
- * The text of the operator's lock file; undefined when there is none. Rejects with `start_failed` when it was
- * made for other packages.
+ * The text of the operator's lock file (PROJECT.lock beside the project file); undefined when there is none.
+ * Rejects with `start_failed` when the lock was made for other packages than the project file names.
  */
 export async function readLock(projectsDirectory: string, project: Project): Promise<string | undefined> {
   let lock: string;

@@ -6,8 +6,9 @@ import { createTurns } from "../turns.ts";
 const MAX_AT_ONCE = Math.max(2, availableParallelism());
 
 /**
- * Installs the packages of a few projects at a time. An installation that takes long stops counting after a
- * while, so that it does not block those of other projects.
+ * Runs `install`, which installs the packages of one project, while at most MAX_AT_ONCE installations run. An
+ * installation does not count any more after 5 s (TURN_COUNTS_MS), so that a slow one does not block those of
+ * other projects. Rejects with `cancelled` when `signal` aborted before the installation began.
  */
 export type Installs = <T>(
   onProgress: (step: string) => void,

@@ -7,7 +7,8 @@ import { systemReason } from "#common/system-reason.ts";
 import { readLock } from "./environments.ts";
 
 /**
- * Finds projects whose lock file was made for other packages. A file that has not changed is not read again.
+ * Returns a check that finds the projects whose lock file was made for other packages, or cannot be read.
+ * Resolves to a sentence for each, by project name. A file that has not changed is not read again.
  */
 export function createLockProblems(
   projectsDirectory: string,
@@ -30,7 +31,8 @@ export function createLockProblems(
       () => undefined,
       (error: unknown) => {
         if (error instanceof AirlockError) return error.message;
-        // A shortage on this machine says nothing about the lock file, so the latest result still holds.
+        // A shortage on this machine (of memory or file descriptors) says nothing about the lock file. So
+        // this check rejects, and the result of the last one still counts.
         if (isShortage(error)) throw error;
         return `${project.name}.lock cannot be read: ${systemReason(error)}.`;
       },

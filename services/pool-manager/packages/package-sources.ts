@@ -7,8 +7,9 @@ const SOURCE_SETTING = /^(UV|PIP)_|_PROXY$/i;
 export type ShowOutput = (text: string) => string;
 
 /**
- * Removes credentials from an installer's output: those in the URLs of `packages`, and everything but the
- * host of URLs in the installer's settings, because some indexes have a token in the path.
+ * Returns a function that removes credentials from an installer's output: those in the URLs of `packages`,
+ * and everything but the host of URLs in the installer's settings (`env`), because some indexes have a token
+ * in the path.
  */
 export function outputWithoutCredentials(packages: readonly string[], env: NodeJS.ProcessEnv): ShowOutput {
   const replacements = [...ofPackages(packages), ...ofSettings(env)].sort(([a], [b]) => b.length - a.length);
@@ -29,7 +30,7 @@ function ofSettings(env: NodeJS.ProcessEnv): Replacement[] {
   const values = Object.entries(env).flatMap(([name, value]) =>
     SOURCE_SETTING.test(name) ? [value ?? ""] : [],
   );
-  // Several URLs are separated by blanks or commas, and `UV_INDEX` takes `name=url`.
+  // A setting may hold several URLs, separated by blanks or commas, and `UV_INDEX` takes `name=url`.
   const urls = values.flatMap((value) => value.split(/[\s,]+/)).map((each) => each.replace(/^[\w.-]+=/, ""));
   return urls.flatMap((url) => [...userInfo(url), ...path(url)]);
 }

@@ -24,7 +24,10 @@ export function projectArguments({
 
 const MARK = "# airlock packages: ";
 
-/** The first line of a lock file. It names the packages that the lock was made for. */
+/**
+ * The first line of a lock file. The line names the packages that the lock was made for, so that an outdated
+ * lock is found.
+ */
 export function lockHeader(packages: readonly string[]): string {
   return `${MARK}${JSON.stringify([...packages].sort())}`;
 }

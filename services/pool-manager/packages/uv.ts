@@ -15,8 +15,8 @@ const KEPT_ERROR_CHARACTERS = 2_000;
 const PASSED_ON = /^(PATH|HOME|TMPDIR|LANG|LC_ALL|SSL_CERT_(FILE|DIR)|UV_.*|(HTTPS?|ALL|NO)_PROXY)$/i;
 
 /**
- * Runs an installer step for `packages` to its end. Rejects with `start_failed` and the end of the tool's own
- * error.
+ * Runs an installer step for `packages` to its end, for at most 15 minutes. Rejects with `start_failed` and
+ * the end of the tool's own error.
  */
 export async function runInstaller(
   command: string,
@@ -31,7 +31,8 @@ export async function runInstaller(
     signal: AbortSignal.any([signal, AbortSignal.timeout(TIMEOUT_MS)]),
   });
   let errors = "";
-  // The pipe is missing when this process has no file descriptors left, although the type says otherwise.
+  // The pipe of standard error is missing when this process has no file descriptors left, although the type
+  // says otherwise.
   child.stderr?.setEncoding("utf8").on("data", (text: string) => {
     errors = endOfText(errors + text, KEPT_ERROR_CHARACTERS);
   });

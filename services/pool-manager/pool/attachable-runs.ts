@@ -4,10 +4,12 @@ import { type LeaseClaim, newLeaseClaim } from "./lease.ts";
 import { holdOrWait, type Slot } from "./slot.ts";
 
 /**
- * Makes a claim for each run on a taken-over worker before its router attaches, which may take a while. A
- * running execution gets the slot, so that the worker does not look idle. Each claim lasts as long as the
- * worker keeps its run (`graceMs`). `isWaitedFor` returns true for an execution whose router attached before
- * the worker was connected.
+ * Makes a claim (a lease as the pool sees it) for each run on a worker that was taken over from an earlier
+ * pool-manager, because the run's router may attach only after a while. A running execution gets the worker's
+ * slot, so that the worker does not look idle; a paused one does not need it. Each claim ends after the time
+ * that the worker keeps its run without a router (`graceMs`), unless a router attaches before. `isWaitedFor`
+ * returns true for an execution whose router attached before the worker was connected; no claim is made for
+ * it.
  */
 export function claimAttachableRuns(
   slot: Slot,

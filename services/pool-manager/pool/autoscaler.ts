@@ -6,12 +6,15 @@ import { ScalingPolicy, type ScalingRange } from "./scaling-policy.ts";
 const LOOK_EVERY_MS = 500;
 
 export type Autoscaler = {
-  /** Reports how long an execution waited in the queue for its worker. */
+  /** Reports how long an execution waited in the queue for its worker, in milliseconds. */
   waited(waitedMs: number): void;
   stop(): void;
 };
 
-/** Adapts the size of a pool to its queue, while `range` returns a range. A pool that is down stays down. */
+/**
+ * Changes the number of a pool's workers to suit its queue, twice a second, while `range` returns a range.
+ * `range` returns undefined when the project file gives a fixed number. A pool that is down stays down.
+ */
 export function startAutoscaler(parts: {
   readonly project: string;
   readonly pool: Pool;

@@ -2,45 +2,67 @@ import { AirlockError } from "#common/errors.ts";
 import type { Worker } from "../worker/worker.ts";
 
 /**
- * One execution's claim on a worker:
- * queued → held ⇄ parked, with resuming between parked and held; any of them → over.
+ * One execution's right to a slot on a worker, from the router's request on. States: queued → held ⇄ parked,
+ * with resuming between parked and held; any of them → over.
  */
 export type Lease = {
-  /** Resolves when a worker is free for the execution. Rejects with `start_failed` or `worker_lost`. */
+  /**
+   * Resolves when a worker is free for the execution. Rejects with `start_failed` or `worker_lost`, or with
+   * `unavailable` when the pool-manager is stopping.
+   */
   readonly granted: Promise<Worker>;
-  /** The place in the queue: 1 is next, 0 when the lease does not wait. */
+  /** The position in the project's queue: 1 is next, 0 when the execution does not wait there. */
   position(): number;
-  /** Gives the slot back and keeps the worker alive. */
+  /** Gives the slot back, because the execution is paused. The worker keeps the paused run. */
   park(): void;
-  /** Resolves when the execution has a slot on its worker again. */
+  /**
+   * Resolves when the execution, whose response has arrived, has a slot on its worker again. Rejects with
+   * `worker_lost`.
+   */
   resume(): Promise<void>;
-  /** Ends the claim. */
+  /** Ends the claim, because the execution is over or its router gives it up. The slot is then free. */
   release(): void;
   /**
-   * Ends the claim unless another lease of the same execution takes it over within the grace period. The
-   * grace period of a paused execution is at least `pausedGraceMs`.
+   * Called when the stream of the lease's router broke. Ends the claim unless a new lease of the same
+   * execution takes it over within the grace period of a minute. The grace period of a paused execution is at
+   * least `pausedGraceMs`.
    */
   abandon(pausedGraceMs?: number): void;
-  /** Has the worker replaced, with all runs on it, because it does not end a run. */
+  /**
+   * Stops the worker, with all runs on it, because it failed to end this execution's run. The pool then
+   * replaces it.
+   */
   condemn(): void;
   /** Resolves with the reason when the worker is gone; never rejects. */
   readonly lost: Promise<string>;
 };
 
-/** A claim: a lease as the pool sees it. */
+/**
+ * A claim: the part of a lease that the pool keeps. When another router takes the execution over, its new
+ * lease gets the same claim.
+ */
 export type LeaseClaim = {
   readonly executionId: string;
-  /** When the claim was made, on the monotonic clock. */
+  /** When the claim was made, in milliseconds of the monotonic clock. */
   readonly sinceMs: number;
+  /** Resolves to the worker that the execution is given. Rejects when the execution is refused. */
   readonly granted: PromiseWithResolvers<Worker>;
+  /** Resolves with the reason when the claim's worker is gone. */
   readonly lost: PromiseWithResolvers<string>;
+  /** Resolves when the execution has its slot again; undefined until it first asks for the slot again. */
   resumed: PromiseWithResolvers<void> | undefined;
-  /** When the execution asked for its slot again; used while it waits for that slot. */
+  /**
+   * When the execution asked for its slot again, in milliseconds, because its response had arrived. Of
+   * several such executions, the one that asked first gets its slot first.
+   */
   answeredAtMs: number;
-  /** The number of leases that have had the claim. Requests of all but the last one are ignored. */
+  /**
+   * The number of leases that have had the claim. Requests on all but the last of these leases are ignored.
+   */
   holders: number;
   /**
-   * Set while no lease has the claim. Calling it stops the timer that ends the claim after the grace period.
+   * Set while no lease has the claim, because its router's stream broke. Calling it stops the timer that ends
+   * the claim after the grace period. Undefined while a lease has the claim.
    */
   keepOn: (() => void) | undefined;
 };
@@ -56,12 +78,15 @@ export function newLeaseClaim(executionId: string, sinceMs: number): LeaseClaim 
     holders: 0,
     keepOn: undefined,
   };
-  // A caller that is gone never awaits the grant, and an unhandled rejection would end the process.
+  // A router that is gone never awaits the grant, and an unhandled rejection would end this process.
   claim.granted.promise.catch(() => undefined);
   return claim;
 }
 
-/** The error for executions that wait, or arrive, while the pool stops for good. */
+/**
+ * The error for executions that wait, or arrive, while the pool-manager stops: `unavailable`, so that their
+ * routers ask again.
+ */
 export function stopping(): AirlockError {
   return new AirlockError("unavailable", "The pool-manager is stopping. Try again in a few seconds.");
 }

@@ -2,11 +2,14 @@ import { Counter, Gauge, Histogram, type Registry } from "prom-client";
 import type { Worker } from "../worker/worker.ts";
 import type { PoolView } from "./view.ts";
 
-/** Records queue times, starts and ends of workers as metrics, by project. */
+/** Records queue times, starts and ends of workers as Prometheus metrics, by project. */
 export type PoolMetrics = {
-  /** Records how long an execution waited in the queue for its worker. */
+  /** Records how long an execution waited in the queue for its worker, in milliseconds. */
   granted(project: string, waitedMs: number): void;
-  /** Settles like `start`, and records how long it took. Also counts the later end of the worker. */
+  /**
+   * Settles like `start`, and records how long the start took and whether it succeeded. Counts the end of the
+   * worker when it comes.
+   */
   timeStart(project: string, start: () => Promise<Worker>): Promise<Worker>;
 };
 

@@ -2,31 +2,43 @@ import type { Clock } from "#common/resilience/clock.ts";
 import { createTurns } from "../turns.ts";
 
 /**
- * The parts of a pool that the places use. A place is the right of a worker to be one of AIRLOCK_MAX_WORKERS.
+ * The functions of one project's pool that `WorkerPlaces` calls. A place is the right of a worker to be one
+ * of AIRLOCK_MAX_WORKERS.
  */
 export type Member = {
-  /** The number of its workers that have a place, including those that are starting or ending. */
+  /** The number of the pool's workers that have a place, including those that are starting or ending. */
   count(): number;
-  /** The number of executions that wait for a worker, plus the paused workers with an answered execution. */
+  /**
+   * The number of executions that wait for a worker, plus the paused workers with an execution whose response
+   * has arrived.
+   */
   queueDepth(): number;
   /**
    * Prepares one worker, awaits `ready`, and launches it. Resolves to whether it became ready to run scripts.
    */
   start(ready: () => Promise<void>): Promise<boolean>;
-  /** Whether its next worker is a paused one, which need not be started. */
+  /**
+   * Whether the pool would use its next place for a paused worker, which runs already and need not be
+   * started.
+   */
   canBringBack(): boolean;
-  /** Gives that paused worker a place. The pool calls `want` again afterwards. */
+  /** Gives the paused worker of `canBringBack` a place. The pool calls `want` again afterwards. */
   bringBack(): void;
   /**
-   * Gives up a worker in favour of other projects. Returns false when the pool has no worker of this kind.
+   * Makes the pool give up the place of one of its workers, so that another project can use it. Returns false
+   * when the pool has no worker of this kind.
    */
   giveUp(what: Donation): boolean;
   /**
-   * Its paused workers: those without a place, kept for their paused executions alone. `sinceMs`: when the
-   * longest paused one lost its place, of those without an answered execution; undefined when there is none.
+   * The pool's paused workers: those without a place, kept for their paused executions alone. `sinceMs`: when
+   * the longest paused one lost its place, of those on which no execution has its response yet; undefined
+   * when there is none.
    */
   paused(): { readonly count: number; readonly sinceMs: number | undefined };
-  /** Ends that longest paused worker. Its executions are lost with the reason `how`. */
+  /**
+   * Ends the longest paused worker, the one of `paused().sinceMs`. Its executions are lost with the reason
+   * `how`.
+   */
   endPaused(how: string): void;
 };
 
@@ -37,15 +49,21 @@ export type Member = {
  */
 export type Donation = "idle" | "paused" | "busy";
 
-/** The functions of the places for one pool. */
+/** The functions of `WorkerPlaces` that one pool calls. */
 export type Place = {
-  /** Reports how many workers the pool wants started now. */
+  /**
+   * Reports how many further places the pool wants now, for workers to start and for paused ones. Each call
+   * replaces the number of the call before.
+   */
   want(lacking: number): void;
-  /** Why the workers that the pool wants are not started, as a sentence; empty when they are started. */
+  /**
+   * Why the workers that the pool wants are not started, as a sentence for operators and agents; empty when
+   * they are started.
+   */
   reason(): string;
   /**
-   * Whether more workers have a place than there are places. That happens after a takeover, because paused
-   * workers of the earlier process had no place.
+   * Whether more workers have a place than AIRLOCK_MAX_WORKERS allows. That happens after a takeover, because
+   * paused workers of the earlier pool-manager had no place.
    */
   isOver(): boolean;
 };
@@ -56,31 +74,46 @@ export type Place = {
  * starts fail delays another. Paused workers have no place; at most as many are kept as there are places.
  */
 export type WorkerPlaces = {
+  /** Adds a pool. Its members are called from then on. */
   join(member: Member): Place;
 };
 
 /**
- * How long a project without a worker waits before another project gives up its only worker, once its run has
- * ended.
+ * Milliseconds that a project with executions and without a worker waits before another project must give up
+ * its only worker, once that worker's run has ended. A second worker is asked for at the earliest after the
+ * same time.
  */
 const TURN_MS = 10_000;
+/** Milliseconds between two attempts to find a place while a project has executions and no worker. */
 const LOOK_AGAIN_MS = 1_000;
 
 type Entry = {
   readonly member: Member;
+  /** How many places the project wants and has not got. */
   lacking: number;
   /**
    * Since when the project has executions and no worker; undefined while it has a worker, or no executions.
    */
   starvingSinceMs: number | undefined;
+  /**
+   * When the project last got a place, in milliseconds of the monotonic clock; minus infinity before its
+   * first.
+   */
   startedAtMs: number;
-  /** How the project's last start ended; "unknown" before its first start has ended. */
+  /**
+   * How the project's last start of a worker ended: `came` when the worker became ready; "unknown" before the
+   * project's first start has ended.
+   */
   lastStart: "came" | "failed" | "unknown";
-  /** The number of the project's starts that have not ended. */
+  /** The number of the project's starts of workers that have not ended. */
   underWay: number;
 };
 
-/** A start whose worker is about to be launched. `workers`: how many workers its project has already. */
+/**
+ * A start whose worker is about to be launched. `kind`: `failing` when the project's last start failed,
+ * `first` when the project has no worker, otherwise `more`. `workers`: how many workers the project has
+ * already.
+ */
 type Launch = { readonly kind: "first" | "more" | "failing"; readonly workers: number };
 
 /**
@@ -98,10 +131,11 @@ export function createWorkerPlaces(
       mayEnter({ kind }, inside) {
         const count = (...kinds: readonly Launch["kind"][]) =>
           inside.filter((other) => kinds.includes(other.kind)).length;
-        // Projects whose last start failed have turns of their own, so that they do not delay the others.
+        // Launches of projects whose last start failed are counted apart, so that they do not delay other
+        // projects.
         if (kind === "failing") return count("failing") < maxStarts;
         if (count("first", "more") >= maxStarts) return false;
-        // The last turn is kept for projects without a worker.
+        // The last of the `maxStarts` launches at the same time is kept for projects without a worker.
         return kind === "first" || count("more") < Math.max(1, maxStarts - 1);
       },
       compare: (a, b) => a.workers - b.workers,
@@ -111,8 +145,8 @@ export function createWorkerPlaces(
   let isLooking = false;
   let lookAgain = false;
   let stopTimer: (() => void) | undefined;
-  // When a project was last asked to give up a worker, so that no second one is asked while that worker still
-  // has its place.
+  // When a project was last asked to give up a worker. For TURN_MS no second one is asked, because the first
+  // worker still has its place.
   let askedAtMs = Number.NEGATIVE_INFINITY;
 
   const total = () => [...members].reduce((sum, { member }) => sum + member.count(), 0);
@@ -163,7 +197,11 @@ export function createWorkerPlaces(
     entry.member.bringBack();
   };
 
-  /** Asks another project to give up a worker for `entry`. */
+  /**
+   * Asks another project to give up a worker's place for `entry`, the project with the most workers first. An
+   * idle worker goes first, then a worker with paused executions only. A busy worker's place is given up only
+   * for a project that has executions and no worker.
+   */
   const askFor = (entry: Entry) => {
     if (clock.monotonicMs() - askedAtMs < TURN_MS) return;
     const own = entry.member.count();
@@ -183,8 +221,8 @@ export function createWorkerPlaces(
   };
 
   /**
-   * Ends paused workers beyond their bound: from the project with most of them, the one that has been paused
-   * for longest.
+   * Ends paused workers while more than `maxWorkers` are kept. The project with the most of them loses the
+   * one that has been paused for longest.
    */
   const endPausedBeyondBound = () => {
     for (;;) {
@@ -222,14 +260,15 @@ export function createWorkerPlaces(
 
   const look = () => {
     lookAgain = true;
-    // A pool that gives up a worker calls `look` again within this one.
+    // A pool that gives up a worker calls `want`, and so `look`, while this call still runs. The running call
+    // then looks once more.
     if (isLooking) return;
     isLooking = true;
     while (lookAgain) {
       lookAgain = false;
       lookOnce();
-      // The bound is checked last, because a worker that passes its place to a paused one exceeds the bound
-      // for a moment.
+      // The bound on paused workers is checked last, because a worker that passes its place to a paused one
+      // exceeds the bound for a moment.
       if (!lookAgain) endPausedBeyondBound();
     }
     isLooking = false;

@@ -1,11 +1,14 @@
 /**
- * How many workers a pool is to have: down → up → draining → down. `acquire` and `up` lead back from draining
- * to up. Any state → closing, which is final.
+ * The state of a pool, which says how many workers it is to have: down → up → draining → down. `acquire` and
+ * `up` lead back from draining to up. Any state → closing, which is final: the pool-manager is stopping.
  */
 export type PoolState =
   | { readonly kind: "down" }
   | Staffed
-  /** The pool finishes its runs and its queue, and is down once the queue is empty. */
+  /**
+   * The pool finishes its runs and its queue, and is down once the queue is empty. `was`: the state before,
+   * which comes back when an execution arrives.
+   */
   | { readonly kind: "draining"; readonly was: Staffed }
   | { readonly kind: "closing" };
 
@@ -50,8 +53,8 @@ export function drained(state: PoolState): PoolState {
 }
 
 /**
- * The state after a pool that is up got another number of workers; 0 drains it. Any other state stays as it
- * is.
+ * The state after the autoscaler or a changed project file gave the pool another number of workers; 0 drains
+ * it. A pool that is not up stays as it is.
  */
 export function resized(state: PoolState, replicas: number): PoolState {
   if (state.kind !== "up" || state.replicas === 0) return state;

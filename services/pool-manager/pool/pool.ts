@@ -58,7 +58,7 @@ export type Pool = {
   /** Replaces every worker, each once its executions have ended. */
   roll(reason: string): void;
   view(): PoolView;
-  /** The execution's place in the queue: 1 is next, 0 when it does not wait. */
+  /** The execution's position in the project's queue: 1 is next, 0 when it does not wait there. */
   position(executionId: string): number;
   /**
    * Stops for good. Nothing more is granted, and workers end when they are idle, or after `graceMs`. When workers
@@ -69,18 +69,18 @@ export type Pool = {
 };
 
 export type PoolParts = StartsParts & {
-  /** The places for workers, shared with the other pools. */
+  /** The places of workers (rights to be one of AIRLOCK_MAX_WORKERS), shared with all other pools. */
   readonly places: WorkerPlaces;
   /** Whether workers run on after this process has ended. False unless given. */
   readonly keepsWorkers?: boolean;
 };
 
-// A worker that ends sooner after its start delays the next start. A later end says nothing about the start.
+// A worker that ends sooner than this after its start delays the next start. A later end says nothing about starts.
 const SETTLED_AFTER_MS = 10_000;
-// An adopted worker serves only its own executions for this long. Routers ask for it every half second meanwhile.
+// For this long an adopted worker serves only executions that ran on it already. Routers ask for it every 500 ms.
 const COME_BACK_MS = 3_000;
-// A worker ends this much later than its routers are told why, so that they get the reason before their stream
-// breaks.
+// A paused worker that is ended is stopped this long after its routers are told the reason, so that the reason arrives
+// before the worker's streams break.
 const TOLD_AFTER_MS = 1_000;
 
 export function createPool(parts: PoolParts): Pool {
@@ -100,9 +100,12 @@ export function createPool(parts: PoolParts): Pool {
   const longestWaitMs = () => clock.monotonicMs() - (queue[0]?.sinceMs ?? clock.monotonicMs());
   const slotOf = (claim: LeaseClaim) => [...slots].find((slot) => slot.claims.has(claim));
 
-  /** Grants free workers: answered executions come first, in turns with a queue that has waited for long. */
+  /**
+   * Gives free slots to executions: first to those on the worker whose response has arrived, then to the queue. Once
+   * the queue has waited for a second, both get the slot in turns.
+   */
   const dispatch = () => {
-    // A paused worker with an answered execution gets a place of its own, if one is free.
+    // A paused worker on which an execution has its response gets a place, if one is free.
     if (longestAnswered(slots)) reconcile();
     for (const slot of slots) {
       if (slot.holder || !hasPlace(slot.state)) continue;
@@ -143,7 +146,7 @@ export function createPool(parts: PoolParts): Pool {
       (error: unknown) => {
         claim.granted.reject(error);
         removeClaim(slot, claim);
-        // The worker does not answer at its address. The end of its container may be noticed later.
+        // The worker is retired now, because its driver may notice the end of its container only later.
         if (hasCode(error, "worker_lost")) retire(slot, "is not at its address");
         dispatch();
       },
@@ -162,7 +165,7 @@ export function createPool(parts: PoolParts): Pool {
     claim.granted.resolve(slot.worker);
   };
 
-  /** Starts or retires workers until there are as many as there should be. */
+  /** Lets surplus workers finish, ends those without work, and asks `place` for workers that the pool lacks. */
   const reconcile = () => {
     if (state.kind === "draining" && queue.length === 0) state = asked(state, 0);
     for (const slot of slots) if (slot.wish !== undefined) grantWish(slot, slot.wish);
@@ -192,7 +195,8 @@ export function createPool(parts: PoolParts): Pool {
       claimAttachableRuns(slot, attaching.has, { clock, release });
       clock.after(COME_BACK_MS, () => {
         slot.isAwaiting = false;
-        // Some taken-over workers had no place under the earlier pool-manager.
+        // More workers may have been taken over than there are places, because some were paused. So idle ones give
+        // theirs up.
         if (place.isOver() && !isBusy(slot)) slot.state = givenUp(slot.state);
         dispatch();
       });
@@ -209,7 +213,7 @@ export function createPool(parts: PoolParts): Pool {
     dispatch();
   };
 
-  /** Refuses all waiting executions with the reason. The next execution finds a pool that is down. */
+  /** Refuses all waiting executions and takes the pool down. The next execution starts workers anew. */
   const refuse = (reason: AirlockError) => {
     state = asked(state, 0);
     for (const claim of queue.splice(0)) claim.granted.reject(reason);
@@ -244,14 +248,14 @@ export function createPool(parts: PoolParts): Pool {
     ends.end(slot.worker, { hasPlace: hasPlace(slot.state) });
   };
 
-  /** Leaves a worker to the next pool-manager, together with its executions. */
+  /** Leaves a worker running for the next pool-manager, together with its executions. */
   const leave = (slot: Slot) => {
     slots.delete(slot);
     const { size: executions } = slot.claims;
     log.info({ project, workerId: slot.worker.id, executions }, "worker is left to the next pool-manager");
   };
 
-  /** Gives the place of a worker to other projects. The worker is kept for its paused executions. */
+  /** Gives up a worker's place for other projects. The worker is kept for its paused executions. */
   const giveUp = (what: Donation): boolean => {
     const [slot] = serving()
       .filter(({ isAwaiting }) => !isAwaiting)
@@ -275,7 +279,7 @@ export function createPool(parts: PoolParts): Pool {
 
   const slotWith = (workerId: string) => [...slots].find(({ worker }) => worker.id === workerId);
   const isComing = (workerId: string) => starts.comingOver.has(workerId);
-  // A worker that was left to the next pool-manager may still live, so its router must ask again.
+  // While the pool closes, the router must ask again: its worker may be left to the next pool-manager and live.
   const missing = () => (isClosing() ? stopping() : new AirlockError("worker_lost", "The worker is gone."));
   const attaching = createAttaching({ slot: slotWith, isComing, seat, missing });
   const ends = createWorkerEnds(parts, () => reconcile());

@@ -22,8 +22,9 @@ import { START_CIRCUIT } from "./start-circuit.ts";
 import type { PoolView, ProjectState } from "./view.ts";
 import { describeWaiting } from "./waiting.ts";
 
-// A request reads the project files again when they were read longer ago than this.
+// Milliseconds after which a request reads the project files again.
 const LOOK_AGAIN_MS = 500;
+// Milliseconds between two readings of the project files without a request.
 const WATCH_MS = 2_000;
 
 /** The pools of all projects, by project name. */
@@ -34,7 +35,10 @@ export type Pools = {
   find(name: string): Promise<ProjectState>;
   /** Describes what an execution of the project waits for. Rejects with `project_not_found`. */
   waiting(name: string, executionId: string): Promise<Waiting>;
-  /** Drains the project's pool. Rejects with `project_not_found`. */
+  /**
+   * Lets the project's pool finish its runs and its queue, and then stops its workers. Rejects with
+   * `project_not_found`.
+   */
   down(name: string): Promise<ProjectState>;
   /**
    * The pool of a usable project. Rejects with `project_not_found` or `project_invalid`. With `isAttaching`,
@@ -47,7 +51,7 @@ export type Pools = {
    * out of range.
    */
   up(name: string, replicas: number | undefined): Promise<ProjectState>;
-  /** Reports how long an execution waited in the queue for its worker. */
+  /** Reports how long an execution waited in the queue for its worker, in milliseconds. */
   granted(project: string, waitedMs: number): void;
   /**
    * Takes over the workers that an earlier process of this deployment left running. A worker that does not
@@ -71,7 +75,7 @@ type Entry = {
 
 export function createPools(parts: {
   readonly catalogue: ProjectCatalogue;
-  /** The project files alone, without the checks of their secrets. */
+  /** The project files alone, without the problems that the checks of secrets and lock files find. */
   readonly files: Pick<ProjectCatalogue, "get">;
   readonly driver: WorkerDriver;
   readonly values: WatchedProvisioning;
@@ -127,7 +131,7 @@ export function createPools(parts: {
   const takeChange = (name: string, entry: Entry) => {
     const current = catalogue.get(name);
     if (!current) return entry.pool.down();
-    // With a broken file the pool goes on as before, for executions that were accepted earlier.
+    // With a broken project file the pool goes on as before, for executions that were accepted earlier.
     if (!isUsable(current)) return;
     const { poolRevision, sizeRevision } = entry.project;
     entry.isBare = false;
@@ -196,7 +200,7 @@ export function createPools(parts: {
     await look(false);
     const serves = (entry: Entry | undefined) => entry !== undefined && (isAttaching || !entry.isBare);
     const project = serves(pools.get(name)) ? catalogue.get(name) : await find(name);
-    // Looked up after the awaits above, because another call may have created the pool meanwhile.
+    // The pool is looked up after the awaits above, because another call may have created it meanwhile.
     const known = pools.get(name);
     if (isClosing && !known) throw stopping();
     if (project && isUsable(project)) {
@@ -229,7 +233,7 @@ export function createPools(parts: {
     },
     open,
     async up(name, replicas) {
-      // The operator may have corrected the file a moment ago.
+      // The project files are read anew, because the operator may have corrected one a moment ago.
       await look(true);
       const current = catalogue.get(name);
       if (current && !isUsable(current)) throw projectInvalid(current);
@@ -266,8 +270,9 @@ export function createPools(parts: {
         const project = current && isUsable(current) ? current : bareProject(name);
         const isBare = project !== current;
         const entry = pools.get(name) ?? create(project, isBare);
-        // An outdated worker is checked only against defaults, because it keeps the layers that it was
-        // started with. The demands of the present file count for later workers.
+        // An outdated worker is checked only against the defaults, because it keeps the layers (protections
+        // around runs) that it was started with. The demands of the present project file count for later
+        // workers.
         const own = outdated === undefined ? project : bareProject(name);
         entry.pool.take(isBare ? 0 : project.replicas, workerId, async (signal) => {
           const worker = await takeOverWorker(process, partsOf(entry, own, workerId), signal);

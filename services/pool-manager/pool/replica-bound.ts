@@ -13,9 +13,9 @@ export type ReplicaBound = { readonly max: number; readonly reason: string };
 export type Deployment = { readonly maxWorkers: number; readonly memoryBytes: number };
 
 /**
- * The bound on the workers of a project. An operator has considered the numbers in the project file, so its
- * `max` is allowed, and its fixed number may exceed what the memory allows. The bound of the deployment is
- * never exceeded.
+ * The largest number of workers that `up` may give a project. An operator has considered the numbers in the
+ * project file, so the file's `max` is allowed, and its fixed number may exceed what the machine's memory
+ * allows. The bound of the deployment (AIRLOCK_MAX_WORKERS) is never exceeded.
  */
 export function replicaBound(project: Project, { maxWorkers, memoryBytes }: Deployment): ReplicaBound {
   const { scaling, replicas, limits } = project;

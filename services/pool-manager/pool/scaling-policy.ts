@@ -1,22 +1,28 @@
 /** The setting `replicas: {min, max, target_wait_ms}` of a project. */
 export type ScalingRange = { readonly min: number; readonly max: number; readonly targetWaitMs: number };
 
-/** The state of a pool at one moment. */
+/** The state of a pool at the moment `atMs`, in milliseconds of the monotonic clock. */
 export type Observation = {
   readonly atMs: number;
-  /** The workers that the pool is to have, and those that are ready and idle. */
+  /** The number of workers that the pool is to have. */
   readonly replicas: number;
+  /** The number of workers that are ready and have no execution. */
   readonly idleWorkers: number;
+  /** The number of executions that wait for a worker. */
   readonly queueDepth: number;
-  /** How long the first execution in the queue has waited; 0 without a queue. */
+  /** Milliseconds that the first execution in the queue has waited; 0 without a queue. */
   readonly longestWaitMs: number;
 };
 
-/** Workers are removed at the earliest this long after a change, so that a pool does not flap. */
+/**
+ * Milliseconds after a change of the number of workers before which none is removed, so that the number does
+ * not go up and down all the time.
+ */
 export const COOL_DOWN_MS = 30_000;
-// Workers are added at the earliest this long after a change, because an addition takes effect only once its
-// workers have started.
+// Milliseconds after a change of the number of workers before which none is added, because an addition takes
+// effect only once its workers have started.
 const SETTLE_MS = 3_000;
+// Milliseconds that a wait counts for the decision.
 const WAITS_COUNT_FOR_MS = 10_000;
 const MAX_WAITS = 10_000;
 
@@ -27,7 +33,10 @@ export class ScalingPolicy {
   #changedAtMs = Number.NEGATIVE_INFINITY;
   #watchedSinceMs: number | undefined;
 
-  /** Reports how long an execution waited for its worker. */
+  /**
+   * Reports how long an execution waited in the queue for its worker, in milliseconds. `atMs`: when it got
+   * the worker.
+   */
   waited(atMs: number, waitedMs: number): void {
     if (this.#waits.length === MAX_WAITS) this.#waits.shift();
     this.#waits.push({ atMs, waitedMs });
@@ -36,7 +45,7 @@ export class ScalingPolicy {
   /**
    * The number of workers that the pool should have from now on. Adds workers when the 95th percentile of
    * recent waits, including those in the queue, is over the target. Removes workers that were idle during a
-   * whole cool-down.
+   * whole cool-down of 30 s.
    */
   decide(now: Observation, range: ScalingRange): number {
     const { atMs, replicas } = now;

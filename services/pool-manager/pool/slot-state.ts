@@ -1,19 +1,23 @@
 /**
  * What a worker does for its pool: serving ⇄ finishing → giving_up, each of these → paused and → retired;
- * paused → serving or finishing. A retired worker stays retired.
+ * paused → serving or finishing. A retired worker stays retired. A worker's place is its right to be one of
+ * AIRLOCK_MAX_WORKERS.
  */
 export type SlotState =
   /** The worker takes new executions. */
   | { readonly kind: "serving" }
   /** The pool has more workers than it needs. The worker finishes its executions, and then stops. */
   | { readonly kind: "finishing" }
-  /** The worker gives its place to another project as soon as nothing runs on it. */
+  /**
+   * The worker gives its place (as one of AIRLOCK_MAX_WORKERS) to another project as soon as nothing runs on
+   * it.
+   */
   | { readonly kind: "giving_up" }
-  /** The worker has no place since `sinceMs`, and is kept for its paused executions alone. */
+  /** The worker has had no place since `sinceMs`, and is kept for its paused executions alone. */
   | { readonly kind: "paused"; readonly sinceMs: number }
   /**
-   * The worker is to be replaced and never serves again. `pausedSinceMs`: when it lost its place, after which
-   * it is kept for its paused executions alone; undefined while it has one.
+   * The worker is to be replaced and takes no new execution any more. `pausedSinceMs`: when it lost its
+   * place, after which it is kept for its paused executions alone; undefined while it has a place.
    */
   | { readonly kind: "retired"; readonly pausedSinceMs: number | undefined };
 
@@ -70,7 +74,7 @@ export function pausedSinceMs(state: SlotState): number | undefined {
   return state.kind === "retired" ? state.pausedSinceMs : undefined;
 }
 
-/** Whether the worker is one of the AIRLOCK_MAX_WORKERS. */
+/** Whether the worker has a place: counts as one of the AIRLOCK_MAX_WORKERS. */
 export function hasPlace(state: SlotState): boolean {
   return pausedSinceMs(state) === undefined;
 }

@@ -6,23 +6,27 @@ import { SERVING, type SlotState } from "./slot-state.ts";
 const LONG_WAIT_MS = 1_000;
 
 /**
- * One worker in a pool, with the claims (leases) of the executions on it. At most one claim holds the worker;
- * any number of paused claims may be on it.
+ * One worker in a pool, with the claims (leases) of the executions on it. At most one claim holds the
+ * worker's slot, in which its script runs; any number of paused claims may be on the worker.
  */
 export type Slot = {
   readonly worker: Worker;
   readonly startedAtMs: number;
+  /** The claim that holds the slot; undefined when the slot is free. */
   holder: LeaseClaim | undefined;
   /**
-   * Claims whose routers came back after a break while another claim held the worker. Their scripts may be
-   * running, until the routers park them.
+   * Claims whose routers attached again, after their connection broke, while another claim held the slot.
+   * Their scripts may be running, until the routers park them.
    */
   readonly beside: Set<LeaseClaim>;
   /** All claims on the worker, including the holder. */
   readonly claims: Set<LeaseClaim>;
-  /** Claims whose executions were answered and wait for their turn on the worker, oldest first. */
+  /**
+   * Claims of paused executions whose response has arrived, and which wait for the worker's slot, oldest
+   * first.
+   */
   readonly resuming: LeaseClaim[];
-  /** Whether the last turn on the worker went to an answered execution, and not to the queue. */
+  /** Whether the slot went last to an execution whose response had arrived, and not to one from the queue. */
   hadResumed: boolean;
   /** What the worker does for its pool. */
   state: SlotState;
@@ -34,8 +38,8 @@ export type Slot = {
   /** Whether an earlier pool-manager started the worker. */
   readonly isTakenOver: boolean;
   /**
-   * Whether routers of its executions may still come back after a takeover. Until then the worker serves no
-   * other execution.
+   * Whether, after a takeover, routers of the executions on the worker may still attach to it. Until then the
+   * worker serves no other execution.
    */
   isAwaiting: boolean;
 };
@@ -57,8 +61,8 @@ export function newSlot(worker: Worker, startedAtMs: number, isTakenOver: boolea
 }
 
 /**
- * Whether nothing runs on the worker for a connected router: its executions are paused, or wait for another
- * router.
+ * Whether nothing runs on the worker for a connected router: the executions on it are paused, or their
+ * routers' streams broke and no other router has attached yet.
  */
 export function isLeftAlone({ claims, holder, beside }: Slot): boolean {
   const running = holder ? [holder, ...beside] : [];
@@ -66,8 +70,10 @@ export function isLeftAlone({ claims, holder, beside }: Slot): boolean {
 }
 
 /**
- * Whether the queue has the next turn on the worker. Without such turns, scripts that are answered at once
- * would keep the worker for ever.
+ * Whether the free slot goes to an execution from the queue now, although executions on the worker may have
+ * their response and wait for it: when the slot last went to such an execution, and the queue has waited for
+ * more than a second (`waitedMs`). Without this rule, scripts whose llm requests are answered at once would
+ * keep the worker for ever.
  */
 export function isQueuesTurn(slot: Slot, waitedMs: number): boolean {
   return slot.hadResumed && takesNew(slot) && waitedMs > LONG_WAIT_MS;
@@ -78,12 +84,12 @@ export function takesNew({ state, isAwaiting }: Slot): boolean {
   return state.kind === "serving" && !isAwaiting;
 }
 
-/** Whether the claim is paused on the worker: it neither runs nor waits for its turn. */
+/** Whether the claim is paused on the worker: its script neither runs nor waits for the slot. */
 export function isPausedOn({ holder, beside, resuming }: Slot, claim: LeaseClaim): boolean {
   return holder !== claim && !beside.has(claim) && !resuming.includes(claim);
 }
 
-/** Whether an execution runs on the worker, or waits for its turn there. */
+/** Whether an execution runs on the worker, or has its response and waits for the slot. */
 export function isBusy({ holder, resuming }: Slot): boolean {
   return holder !== undefined || resuming.length > 0;
 }
@@ -93,7 +99,10 @@ export function byLoad(a: Slot, b: Slot): number {
   return Number(isBusy(a)) - Number(isBusy(b)) || a.claims.size - b.claims.size;
 }
 
-/** Tells all claims on the worker that it is gone, and how. */
+/**
+ * Tells the routers of all claims on the worker that it is gone (`worker_lost`). `how`: the end of a
+ * sentence.
+ */
 export function tellLost(slot: Slot, how: string): void {
   for (const claim of slot.claims) {
     const error = new AirlockError("worker_lost", `The worker was lost: it ${how}.`);
@@ -103,15 +112,15 @@ export function tellLost(slot: Slot, how: string): void {
   }
 }
 
-/** Removes the claim from the worker. */
+/** Removes the claim from the worker, and frees the slot when the claim holds it. */
 export function removeClaim(slot: Slot, claim: LeaseClaim): void {
   slot.claims.delete(claim);
   parkClaim(slot, claim);
 }
 
 /**
- * Takes the slot from the claim, and removes it from the claims that wait for a turn. The slot passes to a
- * claim in `beside`, if there is one.
+ * Takes the slot from the claim, if it holds the slot, and removes it from the claims that wait for the slot.
+ * The slot passes to a claim in `beside`, if there is one.
  */
 export function parkClaim(slot: Slot, claim: LeaseClaim): void {
   slot.beside.delete(claim);
@@ -124,8 +133,8 @@ export function parkClaim(slot: Slot, claim: LeaseClaim): void {
 }
 
 /**
- * Gives the slot to a claim that came back. While another claim holds the slot, the claim waits in `beside`
- * until that one parks or ends.
+ * Gives the slot to a claim whose router attached again. While another claim holds the slot, the claim waits
+ * in `beside` until that other claim parks or ends.
  */
 export function holdOrWait(slot: Slot, claim: LeaseClaim): void {
   if (slot.holder) slot.beside.add(claim);

@@ -2,9 +2,9 @@ import { AirlockError, asAirlockError, hasCode } from "#common/errors.ts";
 import type { CircuitRules } from "#common/resilience/circuit-breaker.ts";
 
 /**
- * The circuit breaker for the starts of one project's workers. After some failures in a row, executions get
- * the reason at once and do not each wait for a start that fails like the last ones. A vault that is away is
- * no such failure, because the pool waits for it.
+ * The circuit breaker for the starts of one project's workers. After five failures in a row, executions get
+ * the reason at once and do not each wait for a start that fails like the last ones. An unreachable vault
+ * does not count as a failure, because the pool waits for it.
  */
 export const START_CIRCUIT: CircuitRules = {
   failuresToOpen: 5,

@@ -10,15 +10,18 @@ export type WorkerStarts = {
   /** The number of workers that are being started or taken over. */
   underWay(): number;
   /**
-   * Starts one worker, which is launched once `ready` resolves. Resolves to whether it became ready to run
-   * scripts.
+   * Starts one worker, which is launched once `ready` resolves. Resolves to whether the worker became ready
+   * to run scripts.
    */
   start(ready: () => Promise<void>): Promise<boolean>;
-  /** Waits for a worker that runs already. The signal gives the takeover up. */
+  /**
+   * Takes over a worker that an earlier pool-manager started: calls `takeOne`, which resolves when the worker
+   * is connected and ready. The signal aborts when the pool gives the takeover up.
+   */
   takeOver(workerId: string, takeOne: (signal: AbortSignal) => Promise<Worker>): void;
   /** The ids of the workers that are being taken over. */
   readonly comingOver: ReadonlySet<string>;
-  /** Delays the next start, because a worker was lost soon after its start. */
+  /** Delays the next start, because a worker was lost soon after its start. `why` becomes `detail`. */
   putOff(why: string): void;
   /** Whether the next start is delayed. */
   isWaiting(): boolean;
@@ -26,7 +29,7 @@ export type WorkerStarts = {
   hurry(): void;
   /** Gives up all starts and takeovers that have not ended. */
   giveUp(): void;
-  /** The present step, or the last problem; empty when all is well. */
+  /** The present step of a start, or the last problem, in words for operators; empty when all is well. */
   detail(): string;
 };
 
@@ -36,7 +39,10 @@ export type StartsOwner = {
   /** A start or a takeover failed. */
   failed(): void;
   isServing(): boolean;
-  /** A start failed for good, or too often in a row, while the pool has no serving worker. */
+  /**
+   * A start failed for good, or too often in a row, while the pool has no serving worker. The pool refuses
+   * the waiting executions with the reason.
+   */
   gaveUp(reason: AirlockError): void;
   /** The delay is over, and the next start may be tried. */
   mayStart(): void;
@@ -58,8 +64,8 @@ export type StartsParts = {
   readonly log: Log;
 };
 
-// Failures in a row, without a serving worker, after which the queue is refused. With the delays between them
-// they take a few seconds.
+// Failures in a row, without a serving worker, after which the executions in the queue are refused. With the
+// delays between the attempts that takes a few seconds.
 const ATTEMPTS = 4;
 
 export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): WorkerStarts {

@@ -22,13 +22,16 @@ export type LeaseParts = {
   release(claim: LeaseClaim): void;
 };
 
-/** A new lease on the claim. Earlier leases on it have no effect any more. */
+/**
+ * Makes a new lease on the claim, for the router that has the execution now. Earlier leases on the claim have
+ * no effect any more.
+ */
 export function takeLease(claim: LeaseClaim, parts: LeaseParts): Lease {
   const { project, clock, log, slotOf, dispatch, release } = parts;
   claim.keepOn?.();
   claim.keepOn = undefined;
   const holder = ++claim.holders;
-  // Another lease has taken the claim over, so requests on this lease come too late.
+  // Whether another lease has taken the claim over, so that requests on this lease come too late.
   const isLate = () => claim.holders !== holder;
   return {
     granted: claim.granted.promise,
@@ -44,7 +47,8 @@ export function takeLease(claim: LeaseClaim, parts: LeaseParts): Lease {
       const slot = isLate() ? undefined : slotOf(claim);
       if (!slot) return Promise.reject(parts.missing());
       if (slot.holder === claim) return Promise.resolve();
-      // The claim may be in `beside`, when its execution was answered before its router reported the pause.
+      // The claim may be in `beside`, when its execution's response arrived before the router reported the
+      // pause.
       slot.beside.delete(claim);
       claim.resumed = Promise.withResolvers();
       claim.answeredAtMs = clock.now();
@@ -57,7 +61,7 @@ export function takeLease(claim: LeaseClaim, parts: LeaseParts): Lease {
       if (!slot) return;
       log.warn({ project, workerId: slot.worker.id }, "worker condemned: it did not end a run");
       slot.state = retired(slot.state);
-      // The end of the worker is noticed like the death of any other worker.
+      // The pool notices the end of the worker like the death of any other worker, and replaces it.
       slot.worker.stop().catch((error: unknown) => log.error({ project, err: error }, "worker did not stop"));
     },
     release() {

@@ -8,12 +8,20 @@ export type PoolView = {
   readonly up: boolean;
   readonly replicas: number;
   readonly idleWorkers: number;
-  /** Workers without a place, kept for their paused executions alone. */
+  /**
+   * Workers without a place (the right to be one of AIRLOCK_MAX_WORKERS), kept for their paused executions
+   * alone.
+   */
   readonly pausedWorkers: number;
   readonly queueDepth: number;
-  /** How long the first execution in the queue has waited; 0 without a queue. */
+  /** Milliseconds that the first execution in the queue has waited; 0 without a queue. */
   readonly longestWaitMs: number;
+  /** The number of executions that hold a worker's slot. */
   readonly running: number;
+  /**
+   * The number of executions on workers that hold no slot, because they wait for a response or for their
+   * slot.
+   */
   readonly paused: number;
   readonly posture: Worker["posture"];
   /** The pool's present step, or its last problem; empty when all is well. */

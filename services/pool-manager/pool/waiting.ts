@@ -3,8 +3,9 @@ import { type Waiting, WaitingKind } from "#proto/execution.ts";
 import type { ProjectState } from "./view.ts";
 
 /**
- * Describes what an execution of the project waits for. `position` is its place in the queue, 0 when it has
- * none. `refused` says why the project cannot be given its secrets; undefined when it can.
+ * Describes what an execution of the project waits for. `position` is its position in the project's queue, 0
+ * when it is not in the queue. `refused` says why the project cannot be given its secrets; undefined when it
+ * can.
  */
 export function describeWaiting({ entry, pool }: ProjectState, position: number, refused?: string): Waiting {
   const waiting = (kind: WaitingKind, detail: string): Waiting => ({ kind, queuePosition: position, detail });

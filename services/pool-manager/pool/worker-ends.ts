@@ -4,13 +4,16 @@ import type { Worker } from "../worker/worker.ts";
 
 /** Stops the workers of one pool, and keeps count of those that are still ending. */
 export type WorkerEnds = {
-  /** Stops the worker, at once or after `afterMs`. With `hasPlace`, it keeps its place until it has ended. */
+  /**
+   * Stops the worker, at once or after `afterMs`. With `hasPlace`, the worker still counts as one of
+   * AIRLOCK_MAX_WORKERS until it has ended.
+   */
   end(worker: Worker, how: { readonly hasPlace: boolean; readonly afterMs?: number }): void;
   /** The number of workers that are ending. */
   count(): number;
   /** The number of ending workers that keep their place (one of AIRLOCK_MAX_WORKERS) until they have ended. */
   inPlace(): number;
-  /** Resolves when a worker has ended, or after 20 ms. */
+  /** Resolves when any worker has ended, or after 20 ms. */
   soon(): Promise<void>;
 };
 

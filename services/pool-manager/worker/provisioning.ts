@@ -14,9 +14,9 @@ export type Provision = {
   readonly secrets: readonly Secret[];
 };
 
-// Values are reused for this long, so a rotated secret reaches the next run within this time.
+// Milliseconds that values are reused, so a rotated secret reaches the next run within this time.
 const FRESH_MS = 1_000;
-// The timeout of the secrets service's answer: longer than that service waits for a vault.
+// Milliseconds that the answer of the secrets service may take: longer than that service waits for a vault.
 const TIMEOUT_MS = 5_000;
 
 /**

@@ -3,7 +3,9 @@ import type { Project } from "#common/projects/file.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Provision } from "./provisioning.ts";
 
-/** Fetches values for workers, and remembers the projects for which that fails. */
+/**
+ * Fetches values (settings, limits, secrets) for workers, and remembers the projects for which that fails.
+ */
 export type WatchedProvisioning = {
   readonly provide: (project: Project) => Promise<Provision>;
   /**
@@ -11,8 +13,8 @@ export type WatchedProvisioning = {
    */
   problemOf(project: string): string | undefined;
   /**
-   * Tries a project again that failed last, so that a problem that the operator has solved is not shown any
-   * more. Does not reject.
+   * Fetches the values of a project again when the last attempt failed, so that a problem that the operator
+   * has solved is not shown any more. Does not reject.
    */
   askAgain(project: Project): Promise<void>;
 };

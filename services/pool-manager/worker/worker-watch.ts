@@ -5,18 +5,19 @@ import { fromGrpcError } from "#common/grpc/errors.ts";
 import { systemClock } from "#common/resilience/clock.ts";
 import type { WatchStatusResponse, WorkerServiceClient } from "#proto/worker.ts";
 
-// A worker that has not answered for this long is taken for lost. A broken connection is replaced much
-// sooner. A worker keeps its runs without a router for a minute; this limit is far below, so that those runs
-// end as worker_lost before the worker forgets them.
+// Milliseconds after which a worker that has not answered is taken for lost. A broken connection is replaced
+// much sooner. A worker keeps its runs without a router for a minute; this limit is far below, so that those
+// runs end as worker_lost before the worker forgets them.
 const ANSWER_WITHIN_MS = 10_000;
+// Milliseconds that a worker may take to send its first status over a new connection.
 const FIRST_ANSWER_MS = 5_000;
 const ASK_AGAIN_MS = 500;
 
 /**
- * Follows the worker's own status, over as many connections as that takes. Resolves to undefined when the
- * worker ends the stream in good order, and soon after `signal` aborts because the worker is gone. Resolves
- * to the last error when the worker has not answered for some seconds, or when another worker answers at its
- * address.
+ * Follows the status that a worker reports (`onStatus`), over as many connections as that takes; `onBreak` is
+ * called for each that breaks. Resolves to undefined when the worker ends the stream in good order, and soon
+ * after `signal` aborts because the worker is gone. Resolves to the last error when the worker has not
+ * answered for 10 s, or when another worker answers at its address.
  */
 export async function watchWorker(
   client: WorkerServiceClient,
@@ -46,8 +47,9 @@ export async function watchWorker(
 }
 
 /**
- * Follows one stream to its end. A healthy worker sends its status at once. Resolves to the error that broke
- * the stream, undefined when it ended in good order.
+ * Follows one stream of a worker's status to its end. The stream is broken off when no status comes within 5
+ * s, because a healthy worker sends its status at once. Resolves to the error that broke the stream,
+ * undefined when it ended in good order.
  */
 function listen(
   client: WorkerServiceClient,

@@ -34,13 +34,19 @@ export type Worker = {
    */
   readonly attachableRuns: readonly HeldRun[];
   /**
-   * The version of the values that the worker was given last; empty for a taken-over worker that has been
-   * given none yet.
+   * The version of the secret values that the worker was given last; empty for a taken-over worker that has
+   * been given none yet.
    */
   secretsVersion(): string;
-  /** Whether the worker's next run expects a network route; false as long as the version is empty. */
+  /**
+   * Whether the worker's next run expects a network route, which the router opens through the egress service;
+   * false as long as `secretsVersion` is empty.
+   */
   network(): boolean;
-  /** Gives the worker the current values. Rejects when they cannot be fetched. */
+  /**
+   * Gives the worker the current values of its project (settings, limits, secrets). Rejects when they cannot
+   * be fetched.
+   */
   refresh(): Promise<void>;
   /** Resolves with the reason when the worker asks to be replaced. The worker can still run scripts then. */
   readonly retiring: Promise<string>;
@@ -51,13 +57,13 @@ export type Worker = {
   stop(): Promise<void>;
 };
 
-// The time until a worker answers at its address. It may be short, because a worker answers before it imports
-// any package.
+// Milliseconds until a worker answers at its address. The time may be short, because a worker answers before
+// it imports any package.
 const CONNECT_TIMEOUT_MS = 30_000;
 const READY_TIMEOUT_MS = 120_000;
 const PROVISION_TIMEOUT_MS = 10_000;
 
-/** The dependencies of one worker, for its whole life. */
+/** Everything that one worker needs from this service, for its whole life. */
 export type WorkerParts = {
   readonly project: Project;
   readonly workerId: string;
@@ -134,11 +140,13 @@ async function awaitWorker(
       log.warn({ ...about, err }, "the connection to a worker broke; asking again how it is");
     const error = await watchWorker(client, workerId, onStatus, onBreak, over.signal);
     if (over.signal.aborted) return;
-    // Stop granting this worker at once, because a restarting Docker engine may report its exit late.
+    // The pool stops granting this worker at once, because a restarting Docker engine may report its exit
+    // late.
     ending.resolve(error ? "does not answer" : "is ending");
     if (!error) return;
     ready.reject(fromGrpcError(error, "worker"));
-    // A frozen worker does not answer pings, which breaks its stream. It is replaced like a worker that died.
+    // A worker whose processes hang does not answer pings, which breaks its stream. It is replaced like a
+    // worker that died.
     log.warn({ ...about, err: error }, "worker does not answer; it is replaced");
     await process.stop().catch(() => undefined);
   };

@@ -7,8 +7,8 @@ import { type SecretSource, UnresolvedSecret } from "./source.ts";
 const MAX_FILE_BYTES = 64 * 1024;
 
 /**
- * A source that reads secret values from files, anew each time. Paths are relative to `directory`. One line
- * end at the end of the file is not part of the value.
+ * A source that reads secret values from files, anew each time, so that a changed file takes effect. Relative
+ * paths begin at `directory`. One line end at the end of the file is not part of the value.
  */
 export function fileSource(directory: string, clock: Clock): SecretSource {
   return {

@@ -11,18 +11,27 @@ const QUIET_MS = 100;
  * readings are the same.
  */
 const PAUSE_MS = 20;
-/** Milliseconds since the last write during which an empty file may still be about to get its content. */
+/**
+ * Milliseconds since the last write during which an empty file may still be about to get its content. A file
+ * that stays empty longer counts as complete.
+ */
 const EMPTY_MS = 1_000;
-/** Milliseconds that a file may be missing while it is replaced by removing it and writing it anew. */
+/**
+ * Milliseconds that a file may be missing while it is replaced by removing it and writing it anew. After that
+ * the reading fails, because the file does not exist.
+ */
 const MISSING_MS = 250;
-/** Milliseconds until reading is given up; less than the pool-manager waits for the values of a project. */
+/**
+ * Milliseconds after which the reading of a file that keeps changing is given up; less than the 5 s that the
+ * pool-manager waits for the values of a project.
+ */
 const WITHIN_MS = 1_500;
 
 type Reading = {
   readonly content: Buffer;
   /**
-   * Device, inode and time of the last write: changes with each write, and when another file takes this one's
-   * place.
+   * The device, the inode and the time of the last write, as one text that identifies the file's content. The
+   * text changes with each write, and when the file is replaced by another one.
    */
   readonly mark: string;
   readonly writtenMs: number;
@@ -39,8 +48,8 @@ export async function readSettled(path: string, maxBytes: number, clock: Clock):
   const untilMs = clock.monotonicMs() + WITHIN_MS;
   const missingUntilMs = clock.monotonicMs() + MISSING_MS;
   let before: Reading | undefined;
-  // Since when the file has been seen as it is, because its time of writing may come from another machine's clock
-  // and lie in the future.
+  // When this function first saw the file with its present `mark`. The file's own time of writing does not
+  // suffice, because it may come from another machine's clock and lie in the future.
   let seenSinceMs = clock.monotonicMs();
   for (;;) {
     const reading = await readOnce(path, maxBytes).catch(async (error: NodeJS.ErrnoException) => {
@@ -52,8 +61,8 @@ export async function readSettled(path: string, maxBytes: number, clock: Clock):
     const seenMs = clock.monotonicMs() - seenSinceMs;
     if (reading && isSettled(reading, before, clock.now(), seenMs)) return reading.content;
     if (clock.monotonicMs() >= untilMs) {
-      // When a file is written all the time, every reading without a change during it is what the file held
-      // then.
+      // This file is written all the time. A reading during which the file did not change is returned,
+      // because the file did hold exactly this content then.
       if (reading?.isWhole && reading.content.length > 0) return reading.content;
       throw new UnresolvedSecret("this file is being written again and again", { isPassing: true });
     }
@@ -92,7 +101,10 @@ async function readOnce(path: string, maxBytes: number): Promise<Reading> {
   }
 }
 
-/** Whether a file in `directory` was made, removed or renamed in the last MISSING_MS. */
+/**
+ * Whether a file in `directory` was made, removed or renamed in the last MISSING_MS, so that a missing file
+ * there may be one that is being replaced.
+ */
 async function hasChanged(directory: string, clock: Clock): Promise<boolean> {
   const changed = await stat(directory).catch(() => undefined);
   return changed !== undefined && clock.now() - changed.mtimeMs < MISSING_MS;

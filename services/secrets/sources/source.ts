@@ -1,12 +1,12 @@
 import type { Reference } from "../reference.ts";
 
 /**
- * The error of a source that cannot give a value. `reason` is the end of a sentence and never has a value, a
- * path or a file's content in it.
+ * The error of a source that cannot give a value. `reason` is the end of a sentence. It never contains a
+ * value, an absolute path or a file's content, because agents may read it.
  */
 export class UnresolvedSecret extends Error {
   readonly reason: string;
-  /** Whether the problem is transient: the same reference may work in a moment. */
+  /** Whether the problem is transient, as a sealed vault is: the same reference may work in a moment. */
   readonly isPassing: boolean;
 
   constructor(reason: string, options: ErrorOptions & { readonly isPassing?: boolean } = {}) {
@@ -17,11 +17,17 @@ export class UnresolvedSecret extends Error {
   }
 }
 
-/** A place that secret values are read from. */
+/** A source of secret values: environment variables, files, a vault, or the project file itself. */
 export type SecretSource = {
-  /** Reads the value at `location`. Rejects with an UnresolvedSecret. */
+  /**
+   * Reads the value at `location`, which is the text of a reference behind `env:`, `file:` or `vault:`.
+   * Rejects with an UnresolvedSecret.
+   */
   read(location: string): Promise<string>;
-  /** Whether reading asks another system, which may be unreachable. */
+  /**
+   * Whether reading asks another system (a vault), which may be unreachable. Checks of project files do not
+   * read from such a source.
+   */
   readonly isRemote: boolean;
 };
 

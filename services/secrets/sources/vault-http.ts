@@ -8,7 +8,8 @@ import type { VaultSettings } from "./vault-settings.ts";
 /** A response of the vault. `body` is its parsed JSON; undefined when it is not JSON. */
 export type VaultAnswer = { readonly status: number; readonly body: unknown };
 
-// Milliseconds for one request to the vault; less than the callers of the secrets service wait for it.
+// Milliseconds for one request to the vault; less than the callers of the secrets service wait for its
+// answer, which is 2 s or more.
 const TIMEOUT_MS = 1_500;
 const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
 
@@ -27,8 +28,8 @@ export async function askVault(vault: VaultSettings, path: string): Promise<Vaul
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
     const response = await new Promise<IncomingMessage>((resolve, reject) => {
-      // No agent, because a connection that is kept open would still use the old certificates after they
-      // change.
+      // No agent, so that each request opens a connection of its own. A connection that is kept open would
+      // still use the old certificates after they change.
       const options = { headers, signal, agent: false, ...(ca !== undefined && { ca }) };
       const start = url.protocol === "https:" ? httpsRequest : httpRequest;
       start(url, options, resolve).on("error", reject).end();

@@ -9,19 +9,20 @@ export type VaultSettings = {
   readonly address: string;
   /** The token itself, or the file with the token, which is read anew for every request. */
   readonly token: Secret | { readonly file: string };
+  /** The vault's namespace, which is sent with each request; undefined sends none. */
   readonly namespace: string | undefined;
   /** A PEM file with the authorities to trust instead of the system's; undefined means the system's. */
   readonly caFile: string | undefined;
   /**
-   * Milliseconds that a value is used before the vault is asked again. A rotation may go unnoticed for so
-   * long.
+   * Milliseconds that a value is used before the vault is asked again. A rotated value may go unnoticed for
+   * so long.
    */
   readonly cacheMs: number;
 };
 
 /**
- * Checks that the file of the vault's authorities can be read; rejects with a ConfigError if not. Without
- * such a file there is nothing to check.
+ * Checks at the start that the file of the vault's certificate authorities (AIRLOCK_VAULT_CACERT) can be
+ * read; rejects with a ConfigError if not. Does nothing without a vault or without such a file.
  */
 export async function checkVaultAuthorities(vault: VaultSettings | undefined): Promise<void> {
   if (vault?.caFile === undefined) return;
@@ -30,7 +31,10 @@ export async function checkVaultAuthorities(vault: VaultSettings | undefined): P
   });
 }
 
-/** Reads AIRLOCK_VAULT_*; undefined when no address is set. `read` collects the problems. */
+/**
+ * Reads the settings AIRLOCK_VAULT_*; undefined when AIRLOCK_VAULT_ADDR is not set. Problems are collected in
+ * `read`, and the caller throws them together.
+ */
 export function readVaultSettings(read: EnvironmentReader): VaultSettings | undefined {
   const address = read.optionalText("AIRLOCK_VAULT_ADDR");
   const token = read.optionalText("AIRLOCK_VAULT_TOKEN");

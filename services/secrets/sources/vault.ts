@@ -4,12 +4,13 @@ import { type SecretSource, UnresolvedSecret } from "./source.ts";
 import { askVault, type VaultAnswer } from "./vault-http.ts";
 import type { VaultSettings } from "./vault-settings.ts";
 
-/** The fields of one secret, as parsed from JSON. */
+/** The fields of one secret in the vault, by name, as parsed from JSON. */
 type Fields = ReadonlyMap<string, unknown>;
 
 /**
  * A source that reads secret values from KV v2 engines of HashiCorp Vault or OpenBao. One response with all
  * fields of a secret is cached for `cacheMs`, and read again after that, so that a rotation takes effect.
+ * Without `settings`, every read is refused.
  */
 export function vaultSource(settings: VaultSettings | undefined, clock: Clock): SecretSource {
   const kept = new Map<string, { readonly fields: Promise<Fields>; readonly until: number }>();

@@ -7,13 +7,16 @@ import { HealthImplementation } from "grpc-health-check";
 import type { BuildSecrets } from "./build-settings.ts";
 import { engineError } from "./engine.ts";
 
-/** The connection over which a BuildKit build asks for its secrets. */
+/**
+ * The connection over which the Docker engine asks for the secrets of a BuildKit build, such as the
+ * installer's settings. A build names its session by `id`.
+ */
 export type BuildSession = { readonly id: string; close(): void };
 
 const GET_SECRET = "/moby.buildkit.secrets.v1.Secrets/GetSecret";
 
-// The parts of BuildKit's messages that are used: GetSecretRequest{string ID = 1}, GetSecretResponse{bytes
-// data = 1}.
+// The fields of BuildKit's protobuf messages that are used: GetSecretRequest{string ID = 1},
+// GetSecretResponse{bytes data = 1}.
 const SECRETS: ServiceDefinition = {
   GetSecret: {
     path: GET_SECRET,
@@ -27,8 +30,8 @@ const SECRETS: ServiceDefinition = {
 };
 
 /**
- * Opens a build session at the engine, in which the engine is the client and this process the server. Rejects
- * with `start_failed`.
+ * Opens a build session at the Docker engine. In this session the engine is the gRPC client, and this process
+ * is the server, which answers with `secrets`. Rejects with `start_failed`.
  */
 export async function openBuildSession(docker: Docker, secrets: BuildSecrets): Promise<BuildSession> {
   const id = randomUUID();
@@ -41,7 +44,7 @@ export async function openBuildSession(docker: Docker, secrets: BuildSecrets): P
       else callback({ code: status.NOT_FOUND, details: "there is no such build secret" });
     },
   });
-  // The engine drops a session when it cannot check its health.
+  // The health service is needed, because the engine drops a session whose health it cannot check.
   new HealthImplementation({ "": "SERVING" }).addToServer(server);
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
   return {

@@ -3,23 +3,26 @@ import { AirlockError } from "#common/errors.ts";
 import { systemReason } from "#common/system-reason.ts";
 
 /**
- * Files that installers in a build can read and no image layer keeps, by the names under which the Dockerfile
- * mounts them.
+ * Files that the installers in an image build can read, by the names under which the Dockerfile mounts them.
+ * No layer of the built image contains them.
  */
 export type BuildSecrets = ReadonlyMap<string, Buffer>;
 
-// The variables that say where packages come from, and how to connect there. All others of the operator's
-// environment stay out, because a package's build script is foreign code.
+// The environment variables that an image build is given: where packages come from, and how to connect there.
+// All other variables of the operator's environment stay out, because a package's build script is foreign
+// code and may read them.
 const PASSED_ON =
   /^((UV|PIP)_(DEFAULT_INDEX|INDEX|INDEX_URL|EXTRA_INDEX_URL|TRUSTED_HOST|INSECURE_HOST|INDEX_STRATEGY|TIMEOUT|DEFAULT_TIMEOUT|HTTP_TIMEOUT)|UV_INDEX_[A-Z0-9_]+_(USERNAME|PASSWORD)|(HTTPS?|ALL|NO)_PROXY)$/i;
 
 /**
- * Makes the build's secret files. `settings`: shell assignments, one a line. `authorities`: the PEM file that
- * SSL_CERT_FILE names, empty without one.
+ * Makes the secret files of an image build. `settings`: shell assignments, one a line. `authorities`: the PEM
+ * file that SSL_CERT_FILE names, empty without one. Rejects with `start_failed` when that file cannot be
+ * read.
  */
 export async function readBuildSecrets(env: NodeJS.ProcessEnv): Promise<BuildSecrets> {
   const passed = Object.entries(env).filter(([name, value]) => PASSED_ON.test(name) && value);
-  // The worker's own packages are installed by pip, which does not know uv's names.
+  // The package index is named in pip's variable too, because pip installs the worker's own packages and does
+  // not know uv's variables.
   const index = env.UV_DEFAULT_INDEX || env.UV_INDEX_URL;
   if (index && !env.PIP_INDEX_URL) passed.push(["PIP_INDEX_URL", index]);
   const settings = passed.map(([name, value]) => `${name}=${quoted(value as string)}\n`).join("");

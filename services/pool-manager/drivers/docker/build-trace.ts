@@ -1,19 +1,21 @@
 import { BinaryReader } from "@bufbuild/protobuf/wire";
 
-/** The steps and the output in one piece of BuildKit's trace. A step's `error` is empty unless it failed. */
+/** One decoded message of BuildKit's trace, in which the Docker engine reports how a build goes on. */
 export type BuildTrace = {
+  /** Steps of the Dockerfile whose state has changed. A step's `error` is empty unless it failed. */
   readonly steps: readonly { readonly id: string; readonly name: string; readonly error: string }[];
+  /** Text that steps have printed. `step` is the id of the step. */
   readonly output: readonly { readonly step: string; readonly text: string }[];
 };
 
-// Field numbers of moby.buildkit.v1: StatusResponse{vertexes = 1, logs = 3}, Vertex{digest = 1, name = 3,
-// error = 7}, VertexLog{vertex = 1, msg = 4}.
+// The protobuf field numbers of moby.buildkit.v1: StatusResponse{vertexes = 1, logs = 3}, Vertex{digest = 1,
+// name = 3, error = 7}, VertexLog{vertex = 1, msg = 4}.
 const STEPS = 1;
 const LOGS = 3;
 const STEP = { id: 1, name: 3, error: 7 };
 const LOG = { step: 1, text: 4 };
 
-/** Decodes `aux`, a base64 text in a line of the build's response. */
+/** Decodes `aux`, the text of a line in the engine's response to a build: a protobuf message in base64. */
 export function decodeTrace(aux: string): BuildTrace {
   const parts = fieldsOf(Buffer.from(aux, "base64"));
   const decode = (number: number) => (parts.get(number) ?? []).map(fieldsOf);
@@ -30,7 +32,10 @@ export function decodeTrace(aux: string): BuildTrace {
 
 type Fields = ReadonlyMap<number, readonly Buffer[]>;
 
-/** The fields of a message that contain bytes, texts or messages, by field number. */
+/**
+ * The fields of a protobuf message that contain bytes, texts or messages, by field number. Other fields, such
+ * as numbers, are left out.
+ */
 function fieldsOf(message: Buffer): Fields {
   const reader = new BinaryReader(message);
   const fields = new Map<number, Buffer[]>();

@@ -17,7 +17,7 @@ export type Build = {
   readonly tag: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly args: Readonly<Record<string, string>>;
-  /** The network of the build's steps; undefined for the engine's default. */
+  /** The Docker network of the build's steps; undefined for the engine's default network. */
   readonly network: string | undefined;
   readonly secrets: BuildSecrets;
   /** Removes credentials from the build's output, so that agents and logs may show it. */
@@ -27,14 +27,17 @@ export type Build = {
 const TIMEOUT_MS = 30 * 60_000;
 const KEPT_ERROR_CHARACTERS = 2_000;
 const TRACE = "moby.buildkit.trace";
-// The steps of the Dockerfile that take long, by stage.
+// Matches the names of the Dockerfile's RUN steps, which take long. The first group is the stage of the step.
 const STEP = /^\[(worker|project) +\d+\/\d+\] RUN/;
 const STAGES: Readonly<Record<string, string>> = {
   worker: "building the image: the worker's packages",
   project: "building the image: installing packages",
 };
 
-/** Builds an image. Rejects with `start_failed` and the end of the failing step's output. */
+/**
+ * Builds an image. `onProgress` reports the stage. Rejects with `start_failed` and the end of the failing
+ * step's output, also when `signal` aborts or the build takes longer than half an hour.
+ */
 export async function buildImage(
   docker: Docker,
   build: Build,
@@ -58,8 +61,8 @@ async function startBuild(
   session: string,
   abortSignal: AbortSignal,
 ): Promise<NodeJS.ReadableStream> {
-  // The whole query is given here, because dockerode's `version: "2"` would open another session, without the
-  // secrets.
+  // The query of the build request is given as a whole, because dockerode's own option `version: "2"` would
+  // open another session, which has no secrets.
   const _query = {
     version: "2",
     session,
@@ -111,14 +114,15 @@ async function followed(output: NodeJS.ReadableStream, signal: AbortSignal, read
   } catch (error) {
     throw engineError(error);
   } finally {
-    // The engine ends a build whose response is not read any more.
+    // Closing the response makes the engine end a build that still runs.
     (output as Readable).destroy();
   }
   if (signal.aborted) throw buildFailed("it was given up, or took longer than half an hour.");
 }
 
 function buildFailed(reason: string): AirlockError {
-  // A full disk is named here, because each build step reports it in a message of its own.
+  // A full disk is named here in Airlock's own words, because each build step reports it in a different
+  // message.
   const cause = saysDiskIsFull(reason) ? `${DISK_IS_FULL} ${reason}` : reason;
   return new AirlockError(
     "start_failed",

@@ -3,22 +3,26 @@ import type { Log } from "#common/service/log.ts";
 import { ask, refusedWith, unlessGone } from "./engine.ts";
 
 /**
- * The services that dial workers and run in containers: routers, egress services, this pool-manager. Each of
- * them is put into every project's network, also when it starts later.
+ * The services that connect to workers and run in containers: routers, egress services, this pool-manager.
+ * Each container of theirs is put into every project's Docker network, also one that starts later.
  */
 export type Callers = {
-  /** Puts all callers into the network, and from then on new callers too. */
+  /**
+   * Puts the containers of all callers into the network. Until `leave`, new callers are put into the network
+   * too.
+   */
   join(networkId: string): Promise<void>;
-  /** Takes all callers out of the network, so that it can be removed. */
+  /** Takes all callers out of the network, because Docker removes no network that has containers in it. */
   leave(networkId: string): Promise<void>;
+  /** Ends the search for new callers. Callers stay in their networks. */
   close(): void;
 };
 
-// The interval of the look for new callers. A replica that has just started gets its first execution later
-// than this.
+// Milliseconds between two searches for new callers. A router that has just started gets its first execution
+// later than this, so it is in the networks by then.
 const LOOK_EVERY_MS = 1_000;
 
-/** `label` (`name=value`) marks the containers of callers. */
+/** `label` (`name=value`): the Docker label by which the containers of callers are found. */
 export function createCallers(docker: Docker, label: string, log: Log): Callers {
   const joined = new Set<string>();
   let timer: NodeJS.Timeout | undefined;
@@ -43,7 +47,8 @@ export function createCallers(docker: Docker, label: string, log: Log): Callers 
     } catch (error) {
       log.warn({ err: error }, "a service could not be put into a project's network");
     }
-    // Without a network, there is nothing to look for until the next `join`.
+    // While no project has a network, new callers are not searched for. The next `join` begins the search
+    // again.
     timer = joined.size > 0 ? setTimeout(() => void look(), LOOK_EVERY_MS).unref() : undefined;
   };
 
@@ -79,7 +84,7 @@ async function connect(docker: Docker, networkId: string, containerId: string): 
     const network = docker.getNetwork(networkId);
     await ask(() => network.connect({ Container: containerId }));
   } catch (error) {
-    // The container is in the network already, or was stopped at this moment.
+    // These refusals are ignored: the container is in the network already, or was stopped at this moment.
     const status = refusedWith(error);
     if (status !== 403 && status !== 404 && status !== 409) throw error;
   }

@@ -5,10 +5,14 @@ import type { Circuits } from "#common/resilience/circuits.ts";
 import type { WorkerDriver } from "../driver.ts";
 import { ask } from "./engine.ts";
 
-// The timeout of a ping: longer than a busy or restarting engine takes to answer, and much shorter than all
-// calls of a start together.
+// Milliseconds that a ping may take: longer than a busy or restarting Docker engine takes to answer, and much
+// shorter than all calls to the engine in the start of one worker.
 const PING_TIMEOUT_MS = 20_000;
 
+/**
+ * After three failed pings in a row, starts of workers are refused for a second, and for up to 5 s when
+ * further pings fail.
+ */
 const RULES: CircuitRules = {
   failuresToOpen: 3,
   openMs: 1_000,
@@ -18,8 +22,9 @@ const RULES: CircuitRules = {
 };
 
 /**
- * Wraps a driver so that it pings the engine before each start of a worker. After a few failed pings, starts
- * fail without a ping, because otherwise the executions of all projects would each wait for the timeout.
+ * Wraps the docker driver so that it pings the engine before each start of a worker. After a few failed
+ * pings, starts fail for a while without a ping, because otherwise the executions of all projects would each
+ * wait for the ping's timeout.
  */
 export function guardEngine(driver: WorkerDriver, docker: Docker, circuits: Circuits): WorkerDriver {
   const circuit = circuits.add("docker", RULES);

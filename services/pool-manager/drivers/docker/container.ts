@@ -7,31 +7,37 @@ export const WORKER_PORT = 50_051;
 
 const MIB = 1024 * 1024;
 const USER = 61_733;
-// The memory that supervisor, zygote and spares need besides the run. Measured with pandas imported: 150 MB.
+// Bytes of memory that supervisor, zygote and spares need besides the run. Measured with pandas imported: 150
+// MB.
 const OVERHEAD_BYTES = 256 * MIB;
-// A gVisor sandbox that runs out of memory ends as a whole and does not lose only one process. So it gets
-// memory for as many processes as a fork bomb can make before it is noticed (privileges.py). Measured for a
-// process that has done nothing yet: 12 MB.
+// Bytes of memory for each process of a run on gVisor. A gVisor sandbox that runs out of memory ends as a
+// whole, with all runs in it, and does not lose only one process. So the container gets memory for as many
+// processes as a fork bomb can make before the supervisor notices it (privileges.py). Measured for a process
+// that has done nothing yet: 12 MB.
 const GVISOR_BYTES_PER_PROCESS = 12 * MIB;
+// Processes besides those of one run that count in its process limit on gVisor (_ROOM_FOR_OTHERS in
+// privileges.py).
 const GVISOR_OTHER_PROCESSES = 64;
-// Names of runtimes that are gVisor. They decide only the size of the container; the worker's probe proves
-// the kernel.
+// Names of container runtimes that are gVisor. They decide only the memory of the container, because the
+// worker's probe measures later whether the kernel is gVisor's.
 const GVISOR_NAMES = /runsc|gvisor/i;
-// Processes besides those of the run: supervisor, zygote, spares and paused runs. In gVisor its own threads
-// count too, and a full process table would end the whole sandbox, so the limits inside the sandbox have to
-// act first.
+// Processes besides those of the run: supervisor, zygote, spares and paused runs. On gVisor, the threads of
+// gVisor itself count too. The number is large, so that the limits inside the sandbox act first, because a
+// full process table would end the whole gVisor sandbox.
 const OVERHEAD_PIDS = 1_024;
-// CPUs besides those of the run, so that the worker can answer while a script uses all of its own.
+// CPUs besides those of the run, so that the worker's supervisor can answer while a script uses all of the
+// run's CPUs.
 const OVERHEAD_CPUS = 0.25;
 const NO_DISK = "noexec,nosuid,nodev";
 
 export type ContainerParts = {
   readonly project: Project;
   readonly image: string;
+  /** The container runtime, such as `runsc`; undefined for the engine's default. */
   readonly runtime: string | undefined;
-  /** The text of the system call filter (seccomp profile). */
+  /** The system call filter (seccomp profile) as JSON. */
   readonly seccomp: string;
-  /** The CPUs of the engine's machine, because the engine refuses a limit above them. */
+  /** The number of CPUs of the engine's machine, because the engine refuses a limit above this number. */
   readonly machineCpus: number;
 };
 
@@ -56,7 +62,8 @@ export function containerOptions(
     ],
     User: `${USER}:${USER}`,
     Labels: names.labels(project.name),
-    // The worker gets its certificates on standard input after its start, and again when they are renewed.
+    // Standard input stays open, because the driver writes the worker's TLS certificates to it after the
+    // start, and again when they are renewed.
     OpenStdin: true,
     StdinOnce: false,
     HostConfig: {
@@ -75,15 +82,17 @@ export function containerOptions(
       },
       CapDrop: ["ALL"],
       SecurityOpt: ["no-new-privileges", `seccomp=${seccomp}`],
-      // A run mounts the /proc of its own pid namespace, which the kernel refuses while parts of /proc are
-      // masked. The masks would hide files of root, and no process in the container is root of this machine.
+      // A run mounts the /proc of its own pid namespace, which the kernel refuses while parts of the
+      // container's /proc are masked. The masks are not needed: they would hide files of root, and no process
+      // in the container is root of this machine.
       MaskedPaths: [],
       ReadonlyPaths: [],
       Memory: memory,
       MemorySwap: memory,
       NanoCpus: Math.round(Math.min(limits.cpus + OVERHEAD_CPUS, machineCpus) * 1e9),
       PidsLimit: limits.pids + OVERHEAD_PIDS,
-      // For 1 the kernel starts no crash handler of the machine, which it starts for 0.
+      // The limit of a core dump is 1 byte, because the kernel starts the machine's crash handler for 0 and
+      // not for 1.
       Ulimits: [{ Name: "core", Soft: 1, Hard: 1 }],
       IpcMode: "private",
       LogConfig: { Type: "json-file", Config: { "max-size": "1m", "max-file": "2" } },
@@ -92,8 +101,9 @@ export function containerOptions(
 }
 
 /**
- * A hash that changes when a container of the project would be made differently. It does not depend on the
- * worker's id.
+ * A hash that changes when a container of the project would be made differently, because its options or its
+ * project file have changed. The driver compares this hash with the label of a running container. The hash
+ * does not depend on the worker's id.
  */
 export function revisionOf(project: Project, options: Docker.ContainerCreateOptions): string {
   return digest(JSON.stringify([project.poolRevision, options])).slice(0, 16);

@@ -23,11 +23,15 @@ export type DockerDriverOptions = ImageOptions & {
   /** The directory with `ca.pem`, `cert.pem` and `key.pem` of the workers. */
   readonly workerTlsDirectory: string;
   /**
-   * The label (`name=value`) of the containers that dial workers; undefined when the callers run on the host.
+   * The label (`name=value`) of the containers of services that call workers, such as routers, by which the
+   * driver finds these containers and puts them into the projects' networks. Undefined when these services
+   * run on the host.
    */
   readonly callersLabel?: string | undefined;
   readonly log: Log;
-  /** How often the driver looks for renewed certificates; a minute unless given. */
+  /**
+   * Milliseconds between two looks for renewed certificates in `workerTlsDirectory`; a minute unless given.
+   */
   readonly lookEveryMs?: number;
 };
 
@@ -37,7 +41,8 @@ const MAX_TRIES = 5;
 const ASK_AGAIN_MS = 1_000;
 const REMOVAL_GRACE_MS = 10_000;
 const SECCOMP_PATH = join(import.meta.dirname, "seccomp.json");
-// The usual name of gVisor's runtime, for `isolation: gvisor` without `runtime:`.
+// The usual name of gVisor's container runtime, which is used for a project with `isolation: gvisor` and
+// without `runtime:`.
 const GVISOR_RUNTIME = "runsc";
 
 /** Runs each worker in a container of a Docker engine. */
@@ -57,7 +62,10 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     handed ??= latest.cert;
     return latest;
   };
-  /** Hands renewed certificates to the running workers, because workers outlive their certificates. */
+  /**
+   * Sends renewed TLS certificates to the running workers, because workers may run longer than their
+   * certificates are valid.
+   */
   const renew = async () => {
     const latest = await certificates();
     if (latest.cert === handed) return;
@@ -91,7 +99,10 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     return process;
   };
 
-  /** Releases the project's network when a container in it has been removed. */
+  /**
+   * Releases the project's network when a container in it has been removed. A network without any worker is
+   * removed soon after.
+   */
   const leave = (project: string, removed: Promise<void>) => {
     const removal = removed.finally(() => {
       removals.delete(removal);
@@ -104,7 +115,8 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     name: "docker",
     boundsWorkers: true,
     keepsWorkers: true,
-    // An engine that does not answer starts no worker either, and the start then reports the reason.
+    // This service is not ready while the engine does not answer, because no worker can be started then. A
+    // start that is tried meanwhile fails with the reason.
     readiness: async () => [await engineHealth(docker)],
     memoryBytes: () =>
       ask(() => docker.info(), MEMORY_TIMEOUT_MS).then(
@@ -122,8 +134,8 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
       const general = containerOptions(names, parts);
       const own = forWorker(names, general, workerId, revisionOf(parts.project, general));
       await networks.hold(project.name);
-      // The container is addressed by its name, because the engine may die after it made the container and
-      // before it answers.
+      // The container is addressed by its name until the engine has answered. An engine that dies after it
+      // made the container, and before it answers, never tells the container's id.
       let container = docker.getContainer(names.container(workerId));
       let isAnswered = false;
       try {
@@ -151,12 +163,14 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
             const outdated = await whyOutdated(projectNamed(project), Labels[LABEL.revision]);
             await networks.hold(project);
             try {
-              // The earlier process may have died before it handed the certificates over.
+              // The certificates are sent again, because the earlier pool-manager may have died before it
+              // sent them.
               await handOver(container, await certificates());
               return [{ project, workerId, outdated, process: await watch(container, project, workerId) }];
             } catch (error) {
               networks.release(project);
-              // The engine refused, because the container has ended since it was listed.
+              // A status below 500 means that the container has ended since it was listed. The container is
+              // then removed below.
               if ((refusedWith(error) ?? 500) >= 500) throw error;
             }
           }
@@ -177,8 +191,9 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
   };
 
   /**
-   * Why a container of this revision is to be replaced; undefined when it fits. Never rejects, because
-   * neither a mismatch nor a busy engine may end the executions in it.
+   * Why a container with this revision label is to be replaced once its executions have ended; undefined when
+   * a new container of the project would be the same. Never rejects, because neither a mismatch nor a busy
+   * engine may end the executions in the container.
    */
   async function whyOutdated(
     project: Project | undefined,
@@ -201,8 +216,8 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
 }
 
 /**
- * Asks a busy engine again a few times, because one missing answer must not cost containers with running
- * scripts.
+ * Makes a request again when a busy engine does not answer it: up to five attempts, a second apart. One
+ * missing answer must not lead to the replacement of containers with running scripts.
  */
 function patiently<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
   const mayRetry = (_error: unknown, attempt: number) => attempt < MAX_TRIES;

@@ -7,7 +7,8 @@ import type { Dependency } from "#proto/readiness.ts";
 import { TransientFailure } from "../transient-failure.ts";
 
 const TIMEOUT_MS = 60_000;
-// Less than the two seconds that a readiness check as a whole may take.
+// Milliseconds for the ping of a readiness check; less than the two seconds that the check as a whole may
+// take.
 const HEALTH_TIMEOUT_MS = 1_000;
 
 export const DISK_IS_FULL = "The disk of the Docker engine is full; the operator makes room there.";
@@ -17,16 +18,17 @@ export function saysDiskIsFull(words: string): boolean {
   return /no space left on device/i.test(words);
 }
 
-/** Opens the engine that DOCKER_HOST names, by default the one of this machine. */
+/** Makes a client of the Docker engine that DOCKER_HOST names, by default of the engine on this machine. */
 export function openEngine(): Docker {
   return new Docker();
 }
 
 /**
- * Makes one call to the engine, with a deadline. Rejects with `start_failed`, and a message for the operator
- * when the cause is known. A TransientFailure means that another attempt may succeed without any change. The
- * engine's own message is in the error's logDetail. Usage: `ask((abortSignal) => container.inspect({
- * abortSignal }))`; not every call of dockerode takes the signal.
+ * Makes one call to the engine, which is given up after `timeoutMs` (60 s unless given). Rejects with
+ * `start_failed`, and a message for the operator when the cause is known. A TransientFailure means that
+ * another attempt may succeed without any change. The engine's own message is in the error's logDetail.
+ * Usage: `ask((abortSignal) => container.inspect({ abortSignal }))`; not every call of dockerode takes the
+ * signal.
  */
 export async function ask<T>(
   call: (abortSignal: AbortSignal) => Promise<T>,
@@ -46,9 +48,9 @@ export async function ask<T>(
 }
 
 /**
- * Resolves when the container is in the state of `condition`. Rejects when the engine goes away. dockerode's
- * own `wait` does not notice that, because the engine begins its response at once and completes it when the
- * state is reached.
+ * Resolves when the container is in the state of `condition`. Rejects when the engine goes away meanwhile.
+ * dockerode's own `wait` does not notice that the engine goes away, because the engine begins its response at
+ * once and completes it when the state is reached.
  */
 export async function waitUntil(
   { id, modem }: Docker.Container,
@@ -73,7 +75,10 @@ export function refusedWith(error: unknown): number | undefined {
   return (cause as { statusCode?: number } | undefined)?.statusCode;
 }
 
-/** Settles like `call`, but resolves to undefined when the object does not exist. */
+/**
+ * Settles like `call`, but resolves to undefined when the engine says that the container, image, network or
+ * volume does not exist (404).
+ */
 export async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
   try {
     return await call;
@@ -85,7 +90,7 @@ export async function unlessGone<T>(call: Promise<T>): Promise<T | undefined> {
 
 /**
  * Converts an error of the engine, or of the connection to it, to an AirlockError with a message for the
- * operator.
+ * operator. `timedOut`: whether the deadline of the call had passed.
  */
 export function engineError(error: unknown, timedOut = false): AirlockError {
   if (error instanceof AirlockError) return error;

@@ -17,24 +17,33 @@ import { type DeploymentNames, LABEL } from "./names.ts";
 export type ImageOptions = {
   /** The directory with the worker package and its Dockerfile. */
   readonly workerDirectory: string;
-  /** The path of the descriptor image of the protos. */
+  /**
+   * The path of the protobuf descriptor file (airlock.binpb), from which a worker makes its message classes.
+   */
   readonly descriptorsPath: string;
   readonly projectsDirectory: string;
   readonly pythonImage: string;
   readonly buildNetwork: string | undefined;
 };
 
-/** One image per project, built again only when one of its inputs has changed. */
+/**
+ * The Docker images of workers: one per project, built again only when one of its inputs has changed, such as
+ * the packages or the worker's own code.
+ */
 export type Images = {
   /** Builds the image unless the engine has it. Resolves to the image's name. Rejects with `start_failed`. */
   ensure(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<string>;
-  /** The name that the project's image would have now; undefined while it cannot be determined. */
+  /**
+   * The name that the project's image would have if it were built now; undefined when that cannot be
+   * determined, for example because the base image is missing.
+   */
   nameOf(project: Project): Promise<string | undefined>;
-  /** Removes the build directories that an earlier process of this deployment left. */
+  /** Removes the temporary build directories that an earlier process of this deployment left. */
   sweep(): Promise<void>;
 };
 
-// The image in use, and the one before it for an operator who reverts a change.
+// Images that are kept for each project: the one in use, and the one before it, so that an operator who
+// reverts a change needs no new build.
 const KEPT_IMAGES = 2;
 const PULL_TIMEOUT_MS = 15 * 60_000;
 
@@ -108,14 +117,18 @@ export function createImages(
       const isContext = (name: string) =>
         name.startsWith(contexts) && /^\w{6}$/.test(name.slice(contexts.length));
       for (const name of (await readdir(tmpdir())).filter(isContext)) {
-        // The directory may belong to another user, whose Airlock happens to have the same deployment name.
+        // A failure is ignored, because the directory may belong to another user, whose Airlock happens to
+        // have the same deployment name.
         await rm(join(tmpdir(), name), { recursive: true, force: true }).catch(() => undefined);
       }
     },
   };
 }
 
-/** Fills the build's context. Resolves to the hash of everything that goes into the image. */
+/**
+ * Copies all files of an image build into the directory `context`. Resolves to a hash of everything that goes
+ * into the image, including `base`, the id of the base image. The hash becomes the image's tag.
+ */
 async function layOut(
   context: string,
   project: Project,

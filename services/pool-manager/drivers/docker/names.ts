@@ -1,13 +1,21 @@
 import { createHash } from "node:crypto";
 
-/** Labels of this deployment's containers, networks and images, by which they are found again. */
+/**
+ * Docker labels of this deployment's containers, networks and images, by which a later pool-manager finds
+ * them.
+ */
 export const LABEL = {
   deployment: "airlock.deployment",
   project: "airlock.project",
   worker: "airlock.worker",
-  /** A hash on a container, which differs when the container would be made differently today. */
+  /**
+   * On a container: a hash of its options, which differs from a new hash when the container would be made
+   * differently today.
+   */
   revision: "airlock.revision",
-  /** The pool-manager that a volume announces. */
+  /**
+   * On a volume: the identity of the pool-manager that announces itself with this volume (owner.ts), as JSON.
+   */
   owner: "airlock.pool-manager",
 } as const;
 
@@ -26,13 +34,15 @@ export function namesOf(deployment: string) {
     owner: (id: string) => `airlock-${deployment}-pool-manager-${id}`,
     network: (project: string) => `airlock-${deployment}-${project}`,
     /**
-     * The name of a network interface has at most 15 characters. All begin alike, so that one firewall rule
-     * matches them.
+     * The name of the network's interface on the machine. The name ends with a hash, because it has at most
+     * 15 characters. All names begin with `airlock`, so that one firewall rule matches them.
      */
     bridge: (project: string) => `airlock${digest(`${deployment}/${project}`).slice(0, 8)}`,
     image: (project: string, tag: string) => `airlock-${deployment}/${project}:${tag}`,
     labels: (project: string) => ({ [LABEL.deployment]: deployment, [LABEL.project]: project }),
-    /** Finds the objects of this deployment, or of one project in it. */
+    /**
+     * The engine's filter for the containers, networks or images of this deployment, or of one project in it.
+     */
     filter: (project?: string) => ({
       label: [
         `${LABEL.deployment}=${deployment}`,

@@ -6,35 +6,39 @@ import { ask, refusedWith, unlessGone } from "./engine.ts";
 import type { DeploymentNames } from "./names.ts";
 
 /**
- * One internal network per project. Its workers reach neither each other nor anything else; callers connect
- * to them.
+ * One internal Docker network per project, in which callers (routers, egress services) connect to the
+ * project's workers. A worker reaches no address outside of its network. Workers reach each other only when
+ * the callers are containers in the network.
  */
 export type Networks = {
   /**
    * Resolves to the id of the project's network, which is made when there is none. The network stays until
-   * `release` was called as often as `hold`.
+   * `release` was called as often as `hold`, and 5 s longer.
    */
   hold(project: string): Promise<string>;
+  /** Ends one `hold` of the project's network. */
   release(project: string): void;
   /** Removes the networks of this deployment that are not held. */
   sweep(): Promise<void>;
-  /** Removes all networks in which no worker runs. */
+  /** Removes all networks of this deployment in which no worker runs; called when the pool-manager stops. */
   close(): Promise<void>;
 };
 
-// A network stays this long without workers, so that it survives the replacement of its last worker.
+// Milliseconds that a network stays without workers, so that it survives the replacement of its last worker.
 const LINGER_MS = 5_000;
 
 type Held = {
-  /** The id of the network; undefined when it has to be looked for. */
+  /** The id of the network; undefined until the engine is asked for it. */
   id: Promise<string> | undefined;
+  /** How many calls of `hold` have not been ended by `release`. */
   holders: number;
+  /** The timer that removes the network; set when the last holder has released it. */
   removal?: NodeJS.Timeout;
 };
 
 /**
- * `callers` are put into each network. Containers of a network can reach each other only when `callers` is
- * given.
+ * `callers`: the services in containers, which are put into each network; undefined when all services run on
+ * the host. Containers of a network can reach each other only when `callers` is given.
  */
 export function createNetworks(
   docker: Docker,
@@ -100,8 +104,8 @@ export function createNetworks(
   };
 
   /**
-   * Removes the project's network unless a worker runs in it. The engine is asked, because it may know first
-   * that the last worker is gone.
+   * Removes the project's network unless a worker runs in it. The engine is asked, because it may know before
+   * this process that the last worker has ended.
    */
   const dropUnlessNeeded = async (project: string) => {
     const filters = names.filter(project);
@@ -125,7 +129,8 @@ export function createNetworks(
     try {
       const known = await looked;
       const isThere = await unlessGone(ask(() => docker.getNetwork(known).inspect()));
-      // When several holders miss the network at the same time, only one of them makes it.
+      // When several holders (starts of workers) miss the network at the same time, only one of them makes
+      // it.
       if (!isThere && entry.id === looked) entry.id = make(project);
       return await (entry.id ?? looked);
     } catch (error) {
@@ -153,7 +158,7 @@ export function createNetworks(
         await callers?.join(id);
         return id;
       } catch (error) {
-        // Other holders may still have the network.
+        // Only this hold is ended, because other workers may still need the network.
         letGo(project, entry);
         throw error;
       }
@@ -164,7 +169,7 @@ export function createNetworks(
     },
     async close() {
       await Promise.all([...held.keys()].map(dropUnlessNeeded));
-      // The sweep finds networks that the engine made without answering, or did not remove while it was away.
+      // The sweep finds networks that an unreachable engine made without answering, or failed to remove.
       await sweep().catch((error: unknown) => log.warn({ err: error }, "networks could not be listed"));
       callers?.close();
     },
@@ -185,7 +190,8 @@ function networkOptions(
     Labels: names.labels(project),
     Options: {
       "com.docker.network.bridge.name": names.bridge(project),
-      // Containers of the network cannot reach each other, unless the callers are containers among them.
+      // Containers of the network cannot reach each other, unless services that call workers are containers
+      // in the network too.
       "com.docker.network.bridge.enable_icc": String(hasCallers),
       "com.docker.network.bridge.enable_ip_masquerade": "false",
     },

@@ -14,22 +14,27 @@ import { type DeploymentNames, LABEL } from "./names.ts";
  */
 type Owner = { readonly container: string; readonly startedAt: string } | ProcessIdentity;
 
-/** The exclusive right of one process to a deployment's containers and networks. */
+/**
+ * The exclusive right of one pool-manager process to a deployment's containers and networks, until `release`.
+ */
 export type Ownership = { release(): Promise<void> };
 
-// Two pool-managers that start at the same moment may both step back. After random delays, one of them comes
-// first.
+// Attempts to become the only pool-manager. Two that start at the same moment may both withdraw. Each then
+// waits for a random time, so that one of them comes first in the next attempt.
 const ATTEMPTS = 5;
 const LONGEST_STEP_BACK_MS = 600;
-// The announcement is repeated, because an operator may prune volumes that no container uses.
+// Milliseconds between two announcements of this pool-manager. The volume that announces it is made again and
+// again, because an operator may prune volumes that no container uses.
 const ANNOUNCE_EVERY_MS = 30_000;
+// Finds the id of the container in which this process runs, in /proc/self/mountinfo.
 const OWN_CONTAINER = /\/containers\/([0-9a-f]{64})\/(?:hostname|hosts|resolv\.conf) /;
 
 /**
  * Makes this process the only pool-manager of the deployment on its engine. Each pool-manager first announces
- * itself with an empty volume, and then looks for others. Of two at the same time, at least one sees the
- * other and steps back. An announcement names its process, so that one of a killed process can be ignored.
- * Rejects with a ConfigError while another pool-manager is there.
+ * itself with an empty volume, and then looks for volumes of others. Of two at the same time, at least one
+ * sees the other, removes its own volume and tries again. A volume's label names its process, so that the
+ * volume of a killed process can be ignored. Rejects with a ConfigError while another pool-manager of the
+ * deployment runs.
  */
 export async function ownDeployment(docker: Docker, names: DeploymentNames, log: Log): Promise<Ownership> {
   const owner = await whoAmI(docker);
@@ -53,7 +58,8 @@ export async function ownDeployment(docker: Docker, names: DeploymentNames, log:
     async release() {
       clearInterval(timer);
       await remove(docker, name).catch((error: unknown) =>
-        // The next pool-manager sees that this process has ended.
+        // The failure is only logged, because the next pool-manager sees that the announced process has
+        // ended.
         log.warn({ err: error }, "the announcement of this pool-manager could not be removed"),
       );
     },
@@ -63,8 +69,8 @@ export async function ownDeployment(docker: Docker, names: DeploymentNames, log:
 type Other = { readonly volume: string; readonly owner: Owner; readonly isSeen: boolean };
 
 /**
- * Another pool-manager that runs, or may run; undefined when there is none. Removes the announcements of
- * those that have ended.
+ * Another pool-manager of this deployment that runs, or that may run because it cannot be seen from here;
+ * undefined when there is none. Removes the announcements of pool-managers that have ended.
  */
 async function findOther(docker: Docker, names: DeploymentNames, own: string): Promise<Other | undefined> {
   const filters = JSON.stringify({ label: [`${LABEL.deployment}=${names.deployment}`, LABEL.owner] });
@@ -89,7 +95,8 @@ async function isRunningContainer(
 
 async function whoAmI(docker: Docker): Promise<Owner> {
   const container = OWN_CONTAINER.exec(mounts())?.[1];
-  // The container of this process may belong to another engine.
+  // The container of this process may belong to another engine. The process is then identified by its pid and
+  // machine.
   const known =
     container && (await unlessGone(ask(() => docker.getContainer(container).inspect())))?.State.StartedAt;
   return container && known ? { container, startedAt: known } : ownIdentity();

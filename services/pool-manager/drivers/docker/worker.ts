@@ -14,19 +14,23 @@ export type WorkerCertificates = { readonly ca: string; readonly cert: string; r
 
 const STOP_GRACE_S = 5;
 const HAND_OVER_TIMEOUT_MS = 10_000;
-// The longest time of one wait for the end of a container, so that an engine that died silently is noticed.
+// Milliseconds of one wait for the end of a container. The wait then begins anew, so that an engine that died
+// silently is noticed.
 const WAIT_MS = 60_000;
 const ASK_AGAIN_MS = 500;
-// Attempts to remove a container when Airlock stops: ten seconds, because the operator waits and the next
-// start removes the rest.
+// Attempts, half a second apart, to remove the container of a worker that is stopped: ten seconds in all,
+// because an operator who stops Airlock waits for them, and the next start removes the rest.
 const STOP_ATTEMPTS = 20;
+// Attempts, half a second apart, when no caller waits for the removal: ten minutes in all.
 const REMOVE_ATTEMPTS = 1_200;
-// After 10 s any create request from before the outage has either happened or failed.
+// Milliseconds after which a create request that the engine did not answer, because it was away, has either
+// happened or failed.
 const UNANSWERED_MS = 10_000;
 
 /**
- * Gives a running worker its certificates on standard input, so that nothing that the engine shows contains
- * them.
+ * Gives a running worker its TLS certificates on standard input, so that nothing that the engine shows about
+ * the container (arguments, environment) contains them. Rejects with `start_failed`, after 10 s at the
+ * latest.
  */
 export async function handOver(container: Docker.Container, certificates: WorkerCertificates): Promise<void> {
   const abortSignal = AbortSignal.timeout(HAND_OVER_TIMEOUT_MS);
@@ -51,7 +55,10 @@ export type ContainerProcess = WorkerProcess & {
   readonly removed: Promise<void>;
 };
 
-/** Watches a running container until it is gone, and then removes what is left of it. */
+/**
+ * Watches the container of a running worker and passes its log on. When the container has ended, what is left
+ * of it is removed. Rejects when the engine cannot inspect the container.
+ */
 export async function superviseContainer(
   docker: Docker,
   container: Docker.Container,
@@ -113,8 +120,8 @@ async function stopAndRemove(container: Docker.Container, log: Log): Promise<voi
   try {
     await removeRepeatedly(container, STOP_ATTEMPTS);
   } catch (error) {
-    // The removal goes on in the background, because no later call ends a container that outlives an absent
-    // engine.
+    // The removal goes on in the background, because the container may go on running while the engine is
+    // away, and no later call would end it.
     removeRepeatedly(container).catch((reason: unknown) => reportLeftover(log, reason));
     throw error;
   }
@@ -147,7 +154,10 @@ function reportLeftover(log: Log, error: unknown): void {
   log.error({ err: error }, "the container of a worker could not be removed");
 }
 
-/** Repeats the removal, because the engine may be restarting. */
+/**
+ * Repeats the removal every half second until it succeeds, because the engine may be restarting. Rejects
+ * after the last of `attempts`.
+ */
 async function removeRepeatedly(container: Docker.Container, attempts = REMOVE_ATTEMPTS): Promise<void> {
   const mayRetry = (_error: unknown, attempt: number) => attempt < attempts;
   await retry(() => removeContainer(container), {
@@ -158,8 +168,8 @@ async function removeRepeatedly(container: Docker.Container, attempts = REMOVE_A
 }
 
 /**
- * Removes a container and its anonymous volumes, whether it runs or not. Waits when it is being removed
- * already.
+ * Removes a container and its anonymous volumes, whether it runs or not. When another call is removing the
+ * container already, waits until it is gone.
  */
 export async function removeContainer(container: Docker.Container): Promise<void> {
   try {
@@ -174,7 +184,10 @@ async function untilRemoved(container: Docker.Container): Promise<void> {
   await unlessGone(ask((abortSignal) => waitUntil(container, "removed", abortSignal), WAIT_MS));
 }
 
-/** Passes on the worker's log from now on, also after a restart of the engine under the running container. */
+/**
+ * Passes the worker's log (its standard error) on to `log` until `ended` returns true. After a restart of the
+ * engine the container may still run, so its log is then followed anew.
+ */
 function followLog(docker: Docker, container: Docker.Container, log: Log, ended: () => boolean): void {
   const lines = new PassThrough();
   relayWorkerLog(lines, log);

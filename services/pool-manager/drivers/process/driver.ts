@@ -13,18 +13,22 @@ import { removeLeftovers } from "./leftovers.ts";
 import { ownMemoryBytes } from "./own-memory.ts";
 
 export type ProcessDriverOptions = {
-  /** The interpreter that runs the supervisor. It has gRPC, and `uv` is installed beside it. */
+  /**
+   * The Python interpreter that runs the workers' supervisors. It has gRPC, and `uv` is installed beside it.
+   */
   readonly python: string;
   /** The directory of the worker package. */
   readonly workerDirectory: string;
-  /** The path of the descriptor image of the protos. */
+  /**
+   * The path of the protobuf descriptor file (airlock.binpb), from which a worker makes its message classes.
+   */
   readonly descriptorsPath: string;
   /**
    * The directory of workers' sockets and scratch files. The path must be short, because a socket path has at
    * most 107 characters.
    */
   readonly runDirectory: string;
-  /** The directory in which the environments of projects are kept. */
+  /** The directory in which the Python environments of projects and the output of runs are kept. */
   readonly dataDirectory: string;
   readonly projectsDirectory: string;
   readonly log: Log;
@@ -54,8 +58,8 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
     async prepare(project, onProgress, signal) {
       await environments.prepare(project, onProgress, signal);
     },
-    // No worker is found, because workers end with the process that started them. The files that they left
-    // are removed.
+    // No worker is found, because workers of this driver end with the process that started them. The
+    // directories that they left are removed.
     async findRunning() {
       stopRemoving = await removeLeftovers(options.runDirectory, options.log);
       return [];
@@ -75,7 +79,8 @@ export function createProcessDriver(options: ProcessDriverOptions): WorkerDriver
           // When this process dies, however it dies, the worker reads the end of its standard input and
           // exits.
           stdio: ["pipe", "ignore", "pipe"],
-          // A Ctrl-C on the terminal must reach only the service, which then drains its workers.
+          // The worker gets a process group of its own, because a Ctrl-C on the terminal must reach only this
+          // service, which then drains its workers.
           detached: true,
         },
       );
@@ -118,7 +123,8 @@ function workerArguments(
 ): string[] {
   return [
     ...["-m", "airlock_worker", "--worker-id", workerId, "--listen", address, "--run-dir", directory],
-    // Output is kept on a disk, because the run directory may be in memory.
+    // The worker keeps the output of runs on a disk (the data directory), because the run directory may be in
+    // memory.
     ...["--output-dir", options.dataDirectory],
     ...["--python", projectPython, "--descriptors", options.descriptorsPath],
     ...projectArguments(project),

@@ -7,13 +7,14 @@ import { repeat } from "#common/resilience/repeat.ts";
 import type { Log } from "#common/service/log.ts";
 import { isServed } from "#common/service/unix-socket.ts";
 
-// Workers exit within seconds after the process that started them.
+// Milliseconds between two looks for workers that have ended. Workers exit within seconds after the process
+// that started them.
 const LOOK_EVERY_MS = 500;
 
 /**
- * Removes the directories that workers of a killed process left in the run directory, each when no process
- * serves its socket any more. Must be called before a worker is started. Resolves to a function that stops
- * the removal.
+ * Removes the directories that workers of a killed pool-manager left in the run directory, each when no
+ * process serves the Unix socket in it any more. Must be called before a worker is started. Resolves to a
+ * function that stops the removal.
  */
 export async function removeLeftovers(runDirectory: string, log: Log): Promise<() => Promise<void>> {
   const found = await readdir(runDirectory).catch((error: NodeJS.ErrnoException) => {
