@@ -2,8 +2,11 @@ import { readEnvironment } from "#common/service/environment.ts";
 import { readDnsServers } from "./names/dns-servers.ts";
 
 export type EgressConfig = {
+  /** The address that the service listens on: `unix:/path` or `host:port`. */
   readonly listen: string;
+  /** The address of the secrets service: `unix:/path` or `host:port`. */
   readonly secretsAddress: string;
+  /** The directory of the project files. */
   readonly projectsDirectory: string;
   /**
    * The directory that keeps the certificate authority for intercepted connections, and the key from which the
@@ -11,13 +14,13 @@ export type EgressConfig = {
    */
   readonly dataDirectory: string;
   /**
-   * PEM file of further authorities that may certify servers, besides the public ones. Scripts trust them,
-   * too. Undefined: none.
+   * The path of a PEM file with further authorities that may certify servers, besides the public ones.
+   * Scripts trust these authorities, too. Undefined: none.
    */
   readonly extraCaPath: string | undefined;
   /**
-   * DNS servers for names that scripts ask for, each `address` or `address:port`. Empty: the servers of this
-   * machine.
+   * DNS servers for names that scripts ask for, each `address` or `address:port`. Empty or undefined: the
+   * servers of this machine's resolv.conf.
    */
   readonly dnsServers?: readonly string[];
   /**

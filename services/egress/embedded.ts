@@ -5,14 +5,18 @@ import { readDnsServers } from "./names/dns-servers.ts";
 import type { Resolve } from "./names/resolve.ts";
 
 export type EgressSettings = {
-  /** PEM file of further authorities that may certify servers, besides the public ones. Undefined: none. */
+  /**
+   * The path of a PEM file with further authorities that may certify servers, besides the public ones.
+   * Undefined: none.
+   */
   readonly extraCaPath: string | undefined;
-  /** DNS servers for names that scripts ask for. Empty: the servers of this machine. */
+  /** DNS servers for names that scripts ask for. Empty: the servers of this machine's resolv.conf. */
   readonly dnsServers: readonly string[];
-  /** A replacement of DNS for tests; otherwise undefined. */
+  /** A function that tests use in place of DNS; undefined outside tests. */
   readonly resolve?: Resolve | undefined;
 };
 
+/** The egress service as a service that is started in one process with the others. */
 export const egress: EmbeddedService<EgressSettings> = {
   needs: ["secrets"],
   readSettings(read) {

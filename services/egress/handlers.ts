@@ -5,8 +5,8 @@ import type { EgressServiceServer } from "#proto/egress.ts";
 import type { OpenRouteFor } from "./route-opener.ts";
 
 /**
- * The gRPC methods of the egress service. A network route is held as long as the stream of the router that
- * asked for it.
+ * The gRPC methods of the egress service. A router opens the network route of a run with a `holdRoute`
+ * stream, and gives the route up when this stream ends.
  */
 export function egressHandlers(openRoute: OpenRouteFor, log: Log): EgressServiceServer {
   const { serverStream } = handlersFor(log);

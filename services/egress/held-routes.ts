@@ -3,12 +3,12 @@ import type { Clock } from "#common/resilience/clock.ts";
 import { ATTACH_GRACE_MS } from "#common/service/grace-periods.ts";
 import type { OpenRoute, OpenRouteFor } from "./route-opener.ts";
 
-/** The open network routes of this service. Each is held by one caller at a time, a router. */
+/** The open network routes of this service. One router at a time holds each route. */
 export type HeldRoutes = {
   /**
    * Opens the network route of a run, or takes over the route that the execution already has on this worker,
-   * so that the script's credentials stay valid. `close` ends the holding. The route itself is closed when
-   * its run is over, or when no router takes it over within the grace period.
+   * so that the script's credentials stay valid. `close` says that the router no longer holds the route. The
+   * route itself is closed when its run is over, or when no router takes it over within ATTACH_GRACE_MS.
    */
   readonly hold: OpenRouteFor;
   /** Closes all routes. */
@@ -17,9 +17,17 @@ export type HeldRoutes = {
 
 type Held = {
   readonly route: OpenRoute;
-  /** The number of holders so far. Only the latest one holds the route. */
+  /**
+   * The number of times that a router has opened or taken over the route. Only the latest router may close
+   * it.
+   */
   holders: number;
+  /** Whether the worker has said that the run is over. */
   isOver: boolean;
+  /**
+   * Stops the timer that closes the route when no router takes it over. Does nothing while a router holds the
+   * route.
+   */
   stopWaiting: () => void;
 };
 
@@ -59,7 +67,7 @@ export function createHeldRoutes(open: OpenRouteFor, clock: Clock): HeldRoutes {
       if (known) return heldBy(key, known);
       const route = await open(request, signal);
       // While the route was being opened, the router may have cancelled its request and repeated it. A run
-      // has only one route, so this one is dropped.
+      // has only one route, so the route that was opened second is closed.
       const other = held.get(key);
       if (signal.aborted || other) route.close();
       if (signal.aborted) throw callCancelled();

@@ -5,12 +5,17 @@ import { createSecureContext, type SecureContext } from "node:tls";
 import type { Clock } from "#common/resilience/clock.ts";
 
 /**
- * The certificate authority for intercepted connections. With it the proxy can act as a host that gets a
- * brokered secret. Only the sandboxes of this deployment trust it.
+ * The certificate authority by which the proxy acts towards scripts as a host that gets a brokered secret, so
+ * that the proxy can insert the secret into requests. Only the sandboxes of this deployment trust this
+ * authority.
  */
 export type Authority = {
+  /** The authority's certificate, in PEM. */
   readonly certificatePem: string;
-  /** The certificate and key with which the proxy acts as `host`. */
+  /**
+   * The TLS certificate and key with which the proxy acts as `host`. Made when the host is first needed, and
+   * again after 12 hours.
+   */
   contextFor(host: string): Promise<SecureContext>;
 };
 
@@ -20,13 +25,19 @@ const AUTHORITY_DAYS = 3_650;
 const LEAF_MS = DAY_MS;
 const RENEW_BEFORE_MS = DAY_MS / 2;
 const CLOCK_SKEW_MS = 3_600_000;
+/**
+ * The most hosts whose certificates are kept; one more makes the proxy forget all of them and issue new ones.
+ */
 const MAX_LEAVES = 1_000;
 
-/** Opens the authority in this data directory. On first use it is made, and readable by its owner only. */
+/**
+ * Reads the certificate authority from this data directory. When the directory has none, a new authority is
+ * made, in a file that only its owner can read. Rejects when the file is damaged.
+ */
 export async function openAuthority(directory: string, clock: Clock): Promise<Authority> {
   const pem = (await read(directory)) ?? (await create(directory, clock));
-  // The import is late because the library loads slowly, and few deployments have brokered secrets when they
-  // start.
+  // The X.509 library is imported only now, because it loads slowly, and few deployments have brokered
+  // secrets when they start.
   const x509 = await import("./x509.ts");
   const certificate = new x509.X509Certificate(pem.certificate);
   const keyBytes = x509.PemConverter.decodeFirst(pem.key);
@@ -38,8 +49,8 @@ export async function openAuthority(directory: string, clock: Clock): Promise<Au
     const nowMs = clock.now();
     const leaf = await x509.X509CertificateGenerator.create({
       serialNumber: serialNumber(),
-      // The host is not in the common name, which has at most 64 characters. Clients look at the alternative
-      // name.
+      // The host is not in the common name, which has at most 64 characters. TLS clients look at the
+      // alternative name.
       subject: "CN=Airlock egress",
       issuer: certificate.subject,
       notBefore: new Date(nowMs - CLOCK_SKEW_MS),
@@ -117,13 +128,15 @@ async function create(directory: string, clock: Clock): Promise<Pem> {
     "PRIVATE KEY",
   );
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  // The file appears complete or not at all, because another replica may read it at this moment.
+  // The file is written under another name and then linked, so that another replica of the egress service
+  // never reads a half-written file.
   const draft = `${fileIn(directory)}.${randomBytes(6).toString("hex")}`;
   await writeFile(draft, `${key}\n${certificate.toString("pem")}\n`, { mode: 0o600, flag: "wx" });
   try {
     await link(draft, fileIn(directory));
   } catch (error) {
-    // Another replica has written the file first, so all replicas use that replica's authority.
+    // Another replica of the egress service has written the file first, so all replicas use that replica's
+    // authority.
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   } finally {
     await unlink(draft);

@@ -26,7 +26,10 @@ import { openRouteKey } from "./routes/run-marks.ts";
 import { resolveBrokered } from "./secrets-client.ts";
 import { createTunnelOpener, TUNNEL_CHANNEL_OPTIONS } from "./tunnels/worker-tunnels.ts";
 
-/** Starts the egress service, through which alone scripts reach the network. */
+/**
+ * Starts the egress service, the only way for scripts to reach the network. Resolves when the service
+ * listens.
+ */
 export async function startEgress(
   config: EgressConfig,
   log: Log,
@@ -71,7 +74,10 @@ export async function startEgress(
   };
 }
 
-/** Calls `make` on first use and keeps its result. After a failure the next use tries again. */
+/**
+ * Makes a function that calls `make` on first use and keeps the result. After a failure the next use calls
+ * `make` again.
+ */
 function once<T>(make: () => Promise<T>): () => Promise<T> {
   let made: Promise<T> | undefined;
   return () => {

@@ -12,11 +12,16 @@ import { marksOf } from "./routes/run-marks.ts";
 import type { Brokered } from "./secrets-client.ts";
 import type { OpenTunnels } from "./tunnels/worker-tunnels.ts";
 
-/** An open network route, as its holder uses it. */
+/** The open network route of a run, as the router's stream that holds the route uses it. */
 export type OpenRoute = {
+  /** The proxy credentials, placeholders and certificates that the router passes on to the run. */
   readonly network: RunNetwork;
   /** Resolves when the worker has said that the run is over. */
   readonly over: Promise<void>;
+  /**
+   * Gives the route up. Its tunnels are closed at once, or, for a route of held-routes.ts, when no other
+   * router takes the route over.
+   */
   close(): void;
 };
 
@@ -26,14 +31,20 @@ export type OpenRoute = {
  */
 export type OpenRouteFor = (request: HoldRouteRequest, signal: AbortSignal) => Promise<OpenRoute>;
 
+/**
+ * Makes the function that opens routes. For each route it reads the project file, fetches the brokered
+ * secrets, makes their placeholders, and opens tunnels to the run's worker.
+ */
 export function createRouteOpener(parts: {
   readonly catalogue: ProjectCatalogue;
   readonly brokered: (project: string, signal: AbortSignal) => Promise<readonly Brokered[]>;
   readonly authority: () => Promise<Authority>;
   /**
-   * PEM of further authorities that may certify servers, besides the public ones; empty when there are none.
+   * Certificates, in PEM, of further authorities that may certify servers, besides the public ones; empty
+   * when there are none.
    */
   readonly extraAuthorities: string;
+  /** Resolves to the key from which proxy credentials and placeholders are derived. */
   readonly key: () => Promise<Buffer>;
   readonly openTunnels: OpenTunnels;
   readonly attempts: Attempts;
@@ -48,8 +59,8 @@ export function createRouteOpener(parts: {
     const placeholders = values.map(({ secret, ...injection }) =>
       newPlaceholder(secret, injection, marks.ofSecret(secret.name)),
     );
-    // Only the current values are searched for in responses, because this run cannot send values from before
-    // or after a rotation.
+    // Responses are searched only for the secret values of this moment, because this run cannot send values
+    // from before or after a rotation.
     const filters = responseFilters(placeholders, compiled);
     const own = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
     const authorityPem = own + parts.extraAuthorities;

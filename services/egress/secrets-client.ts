@@ -3,6 +3,7 @@ import type { Injection } from "#common/projects/sections/injection.ts";
 import { Secret } from "#common/secret.ts";
 import type { SecretsServiceClient } from "#proto/secrets.ts";
 
+/** A brokered secret, with the host, port and request header into which the proxy inserts its value. */
 export type Brokered = Injection & { readonly secret: Secret };
 
 const TIMEOUT_MS = 5_000;

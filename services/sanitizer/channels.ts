@@ -1,8 +1,8 @@
 import { SanitizeChannel } from "#proto/sanitizer.ts";
 
 /**
- * How an output channel is redacted: piece by piece as text arrives, or as one JSON document when it is
- * complete.
+ * The way in which an output channel is redacted: "text" piece by piece as it arrives, "json" as one document
+ * when it is complete.
  */
 export type DocumentKind = "text" | "json";
 

@@ -1,6 +1,7 @@
 import type { EmbeddedService } from "#common/service/embedded.ts";
 import { startSanitizer } from "./main.ts";
 
+/** The sanitizer as a service that is started in one process with the others. */
 export const sanitizer: EmbeddedService<Record<string, never>> = {
   needs: ["secrets"],
   readSettings: () => ({}),

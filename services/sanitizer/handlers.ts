@@ -8,6 +8,11 @@ import type { NeedleCache } from "./needle-cache.ts";
 import type { SanitizerMetrics } from "./sanitizer-metrics.ts";
 import { AT_WORK, SanitizerSession, SIGN_MS } from "./session.ts";
 
+/**
+ * The gRPC handlers of the sanitizer. The router opens one stream for each execution: `open` names the
+ * project and the version of its secrets, `chunk` messages have the output, and the responses are the
+ * redacted output.
+ */
 export function sanitizerHandlers(
   cache: NeedleCache,
   metrics: SanitizerMetrics,
@@ -20,8 +25,8 @@ export function sanitizerHandlers(
       const { project, executionId, secretsVersion } = first.value;
       let signs: NodeJS.Timeout | undefined;
       const compile = () => {
-        // Making the needles of a project may take many seconds, because it takes turns with other work. The
-        // messages tell the router that this session is alive.
+        // Compiling a project's needles may take many seconds, because it alternates with other work of the
+        // sanitizer. An empty response every second keeps the router from giving this session up as dead.
         signs = setInterval(() => void stream.send(AT_WORK).catch(() => undefined), SIGN_MS);
       };
       const [needles, judge] = await Promise.all([

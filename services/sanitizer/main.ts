@@ -11,7 +11,10 @@ import { createNeedleCache } from "./needle-cache.ts";
 import { createSanitizerMetrics } from "./sanitizer-metrics.ts";
 import { resolveWith } from "./secrets-client.ts";
 
-/** Starts the sanitizer, the only service through which a run's output leaves: it redacts every byte. */
+/**
+ * Starts the sanitizer, which searches every byte of a run's output for secrets before the router stores it
+ * or sends it on. Resolves when the service listens.
+ */
 export async function startSanitizer(config: SanitizerConfig, log: Log): Promise<RunningService> {
   const edges = await openEdges("sanitizer", config, log);
   const secrets = edges.connect(SecretsServiceClient, config.secretsAddress);

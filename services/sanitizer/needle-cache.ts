@@ -7,25 +7,33 @@ import type { Secret } from "#common/secret.ts";
 import { TRIGGERS } from "./credentials/formats.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
-/** Milliseconds after which an unused version is forgotten, unless an open stream holds it. */
+/**
+ * Milliseconds after their last use for which the secret values of a version of a project are kept. An open
+ * stream keeps them longer.
+ */
 const KEPT_FOR_MS = 24 * 3_600_000;
+/**
+ * The most versions of a project's secrets that are kept. Beyond it the version used longest ago is
+ * forgotten, unless an open stream uses it.
+ */
 const MAX_VERSIONS = 100;
 /**
- * The number of a project's versions whose needles stay compiled without an open stream. The needles of other
- * versions are compiled again from their values when they are needed.
+ * The number of versions of a project's secrets whose needles stay compiled although no open stream uses
+ * them. The needles of other versions are compiled again from their values when a run needs them.
  */
 const MAX_COMPILED = 3;
 /**
- * Milliseconds in which the secrets service must answer; long enough for its restart, or a stop of ten
- * seconds.
+ * Milliseconds in which the secrets service must answer, retries included; otherwise the output is withheld.
+ * The time is enough for a restart of the secrets service, or for a standstill of ten seconds.
  */
 const RESOLVE_WITHIN_MS = 12_000;
+/** Milliseconds between two attempts to reach the secrets service. */
 const RESOLVE_RETRY_MS = 200;
 
 export type VersionValues = {
   /**
-   * The version that these values belong to. This is another version than was asked for when the secrets
-   * service does not know that one.
+   * The version that these values belong to. Another version than the requested one when the secrets service
+   * does not know the requested version.
    */
   readonly version: string;
   readonly secrets: readonly Secret[];
@@ -41,11 +49,13 @@ export type ResolveVersion = (
 type Version = {
   readonly secrets: readonly Secret[];
   /**
-   * The compiled needles, or the refusal to compile them, because the same values would be refused again.
-   * Undefined when they are not compiled now.
+   * The compiled needles. A promise that has rejected stays, because the same values would be refused again.
+   * Undefined when the needles are not compiled at present.
    */
   needles: Promise<NeedleSet> | undefined;
+  /** The time of the last use on the monotonic clock, in milliseconds. */
   usedMs: number;
+  /** The number of open streams that use this version. While it is above 0, the version is not forgotten. */
   holders: number;
 };
 
@@ -55,8 +65,9 @@ type Version = {
  */
 export type NeedleCache = {
   /**
-   * The needles for a run that was given `version` of the secrets. `onValues` is called when the values are
-   * known and before they are compiled. Rejects with `output_withheld` when the values cannot be had.
+   * The needles for a run that was given `version` of the project's secrets. `onValues` is called when the
+   * values are known and before they are compiled. Rejects with `output_withheld` when the secrets service
+   * does not give the values.
    */
   needlesFor(
     project: string,
@@ -64,7 +75,10 @@ export type NeedleCache = {
     signal: AbortSignal,
     onValues?: () => void,
   ): Promise<NeedleSet>;
-  /** Keeps a known version from being forgotten until the returned function is called. */
+  /**
+   * Keeps the values and needles of this version in memory until the returned function is called. Has no
+   * effect for a version that is not in the cache.
+   */
   hold(project: string, version: string): () => void;
 };
 
@@ -86,8 +100,9 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
   };
 
   /**
-   * Asks the secrets service until it answers. Rejects with `output_withheld` when it does not answer within
-   * RESOLVE_WITHIN_MS, or has no values.
+   * Asks the secrets service for the values, again every RESOLVE_RETRY_MS while it cannot be reached. Rejects
+   * with `output_withheld` when it does not answer within RESOLVE_WITHIN_MS, or answers that it cannot give
+   * the values.
    */
   const resolveSoon = async (
     project: string,
@@ -119,7 +134,7 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
         throw outputWithheld(
           "the project's secret values could not be read from the secrets service: it does not have those that the run was given",
         );
-      // Another run may have added this version in the meantime.
+      // Another stream may have added this version to the cache while the secrets service was asked.
       const known = versions.get(version);
       if (known) return use(project, versions, known);
       const learned: Version = { secrets: resolved.secrets, needles: undefined, usedMs: 0, holders: 0 };
@@ -135,6 +150,7 @@ export function createNeedleCache(resolve: ResolveVersion, clock: Clock): Needle
   };
 }
 
+/** The error codes with which the secrets service says that it cannot give the values. */
 const CANNOT_GIVE: readonly ErrorCode[] = [
   "start_failed",
   "project_invalid",
@@ -161,8 +177,8 @@ function tidy(versions: Map<string, Version>, nowMs: number): void {
 }
 
 /**
- * Compiles needles in turns with other work, because the values of one project may take seconds, and other
- * projects must not wait for that.
+ * Compiles needles. Other work of the process runs every few milliseconds in between, because the values of
+ * one project may take seconds, and other projects must not wait for that.
  */
 function compile(secrets: readonly Secret[], project: string): Promise<NeedleSet> {
   // When two secrets have the same value, redactions are counted under the name of the first.

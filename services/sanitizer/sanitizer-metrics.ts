@@ -1,16 +1,19 @@
 import { Counter, Registry } from "prom-client";
 
-/** Metrics of the sanitizer, by project. */
+/** The metrics of the sanitizer, each counted by project. */
 export type SanitizerMetrics = {
   readonly registry: Registry;
+  /** Counts bytes of output that arrived to be searched. */
   tookIn(project: string, bytes: number): void;
+  /** Counts secrets and unknown credentials that were replaced by markers. */
   redacted(project: string, count: number): void;
+  /** Counts an execution whose output was withheld. */
   withheld(project: string): void;
 };
 
 /**
- * Metrics have no label for the secret's name, because only operators may see which secrets were redacted. An
- * execution's redactions list the names.
+ * Makes the metrics and their registry. No metric has a label for the secret's name, because only operators
+ * may see which secrets were redacted. An execution's redactions list the names.
  */
 export function createSanitizerMetrics(): SanitizerMetrics {
   const registry = new Registry();

@@ -3,9 +3,13 @@ import { Secret } from "#common/secret.ts";
 import type { SecretsServiceClient } from "#proto/secrets.ts";
 import type { ResolveVersion } from "./needle-cache.ts";
 
+/** Milliseconds in which one call to the secrets service must be answered. */
 const RESOLVE_TIMEOUT_MS = 2_000;
 
-/** Reads the values of a version with a gRPC call to the secrets service. */
+/**
+ * Makes the function by which the needle cache reads the secret values of one version of a project: a gRPC
+ * call to the secrets service.
+ */
 export function resolveWith(client: SecretsServiceClient): ResolveVersion {
   return async (project, version, signal) => {
     const limits = { timeoutMs: RESOLVE_TIMEOUT_MS, signal };

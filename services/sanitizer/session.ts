@@ -13,11 +13,12 @@ import { CredentialPass } from "./credentials/text-pass.ts";
 import { jsonRedaction } from "./json/redactor.ts";
 import { outputWithheld } from "./output-withheld.ts";
 
+/** The most bytes of a session's unfinished JSON documents together; beyond that the output is withheld. */
 const MAX_COLLECTED_BYTES = MAX_MESSAGE_BYTES;
 
 /**
- * Milliseconds between signs of life to the router while the session works, because the router gives up a
- * session that sends nothing.
+ * Milliseconds between signs of life (AT_WORK) to the router while the session works and has no output yet.
+ * They are needed because the router gives up a session that sends nothing.
  */
 export const SIGN_MS = 1_000;
 
@@ -36,7 +37,10 @@ type OpenText = {
   readonly steps: TextSteps;
 };
 
-/** Redacts the output of one execution. Each output channel has one open document at a time. */
+/**
+ * Redacts the output of one execution. Each output channel (stdout, result and others) has at most one
+ * unfinished document at a time.
+ */
 export class SanitizerSession {
   readonly #needles: NeedleSet;
   readonly #judge: Judge;
@@ -46,7 +50,10 @@ export class SanitizerSession {
   readonly #owner: string | undefined;
   #saidMs = performance.now();
 
-  /** `owner`: the owner of this session's turns on the event loop, usually a project; undefined for none. */
+  /**
+   * `owner` names the project whose share of the event loop this session uses, so that the output of one
+   * project does not delay that of others. Undefined: the work counts for no project.
+   */
   constructor(needles: NeedleSet, judge: Judge, signal: AbortSignal, owner?: string) {
     this.#needles = needles;
     this.#judge = judge;
@@ -54,7 +61,11 @@ export class SanitizerSession {
     this.#owner = owner;
   }
 
-  /** Processes a chunk and yields the redacted output that is certain by now. */
+  /**
+   * Processes a chunk and yields the redacted output that further chunks cannot change. Throws
+   * `output_withheld` for a JSON document that is invalid, cut off or too large, and `invalid_request` for an
+   * unknown channel.
+   */
   take(chunk: SanitizeChunk): AsyncGenerator<SanitizeResponse> {
     switch (kindOf(chunk.channel)) {
       case "text":
@@ -111,8 +122,8 @@ export class SanitizerSession {
   }
 
   /**
-   * Performs `work`. Yields a sign of life after a turn of the work when the session has sent nothing for a
-   * second.
+   * Performs `work` and returns its result. Yields AT_WORK when the session has sent nothing for SIGN_MS, at
+   * the end of a turn of the work, so that the router does not give the session up.
    */
   async *#signs<Result>(work: AsyncGenerator<void, Result>): AsyncGenerator<SanitizeResponse, Result> {
     for (;;) {

@@ -1,13 +1,14 @@
 const SHOWN_CHARACTERS = 4;
 /**
- * Characters of the shortest secret whose marker shows four of them, because four are less than a quarter of
- * it.
+ * Characters of the shortest secret whose marker shows its last four characters, because four are then less
+ * than a quarter of the secret.
  */
 const MIN_CHARACTERS_TO_SHOW = 17;
 
+/** The marker that shows no characters of the secret. */
 export const PLAIN_MARKER = "[REDACTED]";
 
-/** A marker that shows these last characters of a secret. */
+/** The marker of a secret that shows the secret's last characters, `last`. */
 export function markerShowing(last: string): string {
   return `[REDACTED...${last}]`;
 }
@@ -26,7 +27,7 @@ export function shownOf(text: string): string {
   return /[\p{C}\p{Zl}\p{Zp}]/u.test(shown) ? "" : shown;
 }
 
-/** The marker that replaces `text`. */
+/** The marker that replaces the secret `text`, with its last four characters if they may be shown. */
 export function markerFor(text: string): string {
   const shown = shownOf(text);
   return shown === "" ? PLAIN_MARKER : markerShowing(shown);

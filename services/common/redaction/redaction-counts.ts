@@ -4,7 +4,7 @@ import type { SecretRedactions } from "#proto/sanitizer.ts";
 export class RedactionCounts {
   readonly #counts = new Map<string, number>();
 
-  /** Counts one replacement. */
+  /** Counts one replacement of the secret `name`. */
   add(name: string): void {
     this.#counts.set(name, (this.#counts.get(name) ?? 0) + 1);
   }

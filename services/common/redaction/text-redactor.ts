@@ -5,33 +5,43 @@ import type { NeedleSet } from "./needles/needle-set.ts";
 import type { Needle } from "./needles/needles.ts";
 import { RedactionCounts } from "./redaction-counts.ts";
 
-/** A second search, of the text between the needles. Its redacted text is added to `pieces`, in order. */
+/**
+ * A second search, for unknown credentials, of the text between the needles. The redacted text is added to
+ * `pieces`, in order.
+ */
 export type SecondPass = {
   /**
-   * Searches a text that begins at the position `from`, and removes the triggers that it needs from
-   * `triggers`.
+   * Searches the next part of the text, which begins at the position `from` of the whole text, and removes
+   * the triggers (prefixes of credentials) that it needs from `triggers`.
    */
   text(bytes: Uint8Array, from: number, triggers: Triggers, pieces: Uint8Array[]): void;
   /**
-   * Says that a needle up to the position `to` was redacted, so that the text before and after it do not
-   * belong together.
+   * Says that a needle that ends at the position `to` was redacted. The text before it and the text after it
+   * do not belong together, so no credential spans them.
    */
   gap(pieces: Uint8Array[], to: number): void;
-  /** Ends the text; returns how many bytes were dropped because it was `cut`. */
+  /**
+   * Ends the text. Returns the number of bytes that were dropped because the text was `cut` off and they
+   * could be the beginning of a credential; 0 when it was not.
+   */
   end(cut: boolean, pieces: Uint8Array[]): number;
 };
 
+/**
+ * The scanner's result for the second search: the prefixes of credentials that were found (`hits`), and the
+ * position from which a further prefix may have begun (`triggerFrom`).
+ */
 export type Triggers = Pick<Scanner, "hits" | "triggerFrom">;
 
 /**
  * Redacts one text that arrives in chunks. The output does not depend on how the text was cut into chunks.
- * Only the beginning of a possible match is held back, never more than the longest needle, and what the
- * second search holds back.
+ * Only the beginning of a possible match is held back, never more than the longest needle, and the text that
+ * the second search holds back.
  */
 export class TextRedactor {
   readonly #needles: NeedleSet;
   readonly #scanner: Scanner;
-  /** The position up to which text has been returned, or is covered by a region that may still grow. */
+  /** The position up to which text has been returned or redacted. */
   #done = 0;
   /** The bytes from the position `#heldFrom` on that came with earlier chunks and are still needed. */
   #held: Uint8Array = new Uint8Array();
@@ -47,8 +57,8 @@ export class TextRedactor {
   }
 
   /**
-   * Takes the next bytes and returns the redacted text that is certain by now. The pieces may share memory
-   * with `chunk`.
+   * Takes the next bytes and returns the redacted text that further bytes cannot change. The returned pieces
+   * may share memory with `chunk`.
    */
   push(chunk: Uint8Array): Uint8Array[] {
     const scanner = this.#scanner;
@@ -58,15 +68,16 @@ export class TextRedactor {
     const heldFrom = this.#release(scanner.settled, chunk, chunkFrom, pieces);
     const held: Uint8Array[] = [];
     this.#slice(heldFrom, scanner.received, chunk, chunkFrom, held);
-    // Copied, because a view of a few held bytes would keep the whole message in memory.
+    // The held bytes are copied, because a view of a few bytes would keep the whole received message in
+    // memory.
     this.#held = Buffer.concat(held);
     this.#heldFrom = heldFrom;
     return pieces;
   }
 
   /**
-   * Ends the text and returns its rest. When the text was `cut` off, bytes that could be the beginning of a
-   * secret are dropped and counted.
+   * Ends the text and returns the rest of the redacted text. When the text was `cut` off, bytes that could be
+   * the beginning of a secret are dropped and counted in `droppedBytes`.
    */
   end(cut: boolean): { readonly pieces: Uint8Array[]; readonly droppedBytes: number } {
     const pieces: Uint8Array[] = [];
@@ -87,15 +98,16 @@ export class TextRedactor {
     const keptFrom = this.#release(settled, none, received, pieces);
     const { starts, head, patterns, shown } = regions;
     const start = starts[head];
-    // A region that began earlier is a whole secret already, even if another may begin inside it.
+    // A region that began before `settled` is a whole secret already, so it is replaced, even if another
+    // secret may begin inside it.
     if (start !== undefined && start < settled)
       this.#replace(patterns[head] as number, shown[head], settled, pieces);
     return received - keptFrom;
   }
 
   /**
-   * Adds everything that is certain up to `settled` to `pieces`, and returns the position from which bytes
-   * are still needed.
+   * Adds the redacted text up to `settled` to `pieces`, and returns the position from which bytes are still
+   * needed. `settled` is the position before which no match can begin or change any more.
    */
   #release(settled: number, chunk: Uint8Array, chunkFrom: number, pieces: Uint8Array[]): number {
     const { regions } = this.#scanner;
@@ -109,7 +121,7 @@ export class TextRedactor {
       const end = regions.ends[regions.head] as number;
       if (start >= settled) break;
       plain(start);
-      // A match may still begin inside this region and make it longer.
+      // Another match may still begin inside this region and make it longer.
       if (end > settled) return end;
       this.#replace(regions.patterns[regions.head] as number, regions.shown[regions.head], end, pieces);
       this.#done = end;
@@ -148,8 +160,8 @@ export class TextRedactor {
 }
 
 /**
- * A marker with the last characters as they were written, so that the text around it stays well-formed. Shows
- * none when they cannot be printed.
+ * A marker with the last characters of a secret as the script wrote them, with escapes, so that the text
+ * around the marker stays well-formed. Shows no characters when they cannot be printed.
  */
 export function markerAsWritten(shown: Uint8Array): string {
   const text = Buffer.from(shown).toString();

@@ -2,8 +2,9 @@ import { createHash } from "node:crypto";
 import { compileValues, type NeedleSet } from "#common/redaction/needles/needle-set.ts";
 
 /**
- * Shares compiled needles between all routes that search for the same values, because compiled needles take
- * megabytes, and a thousand paused runs hold a route each. Needles are freed when no route refers to them.
+ * Shares compiled needles (the forms of secret values, prepared for the search) between all routes that
+ * search for the same values, because compiled needles take megabytes, and a thousand paused runs have a
+ * route each. Needles are freed when no route refers to them.
  */
 export class CompiledValues {
   readonly #sets = new Map<string, WeakRef<NeedleSet>>();
@@ -12,7 +13,7 @@ export class CompiledValues {
   });
 
   of(values: readonly string[]): NeedleSet {
-    // The key is a hash, so that no secret value is kept longer than its route.
+    // The key of the map is a hash of the values, so that no secret value is kept longer than its route.
     const key = createHash("sha256").update(JSON.stringify(values)).digest("base64");
     const known = this.#sets.get(key)?.deref();
     if (known) return known;

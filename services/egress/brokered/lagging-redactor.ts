@@ -4,8 +4,8 @@ import { type SecondPass, TextRedactor, type Triggers } from "#common/redaction/
 import type { ResponseFilter } from "./response-filter.ts";
 
 /**
- * A part of the redacted text: plain text, or the replacement of secrets. `from` and `to` are positions in
- * the unredacted text.
+ * A part of the redacted text: plain text (`isPlain`), or the replacement of secrets. `from` and `to` are
+ * positions in the unredacted text that has not been released yet.
  */
 type Piece = {
   readonly bytes: Uint8Array;
@@ -14,17 +14,20 @@ type Piece = {
   readonly isPlain: boolean;
 };
 
-/** The longest run of overlapping secrets. No useful response has a longer one. */
+/**
+ * Bytes of the longest run of overlapping secrets. A response with a longer run breaks off with an error; no
+ * useful response has one.
+ */
 const MAX_REGION_BYTES = 64 * 1024;
 
 /**
  * Redacts a text and releases each byte exactly when `lagBytes` more bytes have arrived, or at the end. A
- * plain redactor releases text that cannot be a secret and holds back text that may become one. A script
+ * plain TextRedactor releases text that cannot be a secret and holds back text that may become one. A script
  * whose words a server repeats could watch that and guess a secret letter by letter. With a constant lag,
  * only a complete secret makes a difference.
  *
- * Therefore the state of a redactor is not kept between pieces: a new redactor, which sees the lag as well,
- * decides what is released.
+ * Therefore no TextRedactor is kept from one piece of the text to the next: a new TextRedactor, which
+ * searches all bytes that are not released yet, decides what is released.
  */
 export class LaggingRedactor {
   readonly #needles: NeedleSet;
@@ -42,8 +45,8 @@ export class LaggingRedactor {
    * than MAX_REGION_BYTES.
    */
   push(chunk: Uint8Array): Uint8Array[] {
-    // Concatenation copies the rest of the window as well, so that a few held bytes do not keep a whole
-    // message in memory.
+    // Concatenation also copies the bytes that earlier messages left in the window, so that a few held bytes
+    // do not keep a whole message in memory.
     this.#window = Buffer.concat([this.#window, chunk]);
     const lagBytes = this.#lagBytes;
     const released = this.#releaseTo(this.#window.length - lagBytes);
@@ -61,8 +64,8 @@ export class LaggingRedactor {
     const released: Uint8Array[] = [];
     let done = 0;
     for (const { bytes, from, to, isPlain } of this.#pieces()) {
-      // A replacement that reaches beyond `position` is not released yet, because another secret may have
-      // begun inside the last one.
+      // The replacement of a secret that reaches beyond `position` is not released yet, because another
+      // secret may have begun inside that secret.
       if (from >= position || (!isPlain && to > position)) break;
       done = Math.min(to, position);
       released.push(isPlain ? bytes.subarray(0, done - from) : bytes);

@@ -11,14 +11,18 @@ import { Refusal } from "../policy/refusal.ts";
 const PREFIX = "airlock-placeholder-";
 const PREFIX_NEEDLES = compileTexts([PREFIX]);
 
-/** A text that a script holds instead of a brokered secret, during one run. */
+/**
+ * A text that a script holds instead of a brokered secret, during one run. The proxy replaces it by the
+ * secret in requests to the secret's host.
+ */
 export type Placeholder = Injection & {
   readonly secret: Secret;
   readonly text: string;
 };
 
 /**
- * Makes a placeholder from a mark of the run. It has only characters that headers, URLs and JSON text take
+ * Makes the placeholder of a secret for one run. `mark` is the end of the placeholder, which is unique to the
+ * run; random when it is not given. The placeholder has only characters that headers, URLs and JSON text take
  * unescaped.
  */
 export function newPlaceholder(
@@ -30,7 +34,7 @@ export function newPlaceholder(
   return { ...injection, secret, text };
 }
 
-/** Throws a Refusal when `text` contains a placeholder. */
+/** Throws a Refusal when `text` contains a placeholder; `where` says in the message where that was. */
 export function refusePlaceholders(placeholders: readonly Placeholder[], text: string, where: string): void {
   for (const placeholder of placeholders) {
     if (text.includes(placeholder.text)) throw misplaced(placeholder, where);
@@ -39,7 +43,7 @@ export function refusePlaceholders(placeholders: readonly Placeholder[], text: s
 
 /**
  * The value of a request header to `target`, in which a placeholder is replaced by its secret. Throws a
- * Refusal when the placeholder belongs to another host, port or header.
+ * Refusal when the placeholder belongs to another host, port or header, or stands among other text.
  */
 export function injectHeader(
   placeholders: readonly Placeholder[],
@@ -60,8 +64,9 @@ export function injectHeader(
 }
 
 /**
- * A stream that passes a request body on, and fails when a placeholder stands in it. The part before has been
- * sent, which is harmless, because a placeholder is no secret.
+ * A stream that passes a request body on, and fails with a Refusal when a placeholder stands in the body.
+ * Earlier pieces of the body have been sent by then, perhaps with the beginning of the placeholder. That is
+ * harmless, because a placeholder is no secret.
  */
 export function placeholderGuard(placeholders: readonly Placeholder[], owner?: string): Transform {
   const search = new PlaceholderSearch(placeholders);
@@ -89,7 +94,10 @@ class PlaceholderSearch {
   readonly #placeholders: readonly Placeholder[];
   readonly #beginnings = new Scanner(PREFIX_NEEDLES);
   #whole: Scanner | undefined;
-  /** The last bytes of the text so far, which may be the beginning of a placeholder. */
+  /**
+   * The last bytes of the body so far, which may be the beginning of a placeholder; empty when they cannot
+   * be.
+   */
   #open: Uint8Array = Buffer.alloc(0);
 
   constructor(placeholders: readonly Placeholder[]) {

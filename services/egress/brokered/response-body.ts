@@ -6,15 +6,19 @@ import { LaggingRedactor } from "./lagging-redactor.ts";
 import type { ResponseFilter } from "./response-filter.ts";
 
 const LINE_END = 0x0a;
-/** The smallest step, because each step searches the held-back bytes again. */
+/**
+ * The fewest bytes of a response body that are redacted in one step. Smaller steps would take too long
+ * together, because each step searches the bytes that are held back again.
+ */
 const SMALLEST_STEP_BYTES = 16 * 1024;
 
 /**
- * Redacts the body of a response from a host that knows secrets. The body leaves with a constant lag, so a
- * body that breaks off lacks that many bytes at its end. Streams of lines, such as events, are released at
- * each line end, because a client that waits for an event must not have to wait for the next one. Each byte takes
- * the same time, whatever the text is. `owner` is
- * the project that the work counts for when projects take turns on the event loop.
+ * A stream that redacts the body of a response from a host that gets brokered secrets. Each byte leaves only
+ * when `filter.lagBytes` more bytes have arrived, so a body that breaks off lacks that many bytes at its end.
+ * Streams of lines, such as events, are released at each line end, because a client that waits for an event
+ * must not have to wait for the next one. The time depends only on the number of bytes, so that it reveals
+ * nothing about secrets (see even-pace.ts). `owner` is the project whose share of the event loop the work
+ * uses; undefined: no project's.
  */
 export function filterBody(filter: ResponseFilter, { headers }: IncomingMessage, owner?: string): Transform {
   const hasLines = isStreamOfLines(headers["content-type"] ?? "");
@@ -31,8 +35,8 @@ export function filterBody(filter: ResponseFilter, { headers }: IncomingMessage,
         const lines = hasLines ? chunk.lastIndexOf(LINE_END) + 1 : 0;
         if (lines === 0) return await redact(chunk);
         const pieces = [...(await redact(chunk.subarray(0, lines))), ...redactor.end()];
-        // No secret spans a line end. The redactor starts anew, so that earlier text has no influence on what
-        // is released later.
+        // No secret spans a line end. The redactor starts anew after each one, so that earlier text has no
+        // influence on what is released later.
         redactor = new LaggingRedactor(filter);
         return [...pieces, ...(await redact(chunk.subarray(lines)))];
       });
@@ -43,7 +47,10 @@ export function filterBody(filter: ResponseFilter, { headers }: IncomingMessage,
   });
 }
 
-/** Sends all pieces as one chunk, so that the script cannot see where a redactor divided the text. */
+/**
+ * Passes all redacted pieces on as one chunk, so that the script cannot see where the redactor divided the
+ * text. Waits until the time that a search of `searchedBytes` is given is over.
+ */
 function sendAsOne(
   done: (error: Error | null, bytes?: Buffer) => void,
   searchedBytes: number,

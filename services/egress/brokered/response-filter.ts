@@ -8,17 +8,21 @@ import type { Placeholder } from "./placeholders.ts";
  * therefore knows.
  */
 export type ResponseFilter = {
+  /** The forms of the values to search for, each with the placeholder that replaces it. */
   readonly needles: NeedleSet;
-  /** The number of bytes by which the body of a response lags behind. */
+  /** The number of further bytes of a response body that must arrive before a byte is released. */
   readonly lagBytes: number;
 };
 
 /**
- * The longest spelling of a value has at most so many times its bytes; for example `&#x2b;` escaped twice
- * more.
+ * The number of bytes that the longest spelling of a value may have for each byte of the value; for example
+ * `&#x2b;` for a plus sign, escaped twice more.
  */
 const LONGEST_SPELLING = 24;
-/** The lag is a multiple of this size, so that it does not reveal the length of a secret value. */
+/**
+ * The number of bytes by which a response body lags behind is a multiple of this size, so that it does not
+ * reveal the length of a secret value.
+ */
 const LAG_STEP_BYTES = 4_096;
 
 /**
@@ -45,9 +49,9 @@ export function responseFilters(
 }
 
 /**
- * Makes a filter that finds only complete values. If a part of a value was found by itself, such as a section
- * of a long value or a field of a structured one, a script could guess it by itself: after a known beginning
- * (`eyJhbGci…`) one character after the other.
+ * Makes a filter that finds only complete values. If a part of a value were found by itself, such as a
+ * section of a long value or a field of a structured one, a script could guess this part: after a known
+ * beginning (`eyJhbGci…`) one character after the other.
  */
 function filterOf(placeholders: readonly Placeholder[], compiled: CompiledValues): ResponseFilter {
   const values = placeholders.map(({ secret }) => secret.reveal());
@@ -55,7 +59,8 @@ function filterOf(placeholders: readonly Placeholder[], compiled: CompiledValues
   const longest = Math.max(...values.map((value) => Buffer.byteLength(value))) * LONGEST_SPELLING;
   const lagBytes = Math.ceil(longest / LAG_STEP_BYTES) * LAG_STEP_BYTES;
   return {
-    // The needles are made for each search, so that a route keeps no copy while its run is paused.
+    // The needles with the placeholders are made anew for each search, so that a route keeps no copy of them
+    // while its run is paused.
     get needles() {
       return withReplacements(
         shared,
@@ -67,9 +72,9 @@ function filterOf(placeholders: readonly Placeholder[], compiled: CompiledValues
 }
 
 /**
- * Redacts the lines of a response's head, each line by itself. The lines are bytes that Node represents as
- * Latin-1. All lines are searched together first, and then halves of them where a secret was found, because a
- * separate search of each of thousands of lines takes a second.
+ * Redacts the status text, header names and header values of a response, each by itself. The lines are bytes
+ * that Node represents as Latin-1. All lines are searched together first, and then halves of them where a
+ * secret was found, because a separate search of each of thousands of lines takes a second.
  */
 export function redactLines({ needles }: ResponseFilter, lines: readonly string[]): string[] {
   const found = needles;

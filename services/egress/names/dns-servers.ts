@@ -1,7 +1,10 @@
 import { isIP } from "node:net";
 import type { EnvironmentReader } from "#common/service/environment.ts";
 
-/** Reads AIRLOCK_DNS_SERVERS, a list with commas: `10.0.0.53`, `10.0.0.53:5353`, `[fd00::53]:5353`. */
+/**
+ * Reads AIRLOCK_DNS_SERVERS, a list with commas: `10.0.0.53`, `10.0.0.53:5353`, `[fd00::53]:5353`. Empty when
+ * the variable is not set. A wrong entry is reported to `read`, which refuses the configuration.
+ */
 export function readDnsServers(read: EnvironmentReader): readonly string[] {
   const servers = (read.optionalText("AIRLOCK_DNS_SERVERS") ?? "")
     .split(",")

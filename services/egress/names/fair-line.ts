@@ -9,8 +9,8 @@ export type FairLimits = {
 export type Waiter = { readonly project: string; readonly run: object };
 
 /**
- * Waits for a turn. Resolves to a function that ends the turn; rejects with the signal's reason when `signal`
- * aborts first.
+ * Waits until the limits allow the task to begin. Resolves to a function that the caller must call when the
+ * task has ended; rejects with the signal's reason when `signal` aborts first.
  */
 export type FairLine = (waiter: Waiter, signal: AbortSignal) => Promise<() => void>;
 
@@ -18,9 +18,9 @@ type Run = { running: number; readonly waiting: Set<() => void> };
 type Project = { running: number; readonly runs: Map<object, Run> };
 
 /**
- * Makes a queue in which projects take turns, and within a project its runs, so that a run with many tasks
- * delays only itself. A Map keeps the order of insertion, so a project or run that was served is inserted
- * again at the end.
+ * Makes a queue of tasks in which projects take turns, and within a project its runs, so that a run with many
+ * tasks delays only itself. A Map keeps the order of insertion, so a project or run whose task has begun is
+ * inserted again at the end.
  */
 export function createFairLine(limits: FairLimits): FairLine {
   const projects = new Map<string, Project>();
@@ -40,7 +40,7 @@ export function createFairLine(limits: FairLimits): FairLine {
     project.runs.delete(key);
     if (project.runs.size === 0) projects.delete(name);
   };
-  /** The waiting task whose turn is next; undefined when the limits allow none. */
+  /** The waiting task that begins next; undefined when no task waits or the limits allow none to begin. */
   const next = () => {
     for (const [name, project] of projects) {
       if (project.running >= limits.perProject) continue;

@@ -10,8 +10,8 @@ export type HostsFile = (host: string) => Promise<readonly string[]>;
 const ADDRESS = /^[^%]+/;
 
 /**
- * Opens a hosts file, which is read again whenever it has changed. A file that cannot be read counts as
- * empty.
+ * Opens a hosts file. The file is read again at a lookup when it has changed, and counts as empty while it
+ * cannot be read.
  */
 export function openHostsFile(path: string): HostsFile {
   let known = { version: "", addresses: new Map<string, string[]>() };

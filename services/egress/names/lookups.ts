@@ -3,31 +3,40 @@ import { createFairLine, type FairLimits } from "./fair-line.ts";
 import type { Resolve } from "./resolve.ts";
 import { saysNoSuchName } from "./system-resolver.ts";
 
-/** The run that asks for a name; `over` aborts when the run has ended. */
+/** The run that asks for a name. The signal `over` aborts when the run has ended. */
 export type AskingRun = { readonly project: string; readonly over: AbortSignal };
 
 /** Resolves a name to its addresses for a run. Rejects as soon as `signal` aborts or the run is over. */
 export type LookUp = (run: AskingRun, host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
-/** The lookup waited too long, because earlier lookups of the same run or project were slow. */
+/**
+ * The error of a name lookup that could not begin within LINE_TIMEOUT_MS, because earlier lookups of the same
+ * run or project were slow.
+ */
 export class WaitedTooLong extends Error {
   override name = "WaitedTooLong";
 }
 
-/** Limits for simultaneous name lookups. Each lookup has one or two UDP sockets. */
+/**
+ * The numbers of name lookups that may run at the same time: in all, for each project, and for each run. They
+ * are limited because each lookup has one or two UDP sockets.
+ */
 export const LOOKUP_LIMITS: FairLimits = { total: 128, perProject: 16, perRun: 8 };
+// Milliseconds that a lookup may wait until the limits allow it to begin.
 const LINE_TIMEOUT_MS = 10_000;
+// Milliseconds that a lookup may take after it has begun.
 const LOOKUP_TIMEOUT_MS = 10_000;
-// Milliseconds that an answer is reused, long enough for the connections of one page or loop. Addresses are
-// checked again for each connection.
+// Milliseconds for which a name's addresses are reused within one run, long enough for the connections of one
+// page or loop. Addresses are checked again for each connection.
 const KEPT_MS = 5_000;
+// Milliseconds for which the answer "no such name" is reused within one run.
 const MISSING_KEPT_MS = 1_000;
 const MAX_KEPT_NAMES = 256;
 
 type Lookup = {
   readonly answer: Promise<readonly string[]>;
   readonly controller: AbortController;
-  /** The number of connections that wait for the answer. */
+  /** The number of connections that wait for the answer. When none waits any more, the lookup is aborted. */
   waiting: number;
   /**
    * Time on the monotonic clock, in milliseconds, until which the answer is reused; undefined while there is
@@ -37,16 +46,19 @@ type Lookup = {
 };
 
 /**
- * Makes a lookup with limits per run and project. Projects and runs take turns, so that slow names of one run
- * do not delay others. A lookup ends with its run, or when no connection waits for it. Answers are kept for
- * one run only, because an answer shared between runs would reveal by its speed which names other runs have
- * looked up.
+ * Makes a function that looks names up, with limits per run and project. Projects and runs take turns, so
+ * that slow names of one run do not delay the lookups of other runs. A lookup ends with its run, or when no
+ * connection waits for its answer any more. Answers are kept for one run only, because an answer shared
+ * between runs would reveal by its speed which names other runs have looked up.
  */
 export function createLookUp(resolve: Resolve, clock: Clock, limits: FairLimits = LOOKUP_LIMITS): LookUp {
   const line = createFairLine(limits);
   const namesByRun = new WeakMap<AskingRun, Map<string, Lookup>>();
 
-  /** Waits for a turn, then looks the name up; each step has a time limit of its own. */
+  /**
+   * Waits until the limits allow another lookup, then looks the name up. LINE_TIMEOUT_MS limits the wait,
+   * LOOKUP_TIMEOUT_MS the lookup; both abort `controller`.
+   */
   const work = async (run: AskingRun, host: string, controller: AbortController) => {
     const { signal } = controller;
     const tooLate = () => controller.abort(new WaitedTooLong("earlier names were still being looked up"));
@@ -126,7 +138,7 @@ function unanswered(): Error {
   return Object.assign(new Error("the name was not resolved"), { code: "ETIMEDOUT" });
 }
 
-/** Settles as `work` does, or rejects when `signal` aborts before. */
+/** Settles as `work` does, or rejects with the signal's reason when `signal` aborts before. */
 async function abortable<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(signal.reason);

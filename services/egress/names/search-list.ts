@@ -1,11 +1,13 @@
 import { readFile } from "node:fs/promises";
 
 /**
- * The full names to look up for a host, in order. The domains of the search list are added to short names.
+ * Resolves to the full names to look up for `host`, in order: the domains of resolv.conf's search list are
+ * added to the host. A name with few dots is tried last without a domain, a name with many dots first.
  */
 export type SearchList = (host: string) => Promise<readonly string[]>;
 
-// The number of dots from which on a name is tried unchanged before the search list, as in glibc.
+// The number of dots from which on a name is first tried unchanged, before the domains of the search list are
+// added; the default of glibc.
 const DEFAULT_NDOTS = 1;
 const MAX_NDOTS = 15;
 const MAX_DOMAINS = 6;
@@ -19,6 +21,10 @@ export function readSearchList(path: string): SearchList {
   };
 }
 
+/**
+ * Reads the `search` or `domain` line and the option `ndots`. The last such line counts, as in
+ * resolv.conf(5).
+ */
 function parse(text: string): { readonly domains: readonly string[]; readonly ndots: number } {
   let domains: readonly string[] = [];
   let ndots = DEFAULT_NDOTS;

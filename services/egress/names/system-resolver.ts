@@ -6,7 +6,9 @@ import { readSearchList, type SearchList } from "./search-list.ts";
 export type ResolverOptions = {
   /** DNS servers to ask, each `address` or `address:port`. Empty: the servers in resolv.conf. */
   readonly servers?: readonly string[];
+  /** The path of the hosts file; undefined means /etc/hosts. */
   readonly hostsPath?: string;
+  /** The path of resolv.conf, from which the search list is read; undefined means /etc/resolv.conf. */
   readonly resolvConfPath?: string;
 };
 
@@ -18,10 +20,10 @@ const LOOPBACK = ["127.0.0.1", "::1"];
 const NO_SUCH_NAME = ["ENOTFOUND", "ENODATA"];
 
 /**
- * Resolves names as this machine does: from the hosts file first, then by DNS with the search list of
- * resolv.conf. getaddrinfo is not used, because Node runs only four calls of it at a time for the whole
- * process and cannot cancel them. Names that no server answers would delay all other lookups, also those for
- * Airlock's own services.
+ * Makes a function that resolves names as this machine does: from the hosts file first, then by DNS with the
+ * search list of resolv.conf. getaddrinfo is not used, because Node runs only four calls of it at a time for
+ * the whole process and cannot cancel them. Names that no DNS server answers would delay all other lookups,
+ * also those for Airlock's own services.
  */
 export function createSystemResolver(options: ResolverOptions = {}): Resolve {
   const { servers = [], hostsPath = "/etc/hosts", resolvConfPath = "/etc/resolv.conf" } = options;
@@ -47,8 +49,8 @@ export function createSystemResolver(options: ResolverOptions = {}): Resolve {
 }
 
 /**
- * Asks DNS for both kinds of addresses, IPv4 first in the result. When one kind is missing, the other one is
- * used.
+ * Asks DNS for both kinds of addresses, IPv4 first in the result. When one kind is missing or late, the
+ * result has only the other kind. Rejects when there is no address.
  */
 async function askDns(
   name: string,
@@ -75,7 +77,8 @@ async function askDns(
     const answers = [ipv4, ipv6];
     const found = answers.flatMap((answer) => (answer.status === "fulfilled" ? answer.value : []));
     if (found.length > 0) return found;
-    // A failed query is reported rather than a missing kind of address, because the name may exist after all.
+    // When one query failed and the other one was answered with "no such name", the failure is thrown,
+    // because the name may exist after all.
     const reasons = answers.flatMap((answer) => (answer.status === "rejected" ? [answer.reason] : []));
     throw reasons.find((reason) => !saysNoSuchName(reason)) ?? reasons[0];
   } finally {

@@ -1,11 +1,15 @@
 import { BlockList, isIP } from "node:net";
 import ipaddr from "ipaddr.js";
 
-// Services of a cloud platform for its own machines, at addresses in public ranges. 168.63.129.16 is the WireServer of
-// Azure, which has certificates and settings of the virtual machine.
+// Addresses in public ranges at which cloud platforms serve their own machines. Scripts reach them only when
+// the project file permits it. 168.63.129.16 is the WireServer of Azure, which has certificates and settings
+// of the virtual machine.
 const PLATFORM_ADDRESSES: ReadonlySet<string> = new Set(["168.63.129.16"]);
 
-/** The addresses that the operator permits although they are not public. */
+/**
+ * A list of the addresses and address ranges (`10.0.0.0/8`) that a project file permits in `allow_private`,
+ * although they are not public.
+ */
 export function permittedAddresses(entries: readonly string[]): BlockList {
   const list = new BlockList();
   for (const entry of entries) {
@@ -18,7 +22,10 @@ export function permittedAddresses(entries: readonly string[]): BlockList {
   return list;
 }
 
-/** The kind of an address that must not be dialled; undefined when the address is public or permitted. */
+/**
+ * The kind of an address that the proxy must not dial, such as "private" or "loopback"; undefined when the
+ * address is public or permitted.
+ */
 export function refusedKind(address: string, permitted: BlockList): string | undefined {
   const known = parse(address);
   if (!known) return "no IP address";
@@ -27,14 +34,17 @@ export function refusedKind(address: string, permitted: BlockList): string | und
   if (PLATFORM_ADDRESSES.has(judged.toString())) return "metadata";
   const range = judged.range();
   if (range !== "unicast") return range;
-  // Addresses outside 2000::/3 are refused as well, because no others are global unicast, even if their range
-  // is not listed as special yet.
+  // IPv6 addresses outside 2000::/3 are refused as well, because only 2000::/3 is global unicast. ipaddr.js
+  // calls an address "unicast" when it does not list the range of the address as special.
   return judged instanceof ipaddr.IPv6 && ((judged.parts[0] as number) & 0xe000) !== 0x2000
     ? "reserved"
     : undefined;
 }
 
-/** Parses an address with the URL parser, which reads `::1.2.3.4` as operating systems do. */
+/**
+ * Parses an IP address without its zone (`%eth0`); undefined for any other text. IPv6 addresses go through
+ * the URL parser first, because it reads `::1.2.3.4` as operating systems do.
+ */
 function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
   const [bare = ""] = address.split("%");
   if (isIP(bare) === 0) return undefined;
@@ -43,8 +53,8 @@ function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
 }
 
 /**
- * The IPv4 address inside a mapped or NAT64 address, because the connection would reach that one; other
- * addresses are returned unchanged.
+ * The IPv4 address inside an IPv4-mapped or NAT64 address, because a connection to such an address reaches
+ * the IPv4 address. All other addresses are returned unchanged.
  */
 function embeddedIPv4(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
   if (address instanceof ipaddr.IPv4) return address;

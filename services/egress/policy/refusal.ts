@@ -13,9 +13,14 @@ export type Verdict =
   | "unchecked_response"
   | "unreachable";
 
-/** The reason why a request is refused. The message is ASCII in one line and may be shown to the script. */
+/**
+ * The reason why the proxy refuses a request of a script. The message is ASCII in one line and may be shown
+ * to the script.
+ */
 export class Refusal extends Error {
+  /** The HTTP status of the response to the script. */
   readonly status: number;
+  /** The outcome of the attempt, for counters and logs. */
   readonly verdict: Verdict;
 
   constructor(status: number, verdict: Verdict, message: string, options?: ErrorOptions) {
@@ -26,7 +31,7 @@ export class Refusal extends Error {
   }
 }
 
-// The number of allowlist entries in a message, because clients cut off long status lines.
+// The most allowlist entries in a message, because clients cut off long status lines.
 const SHOWN_ENTRIES = 20;
 
 export function notListed(project: string, network: ProjectNetwork, host: string, port: number): Refusal {
@@ -44,8 +49,8 @@ export function malformed(what: string): Refusal {
   return new Refusal(400, "malformed", `Airlock refused a malformed request: ${what}`);
 }
 
-// Error codes of Node's TLS for a certificate that no trusted authority has issued. CERT_SIGNATURE_FAILURE is one of
-// them, because an authority may have the name of a trusted one and another key, as one that was made anew has.
+// Error codes of Node's TLS for a certificate that no trusted authority has issued. CERT_SIGNATURE_FAILURE is
+// in the list because an authority that was made anew has the name of the trusted one and another key.
 const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
   "UNABLE_TO_VERIFY_LEAF_SIGNATURE",
   "UNABLE_TO_GET_ISSUER_CERT",
@@ -56,8 +61,8 @@ const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * Converts a thrown value to a Refusal. For errors that are not meant for scripts the message says only that
- * the host could not be reached, with the error's code.
+ * Converts a thrown value to a Refusal. The text of an error that is not meant for scripts is left out: the
+ * message says only that the proxy could not reach `host`, with the error's code.
  */
 export function asRefusal(error: unknown, host: string, port: number): Refusal {
   if (error instanceof Refusal) return error;

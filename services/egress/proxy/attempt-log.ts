@@ -7,23 +7,33 @@ import type { Route } from "../routes/routes.ts";
 import type { Target } from "./destination.ts";
 
 /**
- * Logs attempts to reach the network. The first attempts of each run get a line each, and the others are
- * summed up, so that no script floods the log.
+ * Logs attempts to reach the network. The first MAX_LINES attempts of each run get a line each. Further
+ * attempts are summed up in one line at the end of the run, so that no script floods the log.
  */
 export type AttemptLog = {
+  /**
+   * Logs or counts an attempt. `route` is undefined without valid credentials, and `target` when the request
+   * names no valid target.
+   */
   note(route: Route | undefined, target: Target | undefined, verdict: Verdict, cause?: unknown): void;
-  /** Logs how many further attempts to reach the network a closing route had. */
+  /** Logs how many attempts a closing route had beyond those that have a line. */
   close(route: Route): void;
-  /** Logs the number of further attempts without a route. Must be the last call. */
+  /**
+   * Logs the number of attempts without valid credentials that have no line yet. Must be the last call,
+   * because it stops the timer.
+   */
   end(): void;
 };
 
 type Tally = { lines: number; readonly further: Map<Verdict, number> };
 
 const MAX_LINES = 20;
-// Attempts without valid credentials belong to no run, so they are summed up once a minute.
+// Milliseconds after which attempts without valid credentials are summed up, because these attempts belong to
+// no run whose end could be waited for.
 const ANONYMOUS_WINDOW_MS = 60_000;
+/** The number of labels at the end of a host name that a log line shows. */
 const SHOWN_LABELS = 2;
+/** The number of characters of each label of a host name that a log line shows. */
 const SHOWN_CHARACTERS = 3;
 /** The number of 16-bit groups of an IPv6 address that a log line shows. */
 const SHOWN_GROUPS = 2;
@@ -86,8 +96,9 @@ export function createAttemptLog(log: Log, clock: Clock): AttemptLog {
 
 /**
  * The host as a log line may show it. A script can put a secret into a host name or an IPv6 address, and no
- * log may contain a secret. A host that the project file names is shown. Otherwise only the shortened end of
- * a name, or the beginning of an address, is shown, which is enough to recognise it.
+ * log may contain a secret. A host that the project file names is shown, as is an IPv4 address. Otherwise
+ * only the shortened end of a name, or the beginning of an IPv6 address, is shown, which is enough to
+ * recognise the host.
  */
 function loggable(route: Route | undefined, { host, port }: Target): string {
   if (isIP(host) === 4) return host;

@@ -4,18 +4,23 @@ import type { Route } from "../routes/routes.ts";
 import type { AttemptLog } from "./attempt-log.ts";
 import type { Target } from "./destination.ts";
 
-/** Counts every attempt to reach the network and writes it to the log. */
+/** Counts every attempt of a script to reach the network, in Prometheus metrics, and writes it to the log. */
 export type Attempts = {
   readonly registry: Registry;
+  /** Counts a route that was opened. */
   open(route: Route): void;
+  /**
+   * Counts and logs an attempt. `route` is undefined without valid credentials, and `target` when the request
+   * names no valid target.
+   */
   note(route: Route | undefined, target: Target | undefined, verdict: Verdict, cause?: unknown): void;
-  /** Adds the bytes of a closing route to the counters. */
+  /** Adds the bytes of a closing route to the counters, and logs how many attempts have no log line. */
   close(route: Route): void;
 };
 
 /**
- * Makes the counters. Labels are project names or fixed words, never hosts, because scripts can invent hosts
- * without limit.
+ * Makes the counters. The labels of the metrics are project names or fixed words, never hosts, because
+ * scripts can invent hosts without limit.
  */
 export function createAttempts(log: AttemptLog): Attempts {
   const registry = new Registry();

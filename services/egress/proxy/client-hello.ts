@@ -5,12 +5,15 @@ const ENCRYPTED_CLIENT_HELLO = 0xfe0d;
 const RECORD_HEADER_BYTES = 5;
 const MAX_RECORD_BYTES = 16_384;
 
-/** The ClientHello of a TLS connection, which is not encrypted. */
+/**
+ * The ClientHello, the first message of a TLS connection, as far as its bytes have arrived. It is not
+ * encrypted.
+ */
 export type ClientHello =
   | { readonly state: "incomplete" }
   /**
-   * `serverName` is in lower case; undefined when there is none, or when the real name is encrypted, which
-   * `hidesName` says.
+   * `serverName` is in lower case; undefined when there is none, or when the real name is encrypted
+   * (Encrypted Client Hello). In the latter case `hidesName` is true.
    */
   | { readonly state: "complete"; readonly serverName: string | undefined; readonly hidesName: boolean }
   | { readonly state: "invalid"; readonly reason: string };
@@ -69,7 +72,10 @@ function invalid(reason: string): ClientHello {
 
 class Malformed extends Error {}
 
-/** Reads numbers and length-prefixed vectors. Throws Malformed instead of reading past the end. */
+/**
+ * Reads the numbers and length-prefixed vectors of a TLS message. Throws Malformed instead of reading past
+ * the end.
+ */
 class Cursor {
   readonly #bytes: Buffer;
   #at = 0;

@@ -11,19 +11,25 @@ import { ONE_PIECE } from "../short-pieces.ts";
 export type Target = { readonly host: string; readonly port: number };
 /**
  * Connects to a target that the route's allowlist permits. Rejects with a Refusal or with the network's own
- * error. `signal` aborts when the script has closed the connection.
+ * error, and when `signal` aborts, because the script has closed its connection.
  */
 export type Dial = (route: Route, target: Target, signal: AbortSignal) => Promise<Socket>;
 
 const CONNECT_TIMEOUT_MS = 10_000;
-/** Milliseconds that a new connection waits for others of its run, its project or this service to end. */
+/**
+ * Milliseconds that a new connection waits when its run, its project or this service has as many connections
+ * as allowed. When none has ended by then, the script gets a refusal.
+ */
 const WAIT_TIMEOUT_MS = 10_000;
-/** The share of all connections that one project may have, so that no project locks out the others. */
+/**
+ * The share of all connections that one project may have, so that no project takes all connections from the
+ * others.
+ */
 const PROJECTS_SHARE = 0.5;
 const MAX_CONNECTIONS = 4_096;
 /**
- * The number of connections of a run to servers. A run may have as many to the proxy, and each of those leads
- * to one server at a time.
+ * The most connections of a run to servers. A run may have the same number of connections to the proxy, and
+ * each of those leads to one server at a time.
  */
 const CONNECTIONS_PER_RUN = 256;
 const IDLE_TIMEOUT_MS = 300_000;
@@ -64,8 +70,8 @@ export function createDial(lookUp: LookUp, connections = createConnectionLine())
 }
 
 /**
- * Limits the connections to servers to a quarter of the files that this process may open, because other parts
- * of the process need files, too.
+ * Makes the queue in which new connections to servers wait. The number of connections is limited to a quarter
+ * of the files that this process may open, because other parts of the process need files, too.
  */
 export function createConnectionLine(maxFiles = maxOpenFiles()): FairLine {
   const total = Math.min(MAX_CONNECTIONS, Math.floor(maxFiles / 4));
@@ -118,13 +124,14 @@ async function addressesOf(
 
 function open({ host, port }: Target, addresses: readonly string[], signal: AbortSignal): Promise<Socket> {
   const found = addresses.map((address) => ({ address, family: isIP(address) }));
-  // Node tries these addresses one after the other and never looks the name up again.
+  // Node gets the checked addresses in place of a lookup. It tries them one after the other and never looks
+  // the name up again.
   const known: LookupFunction = (_host, options, done) => {
     if (options.all) done(null, found);
     else done(null, found[0]?.address as string, found[0]?.family);
   };
   return new Promise((resolve, reject) => {
-    // Node's types lack this option for a high-water mark, but Node passes it to the stream.
+    // Node passes this high-water mark on to the socket's stream, although Node's types lack the option.
     const reads = { readableHighWaterMark: ONE_PIECE };
     const socket = connect({
       host,

@@ -25,26 +25,33 @@ export type Forward = {
   readonly path: string;
   /** Whether the connection to the server is encrypted. A secret is sent only over an encrypted one. */
   readonly secure: boolean;
-  /** Connects to the target. */
+  /** Connects to the target, with TLS where `secure` is true. */
   readonly connect: () => Promise<Duplex>;
 };
 
+/** The most bytes of a response's header lines together. */
 const MAX_HEADER_BYTES = 64 * 1024;
-/** The number of interim responses (such as `103 Early Hints`) that may come before the final one. */
+/**
+ * The most interim responses (such as `103 Early Hints`) that may come before the final one; with more the
+ * response is refused.
+ */
 const MAX_INTERIM = 16;
-/** The least number of bytes that a header line counts, as does an interim response. */
+/**
+ * The least number of bytes that a header line or an interim response counts towards the traffic limit of a
+ * run.
+ */
 const LEAST_LINE_BYTES = 64;
 /**
- * Headers that ask for a response that could not be searched for secrets: `Range`, `If-Range`, other
- * spellings that some servers accept (`Request-Range`, `x-ms-range`), `Accept-Encoding`, and `A-IM` (RFC
- * 3229).
+ * Names of request headers that ask for a response that could not be searched for secrets: `Range`,
+ * `If-Range`, other spellings that some servers accept (`Request-Range`, `x-ms-range`), `Accept-Encoding`,
+ * and `A-IM` (RFC 3229).
  */
 const ASKS_FOR_UNREADABLE = /^(?:accept-encoding|a-im)$|(^|-)range$/i;
 
 /**
  * Sends a request to the server and the response back to the script. Both are written anew, so that the
- * framing of one connection has no effect on the other. Rejects, mostly with a Refusal, when no part of a
- * response was sent yet; later the connection is broken instead.
+ * framing of one connection has no effect on the other. Rejects, mostly with a Refusal, when the attempt
+ * fails; if a part of the response has been sent by then, the script's connection is broken as well.
  */
 export async function forward(
   request: IncomingMessage,
@@ -56,7 +63,8 @@ export async function forward(
   route.traffic.count("out", path.length + bytesOf(headers));
   const connection = await connect();
   if (response.destroyed) {
-    // The script has closed its connection meanwhile, so no later event would close this one.
+    // The script has closed its connection meanwhile, so no later event would close the connection to the
+    // server.
     connection.destroy();
     return;
   }
@@ -75,8 +83,8 @@ export async function forward(
     maxHeaderSize: MAX_HEADER_BYTES,
     signal: abort.signal,
   });
-  // 0 turns off Node's limit of 1,000 header lines, because a line beyond it could say that the body is
-  // encoded. Their bytes are limited by maxHeaderSize.
+  // 0 turns off Node's limit of 1,000 header lines. Node drops the lines beyond its limit, and a dropped line
+  // could say that the body is encoded. The bytes of the lines are limited by maxHeaderSize.
   upstream.maxHeadersCount = 0;
   const answered = new Promise<IncomingMessage>((resolve, reject) => {
     upstream.once("response", resolve);
@@ -85,7 +93,8 @@ export async function forward(
       upstream.on(event, () => {
         route.traffic.count("in", LEAST_LINE_BYTES);
         if (++interim <= MAX_INTERIM) return;
-        // The rejection comes at once, because the final response may be in the same bytes.
+        // `answered` is rejected at once, because the final response may be in the same bytes as this interim
+        // response.
         reject(tooManyInterim());
         upstream.destroy();
       });
@@ -113,8 +122,9 @@ export async function forward(
 }
 
 /**
- * Sends the request's body to the server. Rejects with a Refusal when a part of it must not pass. Otherwise
- * the promise never settles, because a server may answer before the body has ended.
+ * Sends the request's body to the server. Rejects with a Refusal when the body contains a placeholder or
+ * exceeds the traffic limit. Otherwise the promise never settles, because a server may answer before the body
+ * has ended.
  */
 function sendBody(
   request: IncomingMessage,
@@ -125,20 +135,20 @@ function sendBody(
     upstream.end();
     return new Promise(() => undefined);
   }
-  // The pipeline gets a stream of its own, because on an error it would close the request and with it the
-  // script's connection, before the script has read the reason.
+  // The pipeline gets a stream of its own instead of the request, because on an error it would close the
+  // request, and with it the script's connection before the script has read the reason.
   const body = gathered(request, traffic, "out");
   return new Promise((_, reject) => {
     pipeline(body, placeholderGuard(placeholders, traffic.owner), upstream).catch((error: unknown) => {
-      // Other errors of the connection are handled by its own listeners.
+      // Other errors, of the connection to the server, are handled by the listeners of `upstream`.
       if (error instanceof Refusal) reject(error);
     });
   });
 }
 
 /**
- * The framing headers of the body; empty when there is no body. They are set anew, so that a Connection
- * header of the script cannot remove them.
+ * The headers that say where the request's body ends; empty when there is no body. They are set anew, so that
+ * a `Connection` header of the script cannot remove them.
  */
 function framingOf({ headers }: IncomingMessage): Header[] {
   if (headers["transfer-encoding"] !== undefined) return [["Transfer-Encoding", "chunked"]];
@@ -157,8 +167,8 @@ function requestHeaders(
   }: Pick<Forward, "target" | "path" | "secure"> & { readonly filter: ResponseFilter | undefined },
 ): Header[] {
   refusePlaceholders(placeholders, path, "in the URL");
-  // Requests for encoded or partial responses are removed, because the response must be searched for secrets:
-  // a secret that is cut into ranges cannot be found.
+  // Headers that ask for encoded or partial responses are removed, because the response must be searched for
+  // secrets: a secret that is cut into ranges cannot be found.
   const passed = endToEndHeaders(request.rawHeaders, ["host", "expect", "content-length"]).filter(
     ([name]) => !filter || !ASKS_FOR_UNREADABLE.test(name),
   );
@@ -200,7 +210,8 @@ async function sendBack(
   if (filter && hasBody) refuseUnreadable(incoming, status);
   let headers = endToEndHeaders(incoming.rawHeaders);
   let reason = incoming.statusMessage ?? "";
-  // Bytes are counted before the redaction, because a placeholder has another length than its secret.
+  // The bytes of the response's headers are counted before the redaction, because a placeholder has another
+  // length than its secret.
   traffic.count("in", reason.length + bytesOf(headers));
   if (filter) {
     const fromMs = performance.now();
@@ -219,8 +230,8 @@ async function sendBack(
     response.end();
     return;
   }
-  // The headers are sent at once, because the body comes with a lag, and a client that waits for events needs
-  // to see that the stream has begun.
+  // The headers are sent at once, because the filter holds the body's first bytes back, and a client that
+  // waits for events needs to see that the stream has begun.
   if (filter) response.flushHeaders();
   const body = gathered(incoming, traffic, "in");
   if (filter) await pipeline(body, filterBody(filter, incoming, traffic.owner), response);
@@ -243,7 +254,7 @@ function tooManyInterim(): Refusal {
 }
 
 function refuseUnreadable({ headers }: IncomingMessage, status: number): void {
-  // A server may send a partial response although no range was requested.
+  // A partial response is refused, because a server may send one although no range was requested.
   const isPart =
     status === 206 ||
     headers["content-range"] !== undefined ||
@@ -255,7 +266,7 @@ function refuseUnreadable({ headers }: IncomingMessage, status: number): void {
       "Airlock refused the response: it is only a part of the whole, so it could not be checked for secrets; send the request without a Range header",
     );
   }
-  // An instance manipulation (RFC 3229) is another kind of encoding.
+  // A response with an instance manipulation (RFC 3229) counts as encoded.
   const isManipulated = status === 226 || headers.im !== undefined;
   const encoding = isManipulated ? "manipulated" : (headers["content-encoding"] ?? "identity");
   if (encoding.toLowerCase() === "identity") return;

@@ -5,19 +5,23 @@ import { Turn } from "#common/event-loop/turn.ts";
 import type { Direction, Traffic } from "../routes/traffic.ts";
 import { MIN_COUNTED_BYTES, ONE_PIECE } from "../short-pieces.ts";
 
-/** Bytes that are kept while the reader takes none. Beyond that the socket is not read. */
+/**
+ * Bytes of a body that are kept while the reader takes none. From this number on the socket is paused, so
+ * that the peer stops sending.
+ */
 const MAX_HELD_BYTES = 64 * 1024;
 /**
- * With more chunks than this in one round of the event loop the chunks are short, and other work gets a turn
- * before the next ones are read.
+ * The number of chunks of a body in one round of the event loop above which the chunks must be short. The
+ * socket is then paused until other work has run.
  */
 const MANY_CHUNKS = 1_000;
 
 /**
- * Reads a message's body in a few large pieces and counts its bytes. Node's parser makes a Buffer of each
- * chunk, and a peer may send each byte as a chunk. A stream's high-water mark counts bytes only, so each
- * stream behind the parser would otherwise keep 65,536 Buffers. The result fails with the Refusal of
- * `traffic`, or when the message breaks off. The message's connection stays open.
+ * Reads the body of a request or response in a few large pieces and counts its bytes. Node's parser makes a
+ * Buffer of each chunk, and a peer may send each byte as a chunk. A stream's high-water mark counts bytes
+ * only, so each stream behind the parser would otherwise keep 65,536 Buffers. The result fails with a Refusal
+ * when the run exceeds its traffic limit, and with an error when the message breaks off. The message's
+ * connection stays open.
  */
 export function gathered(message: IncomingMessage, traffic: Traffic, direction: Direction): Readable {
   let held: ByteCollector | undefined;
@@ -57,8 +61,8 @@ export function gathered(message: IncomingMessage, traffic: Traffic, direction: 
       isWanted = pieces.push(bytes);
     }
     if (isOver && !held) return void pieces.push(null);
-    // The socket is paused and not the message, because the parser's Buffers would otherwise accumulate in
-    // the message.
+    // The socket is paused instead of the message, because the Buffers of Node's HTTP parser would otherwise
+    // accumulate in the message.
     if (isFull()) message.socket?.pause();
     else message.socket?.resume();
   };

@@ -10,7 +10,7 @@ import { type Duplex, finished } from "node:stream";
 import { trackOwedAnswers } from "#common/http/owed-answers.ts";
 import { malformed, Refusal } from "../policy/refusal.ts";
 
-// The parser is strict: it refuses messages that two readers could understand differently.
+// Node's HTTP parser is set to be strict: it refuses messages that two readers could understand differently.
 const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
   // The proxy checks the Host header itself, also for CONNECT, where Node does not.
@@ -24,11 +24,12 @@ const OPTIONS: ServerOptions = {
 };
 
 /**
- * The number of header lines in a message, far more than clients and servers use. Each line costs
- * microseconds in several places, and 64 KiB can hold thousands of lines.
+ * The most header lines in a message, far more than clients and servers use. A message with more is refused,
+ * because each line costs microseconds in several places, and 64 KiB can hold thousands of lines.
  */
 export const MAX_HEADER_LINES = 256;
 
+/** Milliseconds for which the rest of a refused request is read before its connection is closed. */
 const DRAIN_TIMEOUT_MS = 30_000;
 
 /**
@@ -36,11 +37,12 @@ const DRAIN_TIMEOUT_MS = 30_000;
  */
 export function createHttpEdge(): Server {
   const server = createServer(OPTIONS);
-  // 0 turns off Node's limit of headers, so that a request with too many gets an explanation. Their bytes are
-  // limited by maxHeaderSize.
+  // 0 turns off Node's limit of header lines, so that `refuseAmbiguous` can refuse a request with too many
+  // lines and say why. The bytes of the lines are limited by maxHeaderSize.
   server.maxHeadersCount = 0;
   trackOwedAnswers(server);
-  // Node would refuse an unknown `Expect` header by itself, so that the attempt would not be counted.
+  // A request with an unknown `Expect` header is served like any other, because Node would refuse it without
+  // counting the attempt.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));
   // From this event on Node enforces the time limits of the server's connections.
   server.emit("listening");
@@ -48,9 +50,10 @@ export function createHttpEdge(): Server {
 }
 
 /**
- * Refuses requests that two readers could understand differently, although Node's parser accepts them: other
- * HTTP versions, and requests without exactly one host name (RFC 9112, sections 2.3 and 3.2). Refuses
- * requests with too many header lines and with other transfer codings than `chunked`, too.
+ * Throws a Refusal for requests that two readers could understand differently, although Node's parser accepts
+ * them: other HTTP versions, and requests without exactly one host name (RFC 9112, sections 2.3 and 3.2).
+ * Also refuses requests with more than MAX_HEADER_LINES header lines, and with other transfer codings than
+ * `chunked`.
  */
 export function refuseAmbiguous({ httpVersion, rawHeaders, headers }: IncomingMessage): void {
   if (httpVersion !== "1.1" && httpVersion !== "1.0") throw malformed("it is not HTTP/1.1");
@@ -68,24 +71,24 @@ export function refuseAmbiguous({ httpVersion, rawHeaders, headers }: IncomingMe
 }
 
 /**
- * Whether the body has a transfer coding besides `chunked`. The proxy frames bodies anew, so that the receiver
- * would take the coded bytes for the body.
+ * Whether the body has a transfer coding besides `chunked`. Such a message is refused, because the proxy
+ * frames bodies anew, and the receiver would take the coded bytes for the body.
  */
 export function hasOtherCoding(headers: IncomingHttpHeaders): boolean {
   return (headers["transfer-encoding"] ?? "chunked").trim().toLowerCase() !== "chunked";
 }
 
 /**
- * Whether a message has more than MAX_HEADER_LINES header lines. `rawHeaders` holds names and values in
- * turns.
+ * Whether a message has more than MAX_HEADER_LINES header lines. `rawHeaders` holds the name and the value of
+ * one line after the other.
  */
 export function hasTooManyLines(rawHeaders: readonly string[]): boolean {
   return rawHeaders.length > 2 * MAX_HEADER_LINES;
 }
 
 /**
- * A signal that aborts when a connection or response is closed: the script has disconnected, or has the whole
- * response.
+ * A signal that aborts when `closes`, a script's connection or the response to it, is closed: the script has
+ * disconnected, or has the whole response.
  */
 export function closeSignal(closes: Duplex | ServerResponse): AbortSignal {
   const closed = new AbortController();
@@ -96,8 +99,8 @@ export function closeSignal(closes: Duplex | ServerResponse): AbortSignal {
 }
 
 /**
- * Sends a refusal as the response. The message is in the status line as well, because clients show no body
- * when CONNECT fails.
+ * Sends a refusal as the response to the script. The refusal's message is in the status line as well as in
+ * the body, because clients show no body when CONNECT fails.
  */
 export function refuseRequest(request: IncomingMessage, response: ServerResponse, refusal: Refusal): void {
   if (response.headersSent || response.destroyed) return void response.destroy();
@@ -108,8 +111,8 @@ export function refuseRequest(request: IncomingMessage, response: ServerResponse
     ...(refusal.status === 407 && { "proxy-authenticate": 'Basic realm="airlock"' }),
   });
   response.write(body);
-  // The rest of the request is read first, because most clients send the whole body before they read, and
-  // would lose the answer when the connection is closed.
+  // The rest of the request is read before the response ends, because most clients send the whole body before
+  // they read, and would lose the response when the connection is closed.
   const giveUp = setTimeout(() => response.end(), DRAIN_TIMEOUT_MS);
   finished(request.resume(), () => {
     clearTimeout(giveUp);
@@ -117,7 +120,7 @@ export function refuseRequest(request: IncomingMessage, response: ServerResponse
   });
 }
 
-/** Sends a refusal on a connection without a parsed request, and closes it. */
+/** Sends a refusal on a connection without a parsed request, and closes the connection. */
 export function refuseConnection(socket: Duplex, refusal: Refusal): void {
   if (socket.destroyed || socket.writableEnded) return;
   const body = `${refusal.message}\n`;

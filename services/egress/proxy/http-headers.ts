@@ -13,7 +13,10 @@ const HOP_BY_HOP = new Set([
 
 export type Header = readonly [name: string, value: string];
 
-/** The headers to pass on to the next connection, in order. `also` names further headers to remove. */
+/**
+ * The headers to pass on to the next connection, in order. `also` has the names of further headers to remove,
+ * in lower case.
+ */
 export function endToEndHeaders(rawHeaders: readonly string[], also: readonly string[] = []): Header[] {
   const headers: Header[] = [];
   for (let at = 0; at + 1 < rawHeaders.length; at += 2) {

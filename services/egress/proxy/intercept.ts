@@ -16,11 +16,13 @@ import type { Encrypt } from "./upstream-tls.ts";
 type Context = { readonly route: Route; readonly target: Target };
 
 /**
- * Decrypts the script's TLS connections to hosts that get a brokered secret, so that the secret can be
- * inserted into requests.
+ * Decrypts a script's TLS connections to hosts that get a brokered secret, so that the secret can be inserted
+ * into requests.
  */
 export type Intercept = {
+  /** Serves the TLS connection that a script begins on `socket` and that is meant for `target`. */
   take(socket: Duplex, route: Route, target: Target): Promise<void>;
+  /** Closes all decrypted connections. */
   close(): void;
 };
 
@@ -42,8 +44,8 @@ export function createIntercept(parts: {
       refuseAmbiguous(request);
       const path = request.url ?? "";
       if (!path.startsWith("/") && path !== "*") throw malformed("its target is not a path");
-      // The Host header must match, because one address may serve several hosts, and the secret is only for
-      // the host in CONNECT.
+      // The Host header must name the host of the CONNECT request, because one address may serve several
+      // hosts, and the secret is only for the host in CONNECT.
       const named = parseTarget(request.headers.host ?? "", 443);
       if (named.host !== target.host || named.port !== target.port) {
         throw malformed("its Host header names another server than CONNECT does");
@@ -51,8 +53,8 @@ export function createIntercept(parts: {
       const gone = closeSignal(response);
       const connect = async () => {
         const socket = await parts.dial(route, target, gone);
-        // The socket is closed when the script has disconnected, because a server may accept the connection
-        // and never answer in TLS.
+        // The socket to the server is closed when the script has disconnected, because a server may accept
+        // the connection and never answer in TLS.
         const letGo = () => socket.destroy();
         if (gone.aborted) letGo();
         else gone.addEventListener("abort", letGo, { once: true });

@@ -19,7 +19,7 @@ import type { Intercept } from "./intercept.ts";
 import { copyBothWays, expectServerName } from "./tls-passthrough.ts";
 
 export type Proxy = {
-  /** Serves a connection from inside the run that `route` belongs to. */
+  /** Serves a connection that a process of a run has opened. `route` is the network route of this run. */
   accept(socket: TunnelSocket, route: Route): void;
   /** Closes all connections. */
   close(): void;
@@ -37,8 +37,8 @@ export function createProxy(parts: {
 
   const routeOf = (request: IncomingMessage): Route => {
     const route = routes.get(request.socket);
-    // The credentials must belong to this very route. Where runs share a loopback address, a script could
-    // connect to another run's proxy, but it has no credentials for it.
+    // The credentials must belong to the route of this connection. Where runs share a loopback address, a
+    // script could connect to another run's proxy, but it does not have the other run's credentials.
     if (!route?.admits(request.headers["proxy-authorization"]))
       throw new Refusal(
         407,
@@ -49,8 +49,8 @@ export function createProxy(parts: {
   };
 
   /**
-   * Runs one attempt to reach the network, counts its outcome, and answers the script with `refuse` when it
-   * fails.
+   * Runs one attempt of a script to reach the network (`work`). When `work` fails, counts and logs the
+   * attempt and answers the script with `refuse`; a success is counted by `work` itself.
    */
   const attempt = async (
     request: IncomingMessage,
@@ -114,7 +114,8 @@ export function createProxy(parts: {
         attempts.note(route, target, "allowed");
         await copyBothWays(socket, upstream, route).catch((error: unknown) => {
           if (error instanceof Refusal) throw error;
-          // The script or the server has closed the connection, and both notice that by themselves.
+          // The script or the server has closed the connection. Both notice that by themselves, so the error
+          // is dropped.
         });
       },
       (refusal) => {
@@ -127,7 +128,8 @@ export function createProxy(parts: {
   server.on("request", (request, response) => void serveRequest(request, response));
   server.on("connect", (request, socket, head) => {
     if (!owesAnswers(socket)) return void serveConnect(request, socket as TunnelSocket, head);
-    // The script would take the tunnel's status for the answer to its earlier request.
+    // A CONNECT request is refused while an earlier request on the connection has no response yet, because
+    // the script would take the response to CONNECT for that to the earlier request.
     attempts.note(routes.get(socket), undefined, "malformed");
     socket.destroy();
   });

@@ -6,15 +6,16 @@ import { Refusal } from "../policy/refusal.ts";
 import type { Route } from "../routes/routes.ts";
 import { type ClientHello, readClientHello } from "./client-hello.ts";
 
+// Milliseconds in which a script must send its ClientHello; otherwise its connection is closed.
 const HELLO_TIMEOUT_MS = 10_000;
-// A fatal TLS alert, unrecognized_name, because the client then shows this error instead of "connection
-// reset".
+// A fatal TLS alert, unrecognized_name. It is sent before a connection is closed, because the client then
+// shows this error instead of "connection reset".
 const ALERT = Buffer.from([21, 3, 3, 0, 2, 2, 112]);
 
 /**
- * Waits for the ClientHello on `socket` and puts it back to be read again. Rejects with a Refusal unless it
- * names `host`, or names nothing where `host` is an address, because another name could reach another server at
- * the same address.
+ * Waits for the script's ClientHello on `socket` and puts it back, so that it can be read again. Rejects with
+ * a Refusal unless the ClientHello names `host`, or names nothing where `host` is an IP address. Another name
+ * could reach another server at the same address.
  */
 export async function expectServerName(socket: Duplex, host: string): Promise<void> {
   const said = new ByteCollector();
@@ -39,7 +40,10 @@ export async function expectServerName(socket: Duplex, host: string): Promise<vo
   }
 }
 
-/** TLS has no server names that are addresses (RFC 6066), but some clients send them as names all the same. */
+/**
+ * Whether a ClientHello may be sent to `host`. It may lack a name when `host` is an IP address, because TLS
+ * has no server names that are addresses (RFC 6066). Some clients send the address as a name all the same.
+ */
 function isMeant(
   { serverName, hidesName }: Extract<ClientHello, { readonly state: "complete" }>,
   host: string,
@@ -47,7 +51,10 @@ function isMeant(
   return serverName === host || (isIP(host) !== 0 && serverName === undefined && !hidesName);
 }
 
-/** Copies bytes in both directions until the script and the server have ended. */
+/**
+ * Copies bytes in both directions until the script and the server have ended, and counts them. Rejects with a
+ * Refusal when the run exceeds its traffic limit.
+ */
 export async function copyBothWays(client: Duplex, server: Duplex, { traffic }: Route): Promise<void> {
   try {
     await Promise.all([

@@ -6,8 +6,8 @@ import { ONE_PIECE } from "../short-pieces.ts";
 export type Encrypt = (socket: Socket, host: string) => Promise<TLSSocket>;
 
 /**
- * Makes a function that starts TLS. It trusts the public authorities and those in `extraAuthorities` (PEM;
- * empty: none).
+ * Makes a function that starts TLS with a server. The function trusts the public authorities and those in
+ * `extraAuthorities` (PEM; empty: none).
  */
 export function createEncrypt(extraAuthorities: string): Encrypt {
   let secureContext: SecureContext | undefined;
@@ -17,7 +17,7 @@ export function createEncrypt(extraAuthorities: string): Encrypt {
       ...(extraAuthorities !== "" && { ca: [...rootCertificates, extraAuthorities] }),
     });
     return new Promise((resolve, reject) => {
-      // Node's types lack this option for a high-water mark, but Node passes it to the stream.
+      // Node passes this high-water mark on to the socket's stream, although Node's types lack the option.
       const keeps = { highWaterMark: ONE_PIECE };
       const secured = connect({
         socket,

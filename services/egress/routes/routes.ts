@@ -8,31 +8,41 @@ import { permittedAddresses } from "../policy/address-policy.ts";
 import type { RunMarks } from "./run-marks.ts";
 import { Traffic } from "./traffic.ts";
 
-/** The network route of one run. */
+/**
+ * The network route of one run: the hosts and addresses that its script may reach through the egress service,
+ * and its credentials, placeholders and traffic.
+ */
 export type Route = {
   readonly project: string;
   readonly executionId: string;
   readonly network: ProjectNetwork;
+  /** The addresses that the project permits although they are not public. */
   readonly permitted: BlockList;
   readonly placeholders: readonly Placeholder[];
-  /** The search for secrets in responses, by the host that gets these secrets. */
+  /**
+   * The search for secrets in responses, by the host that gets these secrets. Responses of other hosts are
+   * not searched.
+   */
   readonly filters: ReadonlyMap<string, ResponseFilter>;
   readonly traffic: Traffic;
-  /** Aborts when the route is closed; all work for its run then ends. */
+  /** Aborts when the route is closed. All lookups and connections of its run then end. */
   readonly over: AbortSignal;
-  /** Whether the header (`Basic …`) holds the credentials of this route. */
+  /**
+   * Whether the value of a Proxy-Authorization header (`Basic …`) holds the credentials of this route; false
+   * for undefined.
+   */
   admits(authorization: string | undefined): boolean;
 };
 
 export type NewRoute = Pick<Route, "project" | "executionId" | "network" | "placeholders" | "filters">;
 
-/** Makes a route with these credentials. */
+/** Makes the network route of a run. Its proxy then serves only requests with these credentials. */
 export function createRoute(
   parts: NewRoute,
   { username, password }: Pick<RunMarks, "username" | "password">,
 ): {
   readonly route: Route;
-  /** Closes the route and aborts the work for its run. */
+  /** Closes the route, and with it all lookups and connections of its run. */
   close(): void;
 } {
   const over = new AbortController();

@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { HoldRouteRequest } from "#proto/egress.ts";
 
 /**
- * The credentials and placeholder marks of one run. The script gets them in its environment, and they do not
- * change during the run.
+ * The texts by which the egress service recognises one run: user name and password for the proxy, and the end
+ * of each placeholder. The script gets them in its environment, and they do not change during the run.
  */
 export type RunMarks = {
   readonly username: string;
@@ -18,9 +18,9 @@ const KEY_BYTES = 32;
 const FILE = "egress-route-key";
 
 /**
- * Derives the marks of a run from its ids and a key. Any replica of the egress service, also after a restart,
- * derives the same marks and so recognises the run by what its script was given. Without the key the marks
- * reveal nothing.
+ * Derives the proxy credentials and placeholders of a run from its ids and a key. Any replica of the egress
+ * service, also after a restart, derives the same texts and so recognises the run by what its script was
+ * given. Without the key the texts reveal nothing.
  */
 export function marksOf(
   key: Buffer,
@@ -39,21 +39,24 @@ export function marksOf(
 }
 
 /**
- * Opens the key in this data directory, which all replicas share. On first use it is made, and readable by
- * its owner only.
+ * Reads the key for `marksOf` from this data directory, which all replicas of the egress service share. When
+ * the directory has none, a new key is made, in a file that only its owner can read. Rejects when the file is
+ * damaged.
  */
 export async function openRouteKey(directory: string): Promise<Buffer> {
   const path = join(directory, FILE);
   const known = await read(path);
   if (known) return known;
   await mkdir(directory, { recursive: true, mode: 0o700 });
-  // The file appears complete or not at all, because another replica may read it at this moment.
+  // The file is written under another name and then linked, so that another replica of the egress service
+  // never reads a half-written key.
   const draft = `${path}.${randomBytes(6).toString("hex")}`;
   await writeFile(draft, randomBytes(KEY_BYTES).toString("hex"), { mode: 0o600, flag: "wx" });
   try {
     await link(draft, path);
   } catch (error) {
-    // Another replica has written the file first, so all replicas use that replica's key.
+    // Another replica of the egress service has written the file first, so all replicas use that replica's
+    // key.
     if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
   } finally {
     await unlink(draft);

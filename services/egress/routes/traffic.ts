@@ -3,13 +3,15 @@ import { NO_OWNER } from "#common/event-loop/turn.ts";
 import { Refusal } from "../policy/refusal.ts";
 import { MIN_COUNTED_BYTES, ONE_PIECE, restAfter } from "../short-pieces.ts";
 
+/** The direction of bytes, seen from the run: "in" is received, "out" is sent. */
 export type Direction = "in" | "out";
 
 /** Counts the bytes that one run sends and receives, and limits each direction. */
 export class Traffic {
+  /** The bytes that the run has moved so far, by direction. */
   readonly bytes: Record<Direction, number> = { in: 0, out: 0 };
   readonly #maxBytes: number;
-  /** The project that the run's work counts for when projects take turns on the event loop. */
+  /** The project whose share of the event loop the work for this run uses. */
   readonly owner: string;
 
   constructor(maxBytes: number, owner = NO_OWNER) {
@@ -17,7 +19,7 @@ export class Traffic {
     this.owner = owner;
   }
 
-  /** Counts bytes. Throws a Refusal when the run has moved more than its limit in this direction. */
+  /** Counts bytes. Throws a Refusal when the run has now moved more than its limit in this direction. */
   count(direction: Direction, bytes: number): void {
     this.bytes[direction] += bytes;
     if (this.bytes[direction] <= this.#maxBytes) return;
@@ -29,7 +31,9 @@ export class Traffic {
     );
   }
 
-  /** A stream that passes all bytes on, counts them, and fails when the limit is reached. */
+  /**
+   * A stream that passes all bytes on, counts them, and fails with a Refusal when the run exceeds its limit.
+   */
   meter(direction: Direction): Transform {
     return new Transform({
       highWaterMark: ONE_PIECE,

@@ -12,12 +12,13 @@ import {
 /** A tunnel: one gRPC call to a worker, which transports the bytes of one connection of a run. */
 export type TunnelCall = ClientDuplexStream<TunnelRequest, TunnelResponse>;
 
-// The writer is reused with its memory. With a new writer for each message, a download spends half of its
-// time in garbage collection.
+// The Protobuf writer is reused for all messages, with its memory. With a new writer for each message, a
+// download spends half of its time in garbage collection.
 const writer = new BinaryWriter();
 
 /**
- * Opens a tunnel for a run. The tunnel waits at the worker until a process of the run connects to its proxy.
+ * Opens a tunnel for a run. The worker keeps the tunnel until a process of the run connects to the run's
+ * proxy. From then on the tunnel transports the bytes of that connection.
  */
 export function openTunnel(worker: WorkerServiceClient, open: TunnelOpen): TunnelCall {
   const { path, responseDeserialize } = WorkerServiceService.tunnel;

@@ -4,15 +4,20 @@ import type { TunnelResponse } from "#proto/worker.ts";
 import { ONE_PIECE, restAfter } from "../short-pieces.ts";
 import type { TunnelCall } from "./call.ts";
 
+/** The most bytes in one message to the worker; longer data is split. */
 const MAX_DATA_BYTES = 64 * 1024;
-/** Bytes that are kept while the reader takes none. Beyond that the call is not read. */
+/**
+ * Bytes from the worker that the socket keeps while its reader takes none. From this number on the gRPC call
+ * is paused, so that the worker stops sending.
+ */
 const MAX_HELD_BYTES = 64 * 1024;
 
 /**
- * A connection of a run, as the egress service sees it at its end of a tunnel. It has the members of a
- * net.Socket that HTTP and TLS need, and can be half open. After `destroy` nothing more is read, and bytes
- * that were written still arrive. The socket emits no errors: when the connection breaks, the socket closes.
- * Unread bytes are joined into one piece, however many messages they came in.
+ * The egress service's end of a tunnel, for use like a network socket: at the tunnel's other end is a
+ * connection of a process of the run. The class has the members of a net.Socket that HTTP and TLS need, and
+ * can be half open. After `destroy` nothing more is read, but bytes that were written before still arrive.
+ * The socket emits no errors: when the connection breaks, the socket closes. Unread bytes are joined into one
+ * piece, however many messages they came in.
  */
 export class TunnelSocket extends Duplex {
   readonly #call: TunnelCall;
@@ -25,7 +30,8 @@ export class TunnelSocket extends Duplex {
   #isResting = false;
 
   /**
-   * `owner` is the project that the connection's work counts for when projects take turns on the event loop.
+   * `owner` is the project whose share of the event loop the work for this connection uses, so that
+   * connections of one project do not delay others.
    */
   constructor(call: TunnelCall, owner: string) {
     super({ allowHalfOpen: true, highWaterMark: ONE_PIECE });
@@ -76,7 +82,10 @@ export class TunnelSocket extends Duplex {
     if (this.destroyed || !(isFull || this.#isResting)) this.#call.resume();
   }
 
-  /** Emits `timeout` after so many milliseconds, unless it is called again before; 0: never. */
+  /**
+   * Emits `timeout` after `ms` milliseconds, unless `setTimeout` is called again before; 0 turns the timer
+   * off.
+   */
   setTimeout(ms: number): this {
     clearTimeout(this.#idle);
     this.#idle = ms > 0 ? setTimeout(() => this.emit("timeout"), ms) : undefined;
@@ -120,7 +129,7 @@ export class TunnelSocket extends Duplex {
   override _destroy(_error: Error | null, done: (error?: Error | null) => void): void {
     clearTimeout(this.#idle);
     this.#call.end();
-    // Remaining messages are read and dropped, so that the call can end.
+    // Messages that the worker still sends are read and dropped, so that the gRPC call can end.
     this.#call.resume();
     done();
   }

@@ -8,7 +8,7 @@ import type { Route } from "../routes/routes.ts";
 import { openTunnel } from "./call.ts";
 import { TunnelSocket } from "./socket.ts";
 
-/** The tunnels of one run. */
+/** The tunnels between this service and a run's worker, for the connections of the run. */
 export type WorkerTunnels = {
   /**
    * Resolves when the worker has ended a tunnel that no connection has used, because the run is over or never
@@ -19,26 +19,36 @@ export type WorkerTunnels = {
   close(): void;
 };
 
-/** The worker that the tunnels lead to, from the lease. */
+/**
+ * The id and the address of the worker to which the tunnels of a run lead. The router has them from the run's
+ * lease.
+ */
 export type TunnelledWorker = Pick<HoldRouteRequest, "workerId" | "workerAddress">;
 
 /** Opens the tunnels of a run. Rejects with `worker_lost` when the worker cannot be reached. */
 export type OpenTunnels = (route: Route, worker: TunnelledWorker) => Promise<WorkerTunnels>;
 
-/** The options of gRPC channels for tunnels. */
+/** The options of the gRPC channels to workers, over which tunnels run. */
 export const TUNNEL_CHANNEL_OPTIONS = {
-  // No buffer for retries, because bytes in it would count as written before they are sent.
+  // gRPC keeps no buffer for retries, because bytes in this buffer would count as written before they are
+  // sent.
   "grpc.per_rpc_retry_buffer_size": 0,
-  // Tunnels use a connection of their own, apart from this process's other calls to the worker.
+  // Tunnels use a TCP connection of their own, apart from this process's other calls to the worker.
   "grpc.use_local_subchannel_pool": 1,
   "grpc.client_idle_timeout_ms": 60_000,
 } as const;
 
+/** The number of unused tunnels that are kept open for the next connections of a run. */
 const WAITING = 2;
+/** The most tunnels of one run, used and unused together. */
 const MAX_CONNECTIONS = 256;
+/** Milliseconds until a tunnel that ended unused is replaced. */
 const RETRY_MS = 500;
 
-/** Makes a function that opens tunnels. `accept` gets every connection that a process of the run makes. */
+/**
+ * Makes a function that opens tunnels. `accept` gets the socket of every tunnel that a process of the run has
+ * connected to.
+ */
 export function createTunnelOpener(
   workers: WorkerConnections,
   accept: (socket: TunnelSocket, route: Route) => void,
@@ -47,7 +57,8 @@ export function createTunnelOpener(
   return async (route, { workerId, workerAddress }) => {
     await workers.reach(workerAddress);
     return keepTunnels({
-      // The client is fetched for each tunnel, because a channel from before may have been closed.
+      // The gRPC client of the worker is fetched for each tunnel, because an earlier client's channel may
+      // have been closed meanwhile.
       worker: () => workers.to(workerAddress),
       open: { executionId: route.executionId, workerId },
       owner: route.traffic.owner,
@@ -62,8 +73,9 @@ export function createTunnelOpener(
 }
 
 /**
- * Keeps two unused tunnels to the run's worker open, and passes each tunnel on when a connection uses it. A
- * tunnel that ends unused is replaced after RETRY_MS. `onLost` gets the first error of a tunnel that failed.
+ * Keeps two unused tunnels to the run's worker open, and more when connections wait there. Passes a tunnel to
+ * `onConnection` when a process of the run uses it. A tunnel that ends unused is replaced after RETRY_MS.
+ * `onLost` gets the first error of a tunnel that failed.
  */
 function keepTunnels(parts: {
   readonly worker: () => WorkerServiceClient;

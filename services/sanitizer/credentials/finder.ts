@@ -15,22 +15,28 @@ export type Credential = {
   readonly start: number;
   readonly end: number;
   /**
-   * The end of the first credential where several overlap and count as one; otherwise the same as `end`. The
-   * marker is made of this first credential.
+   * The position at which the first of several overlapping credentials ends; the same as `end` when none
+   * overlap. The marker shows the last characters of this first credential.
    */
   readonly firstEnd: number;
   /**
-   * The name under which redactions are counted. Names of secrets have no colon, so that the two cannot be
-   * confused.
+   * The name under which redactions of this credential are counted. Names of a project's secrets have no
+   * colon, so that the two kinds of names cannot be confused.
    */
   readonly name: `unknown:${RuleName}`;
 };
 
 type Candidate = { readonly format: Format; readonly start: number; readonly walk: ShapeWalk };
 
-/** Finds unknown credentials after triggers, in a stretch of text that arrives in pieces. */
+/**
+ * Finds unknown credentials in a text that arrives in pieces. A search begins at each trigger, a short prefix
+ * of credentials such as `ghp_` or `://`.
+ */
 export class CredentialFinder {
-  /** Credentials that were found and not yet removed from this list; sorted, without overlaps. */
+  /**
+   * Credentials that were found, until the user of the finder removes them from this list; sorted by
+   * position, without overlaps.
+   */
   readonly found: Credential[] = [];
   readonly #open = new Fifo<Candidate>();
   readonly #judge: Judge;
@@ -41,14 +47,17 @@ export class CredentialFinder {
     this.#allowance = allowance;
   }
 
-  /** The position of the first undecided candidate; undefined when there is none. */
+  /**
+   * The position of the first candidate (a text that begins like a credential) about which the text so far
+   * does not decide; undefined when there is none.
+   */
   get openFrom(): number | undefined {
     return this.#open.first?.start;
   }
 
   /**
-   * The position of the first byte that may turn out to be part of a secret; Infinity when there is no
-   * undecided candidate.
+   * The position from which text must be held back, because an undecided candidate may make it part of a
+   * credential; Infinity when there is no undecided candidate.
    */
   get holdFrom(): number {
     let first = Number.POSITIVE_INFINITY;
@@ -59,8 +68,9 @@ export class CredentialFinder {
   }
 
   /**
-   * Starts a candidate at each trigger that begins before the end of `text`, and removes those triggers from
-   * `hits`. Triggers that begin before `from` are ignored.
+   * Starts a candidate at each trigger (prefix of a credential) that begins before the end of `text`, and
+   * removes these triggers from `hits`, the triggers that the scanner has found. Triggers that begin before
+   * `from` are ignored.
    */
   search(hits: Hits, from: number, text: Stretch): void {
     this.settle(text, false);
@@ -78,16 +88,17 @@ export class CredentialFinder {
       const first = format.shape[0];
       if (first && first.min > 0 && next !== undefined && first.bytes[next] === 0) continue;
       const candidate = { format, start, walk: new ShapeWalk(format.shape, end) };
-      // A candidate is decided at once only while no earlier candidate is undecided. The allowance of
-      // questions to the rules is then used in the order of the text, however the text is split.
+      // A candidate is decided here only when every earlier candidate has been decided. The limited questions
+      // to the rules are then used in the order of the text, however the text is split into pieces.
       if (this.openFrom === undefined && this.#isSettled(candidate, text, false)) continue;
       if (isPreceded(candidate, text)) this.#open.push(candidate);
     }
   }
 
   /**
-   * Decides candidates in order, as far as `text` allows; all of them when the text `ended`. `text` must
-   * begin CONTEXT_BYTES before the first undecided candidate.
+   * Decides the waiting candidates in order, up to the first that needs more bytes than `text` has. When the
+   * text `ended`, all candidates are decided. `text` must begin CONTEXT_BYTES before the first undecided
+   * candidate.
    */
   settle(text: Stretch, ended: boolean): void {
     for (let first = this.#open.first; first; first = this.#open.first) {
@@ -139,15 +150,18 @@ function latin1({ bytes, from }: Stretch, start: number, end: number): string {
   return Buffer.from(bytes.subarray(start - from, end - from)).toString("latin1");
 }
 
-/** Whether the text before the candidate is what its format demands there. */
+/**
+ * Whether the text directly before the candidate matches the pattern `after` of its format. True when the
+ * format has no such pattern.
+ */
 function isPreceded({ format, start }: Candidate, text: Stretch): boolean {
   if (!format.after) return true;
   return format.after.test(latin1(text, Math.max(text.from, start - CONTEXT_BYTES), start));
 }
 
 /**
- * Whether the rule reports a credential in the bytes from `start` to `end`. The rule also sees some text
- * before and one byte after them.
+ * Whether the rule of secretlint reports a credential in the bytes from `start` to `end`. The rule also sees
+ * up to CONTEXT_BYTES before these bytes, and one byte after them.
  */
 function isReported(
   judge: Judge,
@@ -157,7 +171,7 @@ function isReported(
   end: number,
 ): boolean {
   const context = decode(bytes.subarray(Math.max(0, start - CONTEXT_BYTES - from), start - from));
-  // One byte more, because some rules check that the credential ends there.
+  // The rule gets one byte after the candidate, because some rules check that the credential ends there.
   const text =
     context + decode(bytes.subarray(start - from, end - from)) + latin1({ bytes, from }, end, end + 1);
   return judge(rule, text).some(([, reportedTo]) => reportedTo > context.length);

@@ -3,9 +3,9 @@ import type { RuleName } from "./rules.ts";
 import type { Segment } from "./shape.ts";
 
 /**
- * The outer form of one rule's credentials. A byte-by-byte comparison with it finds the few places that the
- * rule must be asked about. A text that a format refuses is refused by its rule as well, except for the cases
- * in docs/decisions/0006.
+ * The outer form of the credentials that one rule of secretlint knows. A byte-by-byte comparison with the
+ * form is fast, and finds the few texts about which the slow rule must be asked. A text that a format refuses
+ * is refused by its rule as well, except for the cases in docs/decisions/0006.
  */
 export type Format = {
   readonly rule: RuleName;
@@ -14,14 +14,16 @@ export type Format = {
   readonly shape: readonly Segment[];
   /**
    * True: the whole credential with its trigger is redacted, and it counts only where no letter, digit, `_`
-   * or `-` stands before it. False: only its secret segments are redacted.
+   * or `-` stands before it. False: only the segments marked `secret` are redacted.
    */
   readonly isToken: boolean;
-  /** Set when the structure alone makes it a credential, so that no rule is asked. */
+  /**
+   * True when a text of this form is a credential without asking the rule; undefined when the rule decides.
+   */
   readonly isUnjudged?: true;
   /**
-   * A pattern for the text before the trigger, of which it sees up to CONTEXT_BYTES; undefined means any
-   * text.
+   * A pattern that the text before the trigger must match, of which up to CONTEXT_BYTES are compared;
+   * undefined allows any text.
    */
   readonly after?: RegExp;
 };
@@ -37,10 +39,11 @@ const HEX = bytesOf(/[A-Fa-f0-9]/);
 const BASE64 = bytesOf(/[A-Za-z0-9+/=]/);
 
 /**
- * The characters of a user and a password in a URL: all except those that end the URL's authority or the
- * quotes around it.
+ * For each byte, 1 if a user name in a URL may contain it: all bytes except those that end the name, the
+ * URL's authority, or the quotes around the URL.
  */
 const USER = bytesOf(/[^\s/?#"'<>\\:@]/);
+/** For each byte, 1 if a password in a URL may contain it: the same bytes as in a user name, and colons. */
 const PASSWORD = bytesOf(/[^\s/?#"'<>\\@]/);
 
 const KEY_BEGINNINGS = ["", " "].flatMap((space) =>
@@ -63,7 +66,7 @@ function token(rule: RuleName, triggers: readonly string[], ...shape: Segment[])
 export const FORMATS: readonly Format[] = [
   token("1password", ["ops_"], run(BASE64, 104, 1_286)),
   token("anthropic", ["sk-ant-api0"], run(WORD_AND_HYPHEN, 94, 132)),
-  // The rule knows more kinds of ids; only these two belong to keys.
+  // The rule `aws` knows more prefixes of ids. Only these two begin the ids of access keys.
   token("aws", ["AKIA", "ASIA"], run(bytesOf(/[A-Z0-9]/), 16)),
   {
     rule: "aws",
@@ -94,7 +97,8 @@ export const FORMATS: readonly Format[] = [
     triggers: ["://"],
     after: /(?:mongodb(?:\+srv)?|mysqlx?|postgres(?:ql)?)$/i,
     isToken: false,
-    // The rule allows 100 and 200 UTF-16 units of any script, each of up to three bytes.
+    // The limits are 300 and 600 bytes, because the rule allows 100 and 200 UTF-16 units of any script, each
+    // of up to three bytes.
     shape: [
       run(bytesOf(/[^:/\s]/), 1, 300),
       run(bytesOf(/[^@/\s]/), 1, 600, { opens: ":", secret: true }),
@@ -111,7 +115,7 @@ export const FORMATS: readonly Format[] = [
     "github",
     ["ghs_"],
     run(bytesOf(/[0-9]/), 1, 20),
-    // The three parts of a JSON Web Token.
+    // These three runs are the parts of a JSON Web Token.
     run(WORD_AND_HYPHEN, 10, 1_000, { opens: "_" }),
     run(WORD_AND_HYPHEN, 10, 10_000, { opens: "." }),
     run(WORD_AND_HYPHEN, 10, 1_000, { opens: "." }),
@@ -142,8 +146,9 @@ export const FORMATS: readonly Format[] = [
     ],
   },
   {
-    // A private key whose lines are written as in lists, logs and JSON within JSON, with anything except a
-    // hyphen between them. The first line must be Base64, so that prose about keys is not held back.
+    // A private key whose lines are written as in lists, logs and JSON within JSON, with any characters
+    // except hyphens between the lines. The first line must be Base64, so that prose about keys is not held
+    // back.
     rule: "privatekey",
     triggers: KEY_BEGINNINGS,
     isToken: false,
@@ -157,7 +162,8 @@ export const FORMATS: readonly Format[] = [
   },
   token("sendgrid", ["SG."], run(WORD, 22), run(WORD_AND_HYPHEN, 43, 44, { opens: ".", longer: "cut" })),
   token("shopify", ["shppa_", "shpca_", "shpat_", "shpss_"], run(ALNUM, 32, 64)),
-  // Shorter tokens, and the other kinds that the rule knows, could be words with hyphens.
+  // Tokens with fewer than 24 characters after the prefix, and the other prefixes that the rule `slack`
+  // knows, are left out, because they could be words with hyphens.
   token(
     "slack",
     ["xoxb-", "xoxp-", "xoxa-", "xoxr-", "xapp-1-"],
@@ -187,22 +193,26 @@ export const FORMATS: readonly Format[] = [
 
 const TEXTS = [...new Set(FORMATS.flatMap(({ triggers }) => triggers))];
 
-/** For each trigger, by its index, the formats that begin with it. */
+/** For each trigger, by its index, the formats of credentials that begin with it. */
 export const FORMATS_OF: readonly (readonly Format[])[] = TEXTS.map((text) =>
   FORMATS.filter(({ triggers }) => triggers.includes(text)),
 );
 
-/** All triggers, each once. `held` is true when text from the trigger on may have to be redacted with it. */
+/**
+ * All triggers, each once. `held` is true when the trigger itself belongs to the credential and is redacted
+ * with it, so that its bytes must be held back.
+ */
 export const TRIGGERS: readonly Trigger[] = TEXTS.map((text, index) => ({
   bytes: Buffer.from(text),
   held: FORMATS_OF[index]?.some(({ isToken }) => isToken) === true,
 }));
 
+/** The number of bytes of the longest trigger. */
 export const LONGEST_TRIGGER = Math.max(...TEXTS.map((text) => text.length));
 
 /**
- * The class of a pattern as a table: 1 for each byte that matches. All bytes beyond ASCII belong to a class
- * that excludes characters, because the rule judges which characters they make.
+ * A table with 1 for each byte that matches the character class. Bytes beyond ASCII match every class that
+ * excludes characters (`[^…]`), because only the rule decides which characters they make.
  */
 function bytesOf(characters: RegExp): Uint8Array {
   return Uint8Array.from({ length: 256 }, (_, byte) => {

@@ -10,8 +10,8 @@ const PREFIX = "@secretlint/secretlint-rule-";
 const OPTIONS = {
   "1password": {},
   anthropic: {},
-  // Without this option access key ids are not reported. With it account ids are reported as well, see
-  // IGNORED.
+  // This option makes the rule report ids of access keys. The rule then reports account ids as well, which
+  // IGNORED drops.
   aws: { enableIDScanRule: true },
   basicauth: {},
   cloudflare: {},
@@ -27,7 +27,7 @@ const OPTIONS = {
   huggingface: {},
   linear: {},
   notion: {},
-  // Names of environment variables that npm sets; some are as long as a token.
+  // Names of environment variables that npm sets are no credentials, although some are as long as a token.
   npm: { allows: ["/^npm_(?:config|package|lifecycle|node)_/"] },
   openai: {},
   privatekey: {},
@@ -40,8 +40,8 @@ const OPTIONS = {
 } as const;
 
 /**
- * Reports to ignore. An AWS account id is any twelve digits after the word "account": ordinary data, no
- * secret.
+ * Ids of secretlint's messages that are dropped. An AWS account id is any twelve digits after the word
+ * "account": ordinary data, no secret.
  */
 const IGNORED: readonly string[] = ["AWSAccountID"];
 
@@ -57,7 +57,7 @@ let loading: Promise<Judge> | undefined;
 
 /**
  * Loads secretlint's rules at the first call, and returns the same rules after that. Rejects with
- * `output_withheld` when they cannot be loaded.
+ * `output_withheld` when the rules cannot be loaded; the next call then tries again.
  */
 export function loadRules(): Promise<Judge> {
   loading ??= load().catch((cause: unknown) => {
@@ -83,9 +83,9 @@ async function load(): Promise<Judge> {
 type Scan = (text: string) => readonly Range[];
 
 /**
- * Runs one rule without secretlint's engine, because the engine takes a hundred times as long and obeys
- * comments in the text that switch rules off. The rule's messages are never made, because they quote the
- * credential.
+ * Makes a function that runs one rule without secretlint's engine, because the engine takes a hundred times
+ * as long and obeys comments in the text that switch rules off. The text of the rule's messages is never
+ * made, because it quotes the credential.
  */
 function scannerOf(rule: SecretLintRuleCreator<unknown>, options: object): Scan {
   let found: Range[] = [];
@@ -100,8 +100,8 @@ function scannerOf(rule: SecretLintRuleCreator<unknown>, options: object): Scan 
   const handler = rule.create(context, options);
   return (text) => {
     found = [];
-    // These rules read only `content`. The path is undefined, because with a path some rules would open
-    // files.
+    // The rules in OPTIONS read only `content`. The path is undefined, because with a path some rules would
+    // open files.
     const source = { content: text, filePath: undefined, ext: "" };
     const later = handler.file?.(source as unknown as SecretLintSourceCode);
     if (later) throw new Error(`secretlint's rule ${rule.meta.id} does not answer at once`);

@@ -1,8 +1,11 @@
-/** A part of a credential's shape: a run of bytes from one class. */
+/**
+ * A part of a credential's shape: a run of `min` to `max` bytes from one class, such as 36 letters and
+ * digits.
+ */
 export type Segment = {
   /** The byte that must stand before the run; undefined when the run follows directly. */
   readonly opens?: number;
-  /** A table by byte: 1 for each byte of the class. */
+  /** For each byte, 1 if it belongs to the segment's class. */
   readonly bytes: Uint8Array;
   readonly min: number;
   readonly max: number;
@@ -13,7 +16,7 @@ export type Segment = {
   readonly longer: "refused" | "cut" | "overlong";
   /**
    * Whether this segment is part of the secret to redact. In a shape without any such segment, the whole
-   * credential with its trigger is the secret.
+   * credential with its trigger is redacted.
    */
   readonly secret: boolean;
 };
@@ -21,12 +24,22 @@ export type Segment = {
 /** Some bytes of a text; `from` is the position of the first byte in the whole text. */
 export type Stretch = { readonly bytes: Uint8Array; readonly from: number };
 
+/**
+ * The result of a comparison with a shape: further bytes must arrive ("open"), the text is no credential
+ * ("refused"), it has the shape ("fits"), or it is too long for the rule to judge ("overlong").
+ */
 export type Outcome = "open" | "refused" | "fits" | "overlong";
 
-/** Compares a text that arrives in pieces with a shape, segment by segment. */
+/** Compares a text that arrives in pieces with the shape of a credential, segment by segment. */
 export class ShapeWalk {
-  /** The position up to which the text was compared; in the end, the end of the credential. */
+  /**
+   * The position in the text up to which bytes have been compared. After "fits" or "overlong", the position
+   * at which the credential ends.
+   */
   at: number;
+  /**
+   * The position at which the first segment of the secret begins; undefined until that segment is complete.
+   */
   secretFrom: number | undefined;
   secretTo = 0;
   readonly #shape: readonly Segment[];
@@ -39,15 +52,17 @@ export class ShapeWalk {
     this.at = from;
   }
 
-  /** The position of the first byte that could belong to the secret. */
+  /**
+   * The position of the first byte that could belong to a segment of the secret, and so must be held back.
+   */
   get holdFrom(): number {
     const isInSecret = this.#shape[this.#index]?.secret === true;
     return this.secretFrom ?? (isInSecret ? this.#runFrom : this.at);
   }
 
   /**
-   * Compares the next piece of a text with the shape. Returns "open" while further text could decide
-   * otherwise. `ended`: no further text follows.
+   * Compares the next piece of a text with the shape. Returns "open" when the bytes so far do not suffice to
+   * decide. `ended` says that no further text follows.
    */
   advance({ bytes, from }: Stretch, ended: boolean): Outcome {
     const end = from + bytes.length;

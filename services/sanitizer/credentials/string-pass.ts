@@ -4,13 +4,16 @@ import type { Stretch } from "./shape.ts";
 
 type Region = { readonly start: number; readonly end: number };
 
-/** Bytes of text in which the rules can be asked about every candidate within a few milliseconds. */
+/**
+ * Bytes of text after which other work of the process may run. Asking the rules about every credential-like
+ * text in so many bytes takes a few milliseconds.
+ */
 const STEP_BYTES = 4 * 1024;
 
 /**
- * Finds the unknown credentials of a whole text, in the parts between the matches of needles (sorted, without
- * overlaps). Removes the triggers that begin in the text, or before it, from `hits`. Works in steps of a few
- * milliseconds.
+ * Finds the unknown credentials of a complete text, in the parts between the matches of `needles`, which are
+ * sorted and do not overlap. Removes the triggers (prefixes of credentials) that begin in the text, or before
+ * it, from `hits`. Yields every few milliseconds, so that other work can run.
  */
 export function* credentialsBetween(
   needles: readonly Region[],

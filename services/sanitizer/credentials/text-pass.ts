@@ -6,8 +6,9 @@ import { CONTEXT_BYTES, LONGEST_TRIGGER } from "./formats.ts";
 import type { Judge } from "./rules.ts";
 
 /**
- * Bytes that are kept of text that has already been sent on, because a trigger may be completed by the next
- * byte, and its format checks the text before it.
+ * Bytes that are kept of text that has already been released, because the next byte may complete a trigger
+ * (the prefix of a credential) that began there, and the credential's format also checks the text before the
+ * trigger.
  */
 const LOOK_BACK_BYTES = LONGEST_TRIGGER + CONTEXT_BYTES;
 
@@ -20,10 +21,14 @@ export class CredentialPass implements SecondPass {
   readonly #counts: RedactionCounts;
   /** The last bytes of the text so far: those held back, and LOOK_BACK_BYTES before them. */
   #tail: Uint8Array = new Uint8Array();
+  /** The position in the text of the first byte of `#tail`. */
   #tailFrom = 0;
-  /** The position where the text began after the last redacted needle. */
+  /**
+   * The position in the text directly after the last redacted secret. Triggers before it are ignored, because
+   * no credential spans a redacted secret.
+   */
   #stretchFrom = 0;
-  /** The position up to which the text has been sent on. */
+  /** The position up to which the text has been released or replaced by a marker. */
   #done = 0;
 
   constructor(judge: Judge, counts: RedactionCounts) {
@@ -73,8 +78,8 @@ export class CredentialPass implements SecondPass {
   }
 
   /**
-   * Adds the text up to `settled` to `pieces`, with markers in place of credentials. The text stops before a
-   * credential that reaches beyond `settled`, because that one may still grow.
+   * Adds the text up to the position `settled` to `pieces`, with markers in place of credentials. Stops
+   * before a credential that reaches beyond `settled`, because that credential may still grow.
    */
   #release(bytes: Uint8Array, settled: number, pieces: Uint8Array[]): void {
     const plain = (to: number) => {
@@ -95,7 +100,7 @@ export class CredentialPass implements SecondPass {
 
   #keep(bytes: Uint8Array, from: number, neededFrom: number): void {
     this.#tailFrom = Math.max(from, neededFrom - LOOK_BACK_BYTES);
-    // Copied, because a view of a few bytes would keep the whole message in memory.
+    // The tail is copied, because a view of a few bytes would keep the whole received message in memory.
     this.#tail = Buffer.from(bytes.subarray(this.#tailFrom - from));
   }
 }

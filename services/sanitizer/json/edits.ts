@@ -1,6 +1,9 @@
 const STEP_EDITS = 1_000;
 
-/** Bytes of the largest piece of an edited document; a piece full of edits takes some milliseconds. */
+/**
+ * Bytes of the largest piece in which the edited document is returned. Making a piece that is full of edits
+ * takes a few milliseconds.
+ */
 const PIECE_BYTES = 64 * 1024;
 
 /** The replacements in a JSON document, in the order of their positions. All other bytes stay. */
@@ -24,14 +27,15 @@ export class JsonEdits {
     this.#replacements.push(replacement);
   }
 
-  /** Gives the edit at `index` another replacement. */
+  /** Changes the text that the edit at `index` inserts. */
   change(index: number, replacement: string): void {
     this.#replacements[index] = replacement;
   }
 
   /**
-   * The text from `start` to `end` after the edits from the index `firstEdit` on, which must all lie in that
-   * range. Works in steps.
+   * The document's text from the byte offset `start` to `end`, with the edits from the index `firstEdit` on
+   * applied. All these edits must lie in that range. Yields after every 1,000 edits, so that other work can
+   * run.
    */
   *reading(start: number, end: number, firstEdit: number): Generator<void, string> {
     let reading = "";
@@ -69,7 +73,8 @@ export class JsonEdits {
     let replacement = Buffer.alloc(0);
     for (let index = 0; index < this.count; index++) {
       yield this.#text.subarray(at, this.#starts[index]);
-      // Consecutive edits often have the same replacement, so its bytes are kept.
+      // The bytes of the last replacement are reused, because consecutive edits often have the same
+      // replacement.
       if (this.#replacements[index] !== written) {
         written = this.#replacements[index] as string;
         replacement = Buffer.from(written);

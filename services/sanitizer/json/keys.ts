@@ -5,23 +5,35 @@ type RedactedKey = {
   readonly start: number;
   readonly end: number;
   readonly name: string;
-  /** The index of an empty edit after the key, where a number may be added later. */
+  /**
+   * The index, among the document's edits, of an empty edit at the end of the key. This edit later gets a
+   * number such as ` (2)` when the redacted key would equal another key.
+   */
   readonly suffixEdit: number;
 };
 
 type OpenObject = { readonly firstKey: number; redacted: RedactedKey[] | undefined };
 
 const BACKSLASH = 0x5c;
-/** The byte `[`, with which every marker begins. A key without it cannot be equal to a redacted key. */
+/**
+ * The byte `[`, with which every redaction marker (`[REDACTED]`) begins. A key without this byte and without
+ * escapes cannot equal a redacted key.
+ */
 const MARKER_BEGINS = 0x5b;
 const STEP_KEYS = 1_000;
 
-/** Keeps the keys of each object distinct: a redacted key that would equal another key gets a number. */
+/**
+ * Keeps the keys of each JSON object distinct: a redacted key that would equal another key of its object gets
+ * a number, such as `[REDACTED] (2)`.
+ */
 export class KeyNames {
   readonly #text: Buffer;
   readonly #edits: JsonEdits;
   readonly #open: OpenObject[] = [];
-  /** Start and end offsets of all keys of the open objects, one after the other. */
+  /**
+   * The start offset and the end offset in the document of each key of the objects that are not closed yet,
+   * in one flat list.
+   */
   readonly #spans: number[] = [];
 
   constructor(text: Buffer, edits: JsonEdits) {
@@ -34,7 +46,9 @@ export class KeyNames {
   }
 
   /**
-   * Adds a key to the innermost object, in steps. The key's edits are those from the index `firstEdit` on.
+   * Records a key of the innermost open object; `start` and `end` are the key's byte offsets without quotes.
+   * The edits from the index `firstEdit` on belong to this key; without any, the key was not redacted. Yields
+   * now and then, so that other work can run.
    */
   *key(start: number, end: number, firstEdit: number): Generator<void> {
     this.#spans.push(start, end);
@@ -47,14 +61,17 @@ export class KeyNames {
   }
 
   /**
-   * Whether a key of the innermost object was redacted, so that its keys must be made distinct when it
-   * closes.
+   * Whether a key of the innermost open object was redacted. `close` must then keep the object's keys
+   * distinct.
    */
   get isRedacted(): boolean {
     return this.#open[this.#open.length - 1]?.redacted !== undefined;
   }
 
-  /** Ends the innermost object and makes its keys distinct, in steps of about a millisecond. */
+  /**
+   * Closes the innermost object and numbers the redacted keys that would equal another key of this object.
+   * Yields about every millisecond, so that other work can run.
+   */
   *close(): Generator<void> {
     const { firstKey, redacted } = this.#open.pop() as OpenObject;
     if (redacted) yield* this.#number(redacted, yield* this.#untouched(firstKey, redacted));
@@ -62,8 +79,9 @@ export class KeyNames {
   }
 
   /**
-   * Collects, in steps, the names of keys that were not redacted but may hold a marker. Only such a name can
-   * equal a redacted key.
+   * Collects the names of the object's keys that were not redacted but may contain a redaction marker,
+   * because only such a name can equal a redacted key. Yields after every 1,000 keys, so that other work can
+   * run.
    */
   *#untouched(firstKey: number, redacted: readonly RedactedKey[]): Generator<void, PartedNames> {
     const names = new PartedNames();

@@ -2,8 +2,8 @@ const PARTS = 64;
 const SAMPLES = 8;
 
 /**
- * A map from names to numbers that is split into parts, because a single map of a million names grows by a
- * tenth of a second in one stretch, which would block the event loop.
+ * A map from the names of JSON keys to numbers. Its entries are spread over 64 small maps, because a single
+ * map of a million names takes a tenth of a second at once when it grows, which would block the event loop.
  */
 export class PartedNames {
   readonly #parts = Array.from({ length: PARTS }, () => new Map<string, number>());

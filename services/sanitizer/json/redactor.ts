@@ -15,19 +15,31 @@ import { JsonEdits } from "./edits.ts";
 import { KeyNames } from "./keys.ts";
 import { StringEdits } from "./string-edits.ts";
 
-/** Bytes whose tokens are checked one by one in about a millisecond. */
+/**
+ * Bytes of JSON text whose tokens are checked in about a millisecond. Then other work of the process may run.
+ */
 const WALK_BYTES = 16 * 1024;
 /**
- * Bytes of strings with escapes, which are decoded and searched again, that are processed in one step. This
- * takes about a millisecond; a few milliseconds when an attacker has made the text.
+ * Bytes of JSON strings with escapes that are decoded and searched before other work of the process may run.
+ * This takes about a millisecond; a few milliseconds when an attacker has made the text.
  */
 const DECODED_BYTES = 2 * 1024;
-/** Looking up a number takes about as long as searching so many bytes. */
+/**
+ * The bytes that one lookup of a JSON number counts towards DECODED_BYTES, because a lookup among the secret
+ * numbers takes about as long as searching so many bytes.
+ */
 const NUMBER_BYTES = 16;
-/** Bytes of the longest string that is processed in one step. */
+/**
+ * Bytes of the longest JSON string that is redacted without a pause. A longer string is redacted in several
+ * steps, between which other work of the process may run.
+ */
 const SHORT_STRING_BYTES = 1024;
 
-/** A JSON document to redact, with what the redaction needs. It ends when `signal` aborts. */
+/**
+ * The arguments of a redaction: the JSON document (`text`), the needles (forms of the secret values) to
+ * search for, the `judge` that decides about unknown credentials, and the `counts` to which each replacement
+ * is added. The redaction rejects with `cancelled` when `signal` aborts.
+ */
 export type JsonWork = {
   readonly text: Buffer;
   readonly needles: NeedleSet;
@@ -39,8 +51,9 @@ export type JsonWork = {
 
 /**
  * Redacts a whole JSON document: strings and keys by their decoded text, numbers by their text and value.
- * Unknown credentials are searched for in strings and keys only. All other bytes stay. Yields after each turn
- * of the work, and returns the edits. Throws `output_withheld` when the document is not JSON.
+ * Unknown credentials are searched for in strings and keys only. All other bytes stay as they are. Yields
+ * after each turn of a few milliseconds, and returns the replacements. Throws `output_withheld` when the
+ * document is not valid JSON, or when a secret spans the brackets and commas of the JSON.
  */
 export async function* jsonRedaction(work: JsonWork): AsyncGenerator<void, JsonEdits> {
   const { text, needles, judge, counts, signal, turn } = work;
@@ -54,7 +67,10 @@ export async function* jsonRedaction(work: JsonWork): AsyncGenerator<void, JsonE
   return edits;
 }
 
-/** Redacts a whole JSON document like `jsonRedaction`, for callers that only need the result. */
+/**
+ * Redacts a whole JSON document like `jsonRedaction`, for callers that need only the edits and have nothing
+ * to do between the turns.
+ */
 export async function redactJson(
   text: Buffer,
   needles: NeedleSet,
@@ -97,11 +113,14 @@ class DocumentWalk {
   readonly #strings: StringEdits;
   readonly #tokens: JsonTokens;
   readonly #keys: KeyNames;
-  /** Byte offset of the end of the last token that was changed. */
+  /**
+   * The byte offset in the document at which the last redacted string or number ends. Matches that begin
+   * before this offset count as replaced.
+   */
   #changedTo = 0;
   /**
-   * Work since the last pause, in bytes: decoded strings, and NUMBER_BYTES for each number that was looked
-   * up.
+   * The work since other work of the process could last run, in bytes: the length of strings with escapes,
+   * and NUMBER_BYTES for each number that was looked up. Above DECODED_BYTES the redaction yields.
    */
   #decoded = 0;
 
@@ -124,7 +143,10 @@ class DocumentWalk {
     this.#keys = new KeyNames(text, edits);
   }
 
-  /** Redacts the whole document token by token, in steps of about a millisecond. */
+  /**
+   * Adds the edits for the whole document, token by token. Yields about every millisecond, so that the caller
+   * can let other work run.
+   */
   *steps(): Generator<void> {
     const tokens = this.#tokens;
     tokens.pauseAt = WALK_BYTES;
@@ -171,8 +193,9 @@ class DocumentWalk {
   }
 
   /**
-   * Whether anything was found in the string or across its quotes, or could be found once the string is
-   * decoded.
+   * Whether the current string may need an edit: the search of the raw text found a secret or a credential's
+   * prefix in the string or across its quotes, or the string has escapes and its decoded text may contain a
+   * secret.
    */
   #needsSearch(): boolean {
     const { start, end, hasEscapes } = this.#tokens;
@@ -216,8 +239,9 @@ class DocumentWalk {
   }
 
   /**
-   * Drops matches that span several numbers, because a comma between JSON numbers does not group digits:
-   * `[48,151,623]` is three numbers. A number that is a secret by itself is still found by its value.
+   * Drops matches of a secret number with separators (such as `48,151`) that span several JSON numbers,
+   * because a comma between JSON numbers does not group digits: `[48,151,623]` is three numbers. A JSON
+   * number that is a secret by itself is still found by its value.
    */
   #dropGroupsBefore(end: number): void {
     const { start } = this.#tokens;
@@ -231,8 +255,9 @@ class DocumentWalk {
   }
 
   /**
-   * The needle of a match in the raw text that overlaps the token and reaches beyond its inside, such as over
-   * a string's quotes. Undefined when there is none.
+   * The needle whose match in the raw text reaches beyond the inside of a string, such as over its quotes, so
+   * that the whole string must be replaced. `start` and `end` are the byte offsets without the quotes,
+   * `outerStart` and `outerEnd` those with the quotes. Undefined when no match does so.
    */
   #crossing(outerStart: number, outerEnd: number, start: number, end: number): Needle | undefined {
     this.#dropRegionsBefore(outerStart);
@@ -260,8 +285,9 @@ class DocumentWalk {
   }
 
   /**
-   * Throws `output_withheld` when a match was in no string and no number. A secret of brackets, commas and
-   * literals cannot be removed without breaking the JSON.
+   * Removes the matches that end at or before `position`. Throws `output_withheld` when such a match was in
+   * no string and no number, because a secret of brackets, commas and literals cannot be replaced without
+   * breaking the JSON.
    */
   #dropRegionsBefore(position: number): void {
     const { regions } = this.#raw;

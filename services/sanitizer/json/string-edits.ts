@@ -13,8 +13,9 @@ import type { JsonEdits } from "./edits.ts";
 import { type Span, wholeEscapes, writtenSpans } from "./string.ts";
 
 /**
- * The needles and credentials to search the strings of a document for, and where edits and counts are
- * recorded.
+ * The arguments of StringEdits: the needles (forms of the secret values) to search for, the finder of unknown
+ * credentials, and the lists to which the replacements (`edits`) and their numbers per secret (`counts`) are
+ * added.
  */
 export type StringSearch = {
   readonly needles: NeedleSet;
@@ -25,7 +26,7 @@ export type StringSearch = {
 
 type Found = Span & { readonly name: string; readonly inJson: string };
 
-/** A string of a document: the bytes `start` to `end` of `text`, without the quotes. */
+/** A string of a JSON document: the bytes `start` to `end` of `text`, without the quotes. */
 type Place = {
   readonly text: Buffer;
   readonly start: number;
@@ -34,16 +35,22 @@ type Place = {
 };
 
 /**
- * Bytes of the longest string that `isClean` decodes; a longer one is decoded only once, by `add`, in several
- * steps.
+ * Bytes of the longest JSON string that `isClean` decodes and searches. A longer string is decoded by `add`
+ * alone, in several steps between which other work may run.
  */
 const SHORT_BYTES = 1024;
 const STEP_REGIONS = 1_000;
 
-/** Finds the edits that the strings of one document need. */
+/**
+ * Searches the strings of one JSON document for secrets and unknown credentials, and adds the edits that
+ * replace them.
+ */
 export class StringEdits {
   readonly #search: StringSearch;
-  /** One scanner for all strings, because a document may have millions of strings with escapes. */
+  /**
+   * The scanner for decoded strings. All strings share one, because a document may have millions of strings
+   * with escapes.
+   */
   readonly #scanner: Scanner;
   readonly #scratch = Buffer.allocUnsafe(SHORT_BYTES);
 
@@ -53,8 +60,9 @@ export class StringEdits {
   }
 
   /**
-   * Whether the decoded text of this string with escapes holds nothing to redact. False for a string of more
-   * than SHORT_BYTES, which is not checked here.
+   * Whether a string with escapes needs no edit, because its decoded text contains no needle and no prefix of
+   * a credential. The string is the bytes `start` to `end` of `text`. False for a string of more than
+   * SHORT_BYTES, which is not decoded here.
    */
   isClean(text: Buffer, start: number, end: number): boolean {
     if (end - start > SHORT_BYTES) return false;
@@ -68,8 +76,9 @@ export class StringEdits {
   }
 
   /**
-   * Adds the edits for one string, in steps of about a millisecond. `raw` has the matches in the document's
-   * raw text, those of this string first. A string with escapes is also searched in its decoded form.
+   * Adds the edits for one string. Yields about every millisecond, so that other work can run. `raw` is the
+   * scanner of the document's raw text, whose first remaining matches belong to this string. A string with
+   * escapes is also searched in its decoded form.
    */
   *add(place: Place, raw: Scanner): Generator<void> {
     const { text, start, end, hasEscapes } = place;
@@ -109,7 +118,10 @@ export class StringEdits {
     return yield* united(fromDecoded, asWritten);
   }
 
-  /** The matches of needles and the unknown credentials between them, in order. */
+  /**
+   * Returns the given matches of needles together with the unknown credentials between them, sorted by
+   * position.
+   */
   *#withCredentials(
     bytes: Buffer,
     from: number,
@@ -131,8 +143,9 @@ export class StringEdits {
 }
 
 /**
- * Makes the marker for a match inside a JSON string. It shows the needle's last characters, or `shown`, these
- * characters as the script wrote them.
+ * Makes the marker that replaces a match inside a JSON string. The marker shows the last characters of the
+ * secret: those in `shown`, as the script wrote them with escapes, or the needle's own when `shown` is
+ * undefined.
  */
 type MarkerInJson = (needle: Needle, shown: Shown) => string;
 
@@ -145,8 +158,8 @@ const writtenMarker: MarkerInJson = (needle, shown) => {
 };
 
 /**
- * Whether the text is valid inside a JSON string, because the last characters of a match may include a part
- * of an escape.
+ * Whether `text` is valid between the quotes of a JSON string. A marker may not be, because the last
+ * characters of a match, which it shows, may include a part of an escape.
  */
 function isInsideOfString(text: string): boolean {
   try {
@@ -185,7 +198,7 @@ function* named(spans: readonly Span[], from: readonly Found[]): Generator<void,
 
 /**
  * Merges two sorted lists of regions. Overlapping regions become one, with the name of the region that begins
- * first. If both begin together, the region from `first` names it.
+ * first. If both begin together, the merged region has the name of the one in `first`.
  */
 function* united(first: readonly Found[], second: readonly Found[]): Generator<void, readonly Found[]> {
   const result: Found[] = [];

@@ -1,15 +1,17 @@
 import { codeUnit } from "#common/json/json-tokens.ts";
 
 const BACKSLASH = 0x5c;
-/** Bytes of escapes (or the number of spans) that take less than a millisecond. */
+/** Bytes of a JSON string whose spans are mapped in less than a millisecond. Then other work may run. */
 const STEP_BYTES = 16 * 1024;
+/** Spans that are mapped in less than a millisecond. Then other work may run. */
 const STEP_SPANS = 1_000;
 
 export type Span = { start: number; end: number };
 
 /**
- * Maps spans of a string's decoded bytes to the spans of the JSON text that they were decoded from. The spans
- * are sorted, do not overlap, and are counted from `start`.
+ * Converts spans of a JSON string's decoded text to the spans of the document that encode them, so that a
+ * found secret can be replaced there. The string is the bytes `start` to `end` of `text`. The spans are
+ * sorted, do not overlap, and count decoded bytes, of which the first has the number `start`.
  */
 export function writtenSpans(
   text: Buffer,
@@ -21,8 +23,8 @@ export function writtenSpans(
 }
 
 /**
- * Widens spans of JSON text so that none begins or ends inside an escape. The spans are sorted and do not
- * overlap.
+ * Widens spans of a JSON string so that none begins or ends inside an escape such as `\u00e9`, because a part
+ * of an escape is not valid JSON. The spans are byte offsets in `text`, sorted and without overlaps.
  */
 export function wholeEscapes(
   text: Buffer,
@@ -34,8 +36,9 @@ export function wholeEscapes(
 }
 
 /**
- * Maps spans to positions in the JSON text. The spans are counted in decoded or in written bytes: `origin` is
- * the position of the first unit in that count, and `lengthOf` the length of a unit.
+ * Converts spans to byte offsets in the JSON document. The spans count either decoded or written bytes:
+ * `origin` is the number of the string's first byte in that count, and `lengthOf` the length in that count of
+ * a unit (a run of plain bytes, or an escape).
  */
 function* mapSpans(
   units: StringUnits,
@@ -53,8 +56,8 @@ function* mapSpans(
       pauseAt = units.start + STEP_BYTES;
     }
     const to = from + lengthOf(units);
-    // Each span has two edges: an even one opens it, an odd one closes it. An opening edge belongs to the
-    // unit after it.
+    // Each span has two edges: an even edge opens the span, an odd one closes it. An opening edge belongs to
+    // the unit after it.
     for (; edge < spans.length * 2; edge++) {
       const span = spans[edge >> 1] as Span;
       if (edge % 2 === 0) {
@@ -73,8 +76,8 @@ function* mapSpans(
 }
 
 /**
- * Splits the text of a JSON string into units: runs of plain bytes, single escapes, and pairs of escapes that
- * make one character.
+ * Splits the text of a JSON string into units: runs of plain bytes, single escapes, and pairs of `\u` escapes
+ * that together make one character.
  */
 class StringUnits {
   start = 0;

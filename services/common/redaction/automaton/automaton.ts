@@ -9,7 +9,10 @@ const STATES_PER_STEP = 1_024;
 /** The most entries of the table of transitions: 4 MiB, about what a core's caches hold. */
 const MAX_TABLE_ENTRIES = 1 << 20;
 
-/** A table entry that makes the scanner stop before a byte, because that byte can be read in more than one way. */
+/**
+ * A table entry that makes the scanner stop before a byte, because that byte may begin an escape or be a
+ * separator, so that the text can be read in more than one way.
+ */
 export const STOP = -0x8000_0000;
 
 /** A short prefix (`ghp_`, `://`) that starts the search for unknown credentials. */
@@ -25,13 +28,14 @@ export type Trigger = {
 type Pattern = { readonly bytes: Uint8Array; readonly gaps: Gaps };
 
 /**
- * An Aho–Corasick automaton over bytes. State 0 is the start. States are numbered by depth, so that the
- * states near the start have rows in `table`, because nearly all input stays there. The few deep states
- * follow fail links, which keeps both memory and time linear.
+ * An Aho–Corasick automaton over bytes. State 0 is the start. States are numbered by depth. States near the
+ * start have rows in `table`, because nearly all input stays there. The few deep states without a row follow
+ * fail links, which keeps both memory and time linear.
  */
 export type Automaton = Stops & {
   /** For each byte, its class. All bytes that are in no pattern share class 0. */
   readonly classOf: Uint8Array;
+  /** The number of classes, class 0 included. */
   readonly classes: number;
   /** The classes from 1 to this number belong to bytes at which the scanner may have to stop. */
   readonly stopClasses: number;
@@ -45,7 +49,7 @@ export type Automaton = Stops & {
   readonly table: Int32Array;
   /**
    * For each state, the number of bytes since the beginning of the longest pattern that further bytes could
-   * still complete; 0 when there is none.
+   * still complete; 0 when there is none. So many of the last bytes are held back.
    */
   readonly reach: Int32Array;
   /**
@@ -59,28 +63,34 @@ export type Automaton = Stops & {
   readonly fail: Int32Array;
   /** For each state, the index of the longest pattern that ends there, or -1. */
   readonly longest: Int32Array;
+  /** For each pattern, its number of bytes. */
   readonly lengths: Int32Array;
   /** For each state, the index of the trigger that ends there, or -1. */
   readonly triggerIn: Int32Array;
+  /** For each trigger, its number of bytes. */
   readonly triggerLengths: Int32Array;
-  /** For each byte, 1 if a pattern has it twice in a row. */
+  /** For each byte, 1 if a pattern has this byte twice in a row. */
   readonly isTwice: Uint8Array;
   /** For each byte, 1 if a pattern or a trigger begins with it. */
   readonly begins: Uint8Array;
-  /** For each byte, 1 if it is a gap of any kind. */
+  /** For each byte, 1 if it may be a gap of any kind, a separator between the characters of a pattern. */
   readonly isAnyGap: Uint8Array;
   /** The state after `state` and `byte`. Works for every state, but is slower than `table`. */
   step(state: number, byte: number): number;
-  /** Finds the places where the automaton is needed; undefined when it is needed everywhere. */
+  /**
+   * The fast search that skips text in which no pattern begins; undefined when the automaton must follow
+   * every byte.
+   */
   readonly filter: PrefixFilter | undefined;
   /** The number of states that are reached by fewer bytes than `filter` looks up; 0 without a filter. */
   readonly shallow: number;
 };
 
 /**
- * Compiles patterns and triggers into an automaton, in steps, because thousands of patterns take a second.
- * The patterns must all be different and not empty, and no trigger may end with another trigger. Triggers are
- * found everywhere, also inside a pattern. The scanner stops before every byte of `introducers`.
+ * Compiles patterns and triggers into an automaton. Yields about every millisecond, because thousands of
+ * patterns take a second. The patterns must all be different and not empty, and no trigger may end with
+ * another trigger. Triggers are found everywhere, also inside a pattern. The scanner stops before every byte
+ * of `introducers`, with which an escape may begin.
  */
 export function* automatonSteps(
   patterns: readonly Pattern[],
@@ -102,7 +112,7 @@ export function* automatonSteps(
   const { classOf, classes, stopClasses } = classesOf(trie, stops);
   const rows = Math.min(size, Math.max(1, Math.floor(MAX_TABLE_ENTRIES / classes)));
   const table = new Int32Array(rows * classes);
-  // The entries of the table that `STOP` overwrites.
+  // The transitions that `STOP` overwrites in `table`. The function `step` reads them here.
   const stepped = new Int32Array(rows * stopClasses);
   const fail = new Int32Array(size);
   let isComplete = false;
@@ -194,12 +204,15 @@ export function* automatonSteps(
     triggers.map(({ bytes }) => bytes),
     automaton,
   );
-  // States are numbered by depth.
+  // All states before the first deep one are shallow, because states are numbered by depth.
   const deep = depth.findIndex((each) => each >= PREFIX_BYTES);
   return { ...automaton, filter, shallow: filter === undefined ? 0 : deep < 0 ? size : deep };
 }
 
-/** Numbers the classes of bytes. Bytes at which the scanner may stop get the first classes, each its own. */
+/**
+ * Divides the bytes into classes and numbers them. Bytes at which the scanner may stop get the first classes,
+ * each its own.
+ */
 function classesOf({ size, byteInto }: Trie, stops: readonly number[]) {
   const classOf = new Uint8Array(256);
   let classes = 1;
@@ -214,8 +227,8 @@ function classesOf({ size, byteInto }: Trie, stops: readonly number[]) {
 }
 
 /**
- * For every state, the longest suffix (or the state itself) that belongs to a pattern with these gaps and
- * after which a gap may stand; 0 when there is none.
+ * For every state, the longest suffix (or the state itself) that belongs to a pattern with gaps of this kind
+ * and after which such a gap, a separator between characters, may stand; 0 when there is none.
  */
 function gapStatesOf(
   { size, depth, endOf, parent }: Trie,
@@ -227,21 +240,23 @@ function gapStatesOf(
   const states = new Int32Array(size);
   patterns.forEach((pattern, index) => {
     if (pattern.gaps !== kind) return;
-    // After the end of a pattern no gap matters. Nodes shared with earlier patterns have been set already.
+    // A gap (separator) after the end of a pattern does not matter. Nodes shared with earlier patterns have
+    // been set already.
     for (let node = parent[endOf[index] as number] as number; node > 0; node = parent[node] as number) {
       if (states[node] !== 0) break;
       const at = depth[node] as number;
       states[node] = at >= minDepth && at % every === 0 ? node : -1;
     }
   });
-  // Shorter suffixes have smaller numbers, so the entry of a fail link is complete before it is read.
+  // The state of a shorter suffix has a smaller number, so the entry of a fail link is complete before it is
+  // read here.
   for (let node = 1; node < size; node++) {
     if ((states[node] as number) <= 0) states[node] = states[fail[node] as number] as number;
   }
   return states;
 }
 
-/** For every node, its depth if a chosen pattern ends below it; 0 otherwise. */
+/** For every node, its depth if a pattern that `isChosen` accepts ends below it; 0 otherwise. */
 function openDepths(
   { size, firstChild, depth, endOf }: Trie,
   isChosen: (index: number) => boolean,

@@ -16,53 +16,63 @@ import { GramSet, PrefixSet, pairAt, wordAt } from "./gram-set.ts";
 import { EITHER, MANY, SingleEscapes } from "./single-escape.ts";
 
 /**
- * Limits of the look-ahead: gaps in a row, backslashes in a row, escapes within one another, steps. Beyond them the
- * answer is yes, so that the automaton decides. READ_WORK is the cost of an escape with several readings.
+ * The most gaps (separators between the characters of a needle) in a row that are skipped; after more the automaton
+ * decides.
  */
 const MAX_GAP_BYTES = 32;
+/** The most backslashes in a row for which a quick check is made. */
 const MAX_RUN_BYTES = 7;
+/** The most escapes and gaps within one needle's beginning that are followed; after more the automaton decides. */
 const MAX_DEPTH = 10;
+/** The most places with several readings that are followed for one escape or gap; after more the automaton decides. */
 const MAX_STEPS = 100;
+/** The amount that an escape with several readings adds to `work`. */
 const READ_WORK = 8;
 
 const [ZERO, X, BACKSLASH] = [0x30, 0x78, 0x5c];
 
 /**
- * Decides at a gap or an escape in a text whether the first six bytes of a needle may be there. The bytes before are
- * taken as they are written; the gap or escape, and the text after it, as what they stand for. No needle is missed, and
- * a wrong yes is rare.
+ * Decides at a gap (a separator between the characters of a needle) or an escape in a text whether the first six bytes
+ * of a needle may be there. The bytes before are taken as they are written; the gap or escape, and the text after it,
+ * as what they stand for. No needle is missed, and a wrong yes is rare.
  */
 export class Beginnings {
-  /** All sequences of four bytes within the first seven bytes of a needle, or six if it has no more. */
+  /** All sequences of four bytes within the first seven bytes of a needle; within its six bytes if it has no more. */
   readonly grams: GramSet;
   readonly #prefixes: PrefixSet;
   /** For each byte, 1 if it is among the first six bytes of a needle. */
   readonly #isInPrefix = new Uint8Array(256);
   /** For each pair of bytes, 1 if it is within the first six bytes of a needle. */
   readonly #pairs = new Uint8Array(0x1_0000);
-  /** For each pair of bytes, 1 if a gap may follow it after fewer than four bytes of a needle. */
+  /** For each pair of bytes, 1 if a gap (separator) may follow it after fewer than four bytes of a needle. */
   readonly beforeGap: Uint8Array;
-  /** The four bytes before a gap that stands after four to six bytes of a needle. */
+  /** The sets of four bytes before a gap (separator) that stands after four to six bytes of a needle. */
   readonly beforeLateGap: GramSet;
-  /** The two bytes of `beforeGap` together with the two bytes after the gap. */
+  /** The four bytes around a gap (separator): the two of `beforeGap`, and the two bytes after the gap. */
   readonly #aroundGap: GramSet;
   readonly #introduces: Uint8Array;
   readonly #gaps: readonly GapKindTable[];
-  /** `isGap` and `isAround` of all kinds of gaps together. */
+  /** For each byte, 1 if it may be a gap: a separator, of any kind, between the characters of a needle. */
   readonly #isGap: Uint8Array;
+  /** For each byte, 1 if it is among the first six bytes of a needle that may have gaps (separators). */
   readonly #isAround: Uint8Array;
-  /** For each byte, 1 if it may be a gap or begin an escape. */
+  /**
+   * For each byte, 1 if it may be a gap (separator) or begin an escape, so that the text has several readings there.
+   */
   readonly #isSplit: Uint8Array;
-  /** One reader for each of several escapes that follow one another and have more than one reading. */
+  /** The readers of escapes with several readings: one for each level of escapes that follow one another. */
   readonly #readers: readonly EscapeReader[];
   readonly #singles: SingleEscapes;
   #steps = 0;
-  /** The cost of a search so far: escapes read slowly, and places with more than one reading. */
+  /** The cost of the prefix filter's search so far: escapes read slowly, and places with more than one reading. */
   work = 0;
-  /** The number of escapes that were read. */
+  /** The number of escapes that were read since the prefix filter last set it to 0. */
   escapes = 0;
 
-  /** `others` are searched for only as they are written. All texts must have at least six bytes. */
+  /**
+   * `others` (prefixes of credentials) are searched for only as they are written. All texts must have at least six
+   * bytes.
+   */
   constructor(needles: readonly Prefixed[], others: readonly Uint8Array[], { introduces, gaps }: Stops) {
     const all = [...needles.map(({ bytes }) => bytes), ...others];
     this.grams = new GramSet(all.length * 4);
@@ -88,7 +98,10 @@ export class Beginnings {
     this.#readers = Array.from({ length: MAX_DEPTH }, () => new EscapeReader(introduces));
   }
 
-  /** Whether a gap may stand between the pair `before` and these two bytes, within the first four of a needle. */
+  /**
+   * Whether a gap (separator) may stand between the two bytes `before` and the bytes `first` and `second`, all within a
+   * needle's beginning and with fewer than four bytes of the needle before the gap.
+   */
   mayBeAround(before: number, first: number, second: number): boolean {
     if (this.beforeGap[before] === 0) return false;
     if (this.#isSplit[first] !== 0 || this.#isSplit[second] !== 0 || (first === ZERO && second === X))
@@ -96,7 +109,7 @@ export class Beginnings {
     return this.#aroundGap.has(before | (first << 16) | (second << 24));
   }
 
-  /** Whether a needle may have `byte` directly before the gap `gap`. */
+  /** Whether a needle may have `byte` directly before the gap (separator) `gap`. */
   mayPrecedeGap(byte: number, gap: number): boolean {
     return this.#gaps.some(({ isGap, isAround }) => isGap[gap] === 1 && isAround[byte] === 1);
   }
@@ -106,14 +119,14 @@ export class Beginnings {
     return this.#prefixes.has(wordAt(text, at), pairAt(text, at + 4));
   }
 
-  /** Whether the gap `byte`, which is written from `at` to `next`, may be the first gap in a needle. */
+  /** Whether the gap (separator) `byte`, which is written from `at` to `next`, may be the first gap in a needle. */
   mayHaveGap(text: Uint8Array, at: number, byte: number, next: number): boolean {
     this.#steps = MAX_STEPS;
     return this.#gapGoesOn(text, at, byte, next);
   }
 
   #gapGoesOn(text: Uint8Array, at: number, byte: number, next: number): boolean {
-    // After four bytes or more of a needle, the four bytes before the gap decide for all kinds of gaps.
+    // When four or more bytes of a needle stand before the gap, the last four of them decide for all kinds of gaps.
     const isLate = this.beforeLateGap.has(wordAt(text, at - 4));
     const isEarly = this.mayBeAround(pairAt(text, at - 2), text[next] as number, text[next + 1] as number);
     if (!isLate && !isEarly) return false;
@@ -137,7 +150,7 @@ export class Beginnings {
     this.#steps = MAX_STEPS;
     const sign = text[at] as number;
     if (this.#pairs[sign | (sign << 8)] === 0 && isWithinRun(text, at)) return false;
-    // An escape that stands for nothing matters only after a byte of a needle.
+    // An escape that stands for no character (a soft line break or a colour) matters only after a byte of a needle.
     if (mayBeNothing(text, at)) {
       const behind = behindNothing(text, at);
       if (behind < 0 || this.#isInPrefix[text[at - 1] as number] === 0) return behind === UNKNOWN;
@@ -174,8 +187,8 @@ export class Beginnings {
   }
 
   /**
-   * Whether no needle can contain what a run of backslashes and the character after it stand for. They stand for
-   * backslashes, and for that character or its meaning after a backslash. False when a quick check cannot decide this.
+   * Whether no needle can contain the characters that a run of backslashes and the character after it stand for:
+   * backslashes, and that character or its meaning after a backslash. False when a quick check cannot decide this.
    */
   #isPlainRun(text: Uint8Array, at: number): boolean {
     let end = at + 1;
@@ -196,7 +209,7 @@ export class Beginnings {
     return !this.#mayFollow(text, end + 1, meant);
   }
 
-  /** Whether a needle may continue after the text from `at` to `next`, which stands for nothing. */
+  /** Whether a needle may continue after the text from `at` to `next`, which stands for no character. */
   #mayHoldNothing(text: Uint8Array, at: number, next: number): boolean {
     if (this.areAt(text, at - PREFIX_BYTES)) return true;
     if (!this.#mayFollow(text, next, text[at - 1] as number)) return false;
@@ -205,10 +218,10 @@ export class Beginnings {
     return false;
   }
 
-  /** Whether a needle may contain the lowest `count` bytes of `four`, which `at` to `next` stand for. */
+  /** Whether a needle may contain the lowest `count` bytes of `four`, for which the text from `at` to `next` stands. */
   #mayHold(text: Uint8Array, at: number, four: number, count: number, next: number): boolean {
-    // After three bytes or more of a needle, the four bytes up to the first of these decide. After fewer, the four
-    // bytes from the first of these on decide.
+    // When three or more bytes of the needle stand before `at`, the four bytes up to the first byte of `four` decide.
+    // When fewer stand there, the four bytes from the first byte of `four` on decide.
     if (this.grams.has((wordAt(text, at - 4) >>> 8) | (four << 24))) {
       for (let ahead = 3; ahead <= PREFIX_BYTES; ahead++)
         if (this.#goesOn(text, at, ahead, four, count, next)) return true;
@@ -219,7 +232,10 @@ export class Beginnings {
     return false;
   }
 
-  /** Whether the meaning of the text at `at` may follow `byte` in a needle; this quick check ends most searches. */
+  /**
+   * Whether the character that the text at `at` stands for may follow `byte` in a needle. This quick check ends most
+   * searches.
+   */
   #mayFollow(text: Uint8Array, at: number, byte: number): boolean {
     const written = text[at] as number;
     if (this.#pairs[byte | (written << 8)] === 1) return true;
@@ -240,7 +256,10 @@ export class Beginnings {
     return this.#pairs[byte | (first << 8)] === 1;
   }
 
-  /** Whether a needle may begin `ahead` bytes before `at`, go on with `count` bytes of `four`, then with `next`. */
+  /**
+   * Whether a needle may begin `ahead` bytes before `at`, go on with the lowest `count` bytes of `four`, and then with
+   * the text from `next` on.
+   */
   #goesOn(text: Uint8Array, at: number, ahead: number, four: number, count: number, next: number): boolean {
     let [first, last] = [0, 0];
     for (let index = 0; index < Math.min(ahead + count, PREFIX_BYTES); index++) {
@@ -357,13 +376,15 @@ export class Beginnings {
     return this.#leads(text, at, nextFirst, nextLast, count + more, isWhole, depth);
   }
 
-  /** Whether the last of the `count` known bytes belongs to a needle that allows gaps. */
+  /**
+   * Whether the last of the `count` known bytes belongs to a needle that allows gaps (separators) between its bytes.
+   */
   #isAroundAt(first: number, last: number, count: number): boolean {
     const byte = count > 4 ? last >>> (8 * (count - 5)) : first >>> (8 * (count - 1));
     return count > 0 && this.#isAround[byte & 0xff] === 1;
   }
 
-  /** The offset after a run of gaps; -1 when the run is too long. */
+  /** The offset after a run of gaps (separators) that begins at `at`; -1 when the run is longer than MAX_GAP_BYTES. */
   #behindGap(text: Uint8Array, at: number): number {
     let next = at + 1;
     while (this.#isGap[text[next] as number] === 1) if (++next > at + MAX_GAP_BYTES) return -1;

@@ -1,34 +1,46 @@
 import type { AutomatonGaps, Gaps } from "./gaps.ts";
 import { GramSet, pairAt, wordAt } from "./gram-set.ts";
 
-/** The bytes of a needle whose beginning is looked up, and where it may have gaps. */
+/**
+ * A needle whose first bytes are looked up: its bytes, and the kind of gaps (separators) that may stand
+ * between them.
+ */
 export type Prefixed = { readonly bytes: Uint8Array; readonly gaps: Gaps };
 
 /** The number of bytes at a needle's beginning that are looked up before the automaton is used. */
 export const PREFIX_BYTES = 6;
 
-/** For each kind of gap, after how many bytes of a needle its first gap may stand, in ascending order. */
+/**
+ * For each kind of gap (separators between the characters of a needle), the numbers of a needle's bytes after
+ * which its first gap may stand, in ascending order.
+ */
 const BEFORE_GAP = { base64: [4, 5, 6], hex: [2, 4, 6], number: [1, 2, 3, 4, 5, 6] } as const;
 
-/** What is known of one kind of gap within the first bytes of needles. */
+/**
+ * The facts about one kind of gap (separators between the characters of a needle) within the first six bytes
+ * of needles.
+ */
 export type GapKindTable = {
   readonly isGap: Uint8Array;
-  /** For each byte, 1 if it is among the first bytes of a needle with this kind of gap. */
+  /** For each byte, 1 if it is among the first six bytes of a needle with this kind of gap (separator). */
   readonly isAround: Uint8Array;
+  /** The numbers of a needle's bytes after which its first gap may stand, in ascending order. */
   readonly behind: readonly number[];
 };
 
-/** Tables of all kinds of gaps within the first six bytes of needles. */
+/** Tables of all kinds of gaps (separators between characters) within the first six bytes of needles. */
 export type GapTables = {
   readonly kinds: readonly GapKindTable[];
-  /** `isGap` and `isAround` of all kinds of gaps together. */
+  /** For each byte, 1 if it may be a gap: a separator, of any kind, between the characters of a needle. */
   readonly isGap: Uint8Array;
   readonly isAround: Uint8Array;
-  /** For each pair of bytes, 1 if a gap may follow it after fewer than four bytes of a needle. */
+  /** For each pair of bytes, 1 if a gap (separator) may follow it after fewer than four bytes of a needle. */
   readonly beforeGap: Uint8Array;
-  /** The four bytes before a gap that stands after four to six bytes of a needle. */
+  /** The sets of four bytes before a gap (separator) that stands after four to six bytes of a needle. */
   readonly beforeLateGap: GramSet;
-  /** The two bytes of `beforeGap` together with the two bytes after the gap. */
+  /**
+   * The sets of four bytes around a gap (separator): the two of `beforeGap`, and the two bytes after the gap.
+   */
   readonly aroundGap: GramSet;
 };
 

@@ -5,10 +5,14 @@
 const [FIRST, SECOND] = [0x9e3779b1 | 0, 0x93c467e3 | 0];
 
 /**
- * Bits of the table for each member. Of other numbers, one in sixteen is taken for a member, or one in three
- * hundred when each member sets two bits.
+ * Bits of a GramSet's table for each member. Each member sets one bit, so one in sixteen of all other numbers
+ * is taken for a member by mistake.
  */
 const BITS_PER_GRAM = 16;
+/**
+ * Bits of a PrefixSet's table for each member. Each member sets two bits, so about one in three hundred of
+ * all other prefixes is taken for a member by mistake.
+ */
 const BITS_PER_PREFIX = 32;
 /**
  * The smallest and the largest table, as powers of two in bits: 8 KiB, which fits into the first cache of a
@@ -16,10 +20,17 @@ const BITS_PER_PREFIX = 32;
  */
 const [MIN_SIZE, MAX_SIZE] = [16, 24];
 
-/** A set of 32-bit numbers that may report a few numbers as members that were never added. */
+/**
+ * A set of 32-bit numbers, such as four bytes of a text. It never misses a member, but may report a few
+ * numbers as members that were never added.
+ */
 export class GramSet {
+  /** The table: one bit for many numbers, set when one of these is a member. */
   readonly bits: Int32Array;
-  /** A number's bit is its product with `GRAM_FACTOR`, shifted right by this many bits. */
+  /**
+   * The index of a number's bit in the table is the number's product with `GRAM_FACTOR`, shifted right by
+   * this many bits.
+   */
   readonly shift: number;
 
   constructor(count: number) {
@@ -40,8 +51,8 @@ export class GramSet {
 }
 
 /**
- * The factor for loops that read `bits` themselves, because a call for each word would cost more than the
- * lookup.
+ * The factor for loops that read `bits` themselves, as PrefixFilter does, because a call of `has` for each
+ * word would cost more than the lookup.
  */
 export const GRAM_FACTOR = FIRST;
 
@@ -96,6 +107,7 @@ export function wordAt(bytes: Uint8Array, at: number): number {
   );
 }
 
+/** The two bytes from `at` on as one number, the first byte lowest. */
 export function pairAt(bytes: Uint8Array, at: number): number {
   return (bytes[at] as number) | ((bytes[at + 1] as number) << 8);
 }

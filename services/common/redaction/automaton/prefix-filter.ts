@@ -8,15 +8,15 @@ import { SingleEscapes } from "./single-escape.ts";
 type Pattern = { readonly bytes: Uint8Array; readonly gaps: Gaps };
 
 /**
- * Bytes at each end of a text that are left to the automaton, because the filter reads before and behind its
- * position.
+ * Bytes at each end of a text that the filter leaves to the automaton, because the filter reads bytes before
+ * and after its position.
  */
 export const FILTER_MARGIN_BYTES = 16;
 
 /** Bytes of a word. The filter reads a text in words, so that each byte belongs to one word. */
 const WORD_BYTES = 4;
 
-/** Escapes that are read before the filter decides whether the text is full of them. */
+/** The number of escapes that are read before the filter decides whether the text is full of escapes. */
 const LOOKED_ESCAPES = 16;
 /**
  * Bytes between escapes, on average, below which a text is full of escapes. The automaton is faster in such
@@ -24,7 +24,10 @@ const LOOKED_ESCAPES = 16;
  */
 const DENSE_BYTES = 18;
 
-/** The cost of one search from which the automaton takes over, because it is as fast by then. */
+/**
+ * The cost of one search (`Beginnings.work`) above which the automaton takes over, because it is as fast by
+ * then.
+ */
 const MAX_WORK = 100;
 
 /** Bytes of the shortest text that is filtered; a shorter one is left to the automaton. */
@@ -32,11 +35,11 @@ const MIN_BYTES = 64;
 const NO_WORDS = new Int32Array();
 
 /**
- * Flags of a pair of bytes: the beginning of an escape, a needle's byte with a gap after it, a piece of a
- * short pattern.
+ * Flags of a pair of bytes: it may begin an escape (ESCAPE), it is a needle's byte with a separator after it
+ * (GAP), or it belongs to a short pattern (SHORT).
  */
 const [ESCAPE, GAP, SHORT] = [1, 2, 4];
-/** Flag of four bytes: a piece of a needle's beginning. */
+/** Flag of four bytes: they are a piece of a needle's beginning. */
 const GRAM = 8;
 
 /**
@@ -46,21 +49,28 @@ const GRAM = 8;
 export class PrefixFilter {
   readonly #beginnings: Beginnings;
   readonly #shorts: ShortPatterns;
-  /** All sequences of three bytes in the patterns that have only six bytes. */
+  /**
+   * All sequences of three bytes in the patterns that have only six bytes, because such a pattern may lie in
+   * a text so that it contains no whole word of four bytes.
+   */
   readonly #triples: GramSet;
   readonly #hasTriples: boolean;
-  /** Whether the last search ended because the text is full of escapes. */
-  isDense = false;
-  /** For each byte, flags: whether it may begin an escape, or be a gap. */
-  readonly #kinds = new Uint8Array(256);
   /**
-   * For each pair of bytes, flags: whether it may begin an escape, have a gap, or belong to a short pattern.
+   * Whether the last search ended because the text is full of escapes, so that the scanner should do without
+   * the filter for a while.
    */
+  isDense = false;
+  /**
+   * For each byte, the flags ESCAPE and GAP: whether it may begin an escape, or be a separator between the
+   * characters of a needle.
+   */
+  readonly #kinds = new Uint8Array(256);
+  /** For each pair of bytes, the flags ESCAPE, GAP and SHORT. */
   readonly #pairs = new Uint8Array(0x1_0000);
 
   /**
-   * Makes a filter. Undefined when a pattern is too short to be looked up, or when there are none. `triggers`
-   * are searched for only as they are written, without escapes and gaps.
+   * Makes a filter. Undefined when a pattern is too short to be looked up, or when there are no patterns.
+   * `triggers` (prefixes of credentials) are searched for only as they are written, without escapes and gaps.
    */
   static of(
     needles: readonly Pattern[],
@@ -97,7 +107,10 @@ export class PrefixFilter {
     }
   }
 
-  /** The words of a text, for `next`; empty for a short text. */
+  /**
+   * The bytes of a text as words of four bytes, for `next`, without a copy. Empty for a text of fewer than
+   * MIN_BYTES, which is not filtered.
+   */
   static wordsOf(text: Uint8Array): Int32Array {
     if (text.length < MIN_BYTES) return NO_WORDS;
     const start = -text.byteOffset & (WORD_BYTES - 1);
@@ -105,9 +118,9 @@ export class PrefixFilter {
   }
 
   /**
-   * The offset of the first byte, from `from` on, at which the automaton is needed again. There the first six
-   * bytes of a pattern, or a short pattern, are complete, or the text has more than one reading. The offset
-   * is between the margins of the text.
+   * The offset of the first byte, from `from` on, at which the automaton is needed again: there the first six
+   * bytes of a pattern, or a short pattern, are complete, or an escape or a gap gives the text more than one
+   * reading. The offset is between the margins of the text.
    */
   next(text: Uint8Array, words: Int32Array, from: number): number {
     const start = -text.byteOffset & (WORD_BYTES - 1);
@@ -176,7 +189,7 @@ export class PrefixFilter {
     return Math.max(from, start + count * WORD_BYTES);
   }
 
-  /** The offset that `next` searches for, if the word at `at` has it; otherwise -1. */
+  /** The offset that `next` returns, if it is in the word at `at` or right after it; -1 otherwise. */
   #placeIn(text: Uint8Array, at: number, from: number, found: number): number {
     let place = (found & (ESCAPE | GAP)) === 0 ? -1 : this.#splitIn(text, at, from);
     if ((found & SHORT) !== 0) {
@@ -193,7 +206,8 @@ export class PrefixFilter {
         break;
       }
     }
-    // The bytes between belong to words that have not been checked yet.
+    // The bytes between this word and `place` belong to words that have not been checked yet. An escape or a
+    // separator among them comes first.
     for (let between = Math.max(from, at + WORD_BYTES); between < place; between++) {
       if (this.#kinds[text[between] as number] !== 0) return between;
     }
@@ -201,8 +215,8 @@ export class PrefixFilter {
   }
 
   /**
-   * The offset of an escape or a gap, in the word at `at` or right after it, that may be the first in a
-   * needle; -1 when there is none.
+   * The offset of an escape or a gap (a separator between characters), in the word at `at` or right after it,
+   * that may be the first in a needle; -1 when there is none.
    */
   #splitIn(text: Uint8Array, at: number, from: number): number {
     for (let place = at; place < at + WORD_BYTES; place++) {

@@ -5,11 +5,14 @@ const SHORTEST = 2;
 type Place = { readonly bytes: Uint8Array; readonly offset: number };
 
 /**
- * Finds patterns that are too short to be found by their first six bytes, such as `://`. Each is found by a
- * pair of its bytes.
+ * Finds patterns that are too short to be found by their first six bytes, such as `://`. Each pattern is
+ * found by the one pair of its bytes that is rarest in ordinary text.
  */
 export class ShortPatterns {
-  /** For each pair of bytes, the patterns that are found by it, and the pair's offset in each. */
+  /**
+   * For each pair of bytes, as one number, the patterns that are found by this pair, and the offset of the
+   * pair in each pattern.
+   */
   readonly #places = new Map<number, Place[]>();
 
   constructor(patterns: readonly Uint8Array[]) {
@@ -29,8 +32,8 @@ export class ShortPatterns {
   }
 
   /**
-   * The offset of the last byte of a pattern that is found by the pair at `at`; the first such offset that is
-   * not before `from`, or -1.
+   * Looks for the patterns that are found by the pair of bytes at offset `at` of `text`. Returns the first
+   * offset, not before `from`, at which such a pattern has its last byte; -1 when no pattern stands there.
    */
   endNear(text: Uint8Array, at: number, from: number): number {
     let first = -1;
@@ -57,8 +60,8 @@ function rarestPair(bytes: Uint8Array): number {
 const LETTERS = Buffer.from("etaoinsrhldcumfpgwybvkxjqz");
 
 /**
- * A rank that is higher for rarer bytes. LETTERS has the order of frequency in English text; punctuation and
- * capital letters are rarer than all of them.
+ * A rank that is higher for rarer bytes. LETTERS has the order of frequency in English text; punctuation,
+ * digits and capital letters rank above all of them.
  */
 function rarityOf(byte: number): number {
   const rank = LETTERS.indexOf(byte);

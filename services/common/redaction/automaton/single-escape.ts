@@ -12,12 +12,15 @@ import { ENTITIES, MAX_ENTITY_BYTES } from "../escapes/escape-names.ts";
 import { RAW_BYTE } from "../escapes/escape-reader.ts";
 import { wordAt } from "./gram-set.ts";
 
-/** The result when an escape may have more than one reading, or depends on the bytes after it. */
+/**
+ * The result of `SingleEscapes.read` when an escape may have more than one reading, or depends on bytes after
+ * it. EscapeReader then decides.
+ */
 export const MANY = -2;
 
 /**
- * Added to a code from 0x80 to 0xff that is either a character or a byte, such as `\xe9` in the repr of a
- * Python text, or of bytes.
+ * Added to a code from 0x80 to 0xff that may be a character or a byte, such as `\xe9`, which stands for the
+ * character in the repr of a Python text, and for the byte in the repr of Python bytes.
  */
 export const EITHER = 0x80_0000;
 
@@ -28,14 +31,16 @@ const [LETTER_U, LETTER_X] = [0x75, 0x78];
 const [QUOT, AMP] = ["quot", "amp;"].map((name) => wordAt(Buffer.from(name), 0));
 const [FIRST_OCTAL, LAST_OCTAL] = [0x30, 0x37];
 
-/** A fast reader of common escapes, which have only one reading besides the bytes themselves. */
+/**
+ * A fast reader of common escapes, which can be read in only one way besides the bytes as they are written.
+ */
 export class SingleEscapes {
   /** The offset after the escape that was read last. */
   next = 0;
   readonly #introduces: Uint8Array;
   /**
-   * Whether `read` is called for an escape that follows another one. Only one such level is followed, so that
-   * the work is bounded.
+   * Whether `read` is called for an escape that follows another escape. Only one such level is followed, so
+   * that the work is bounded.
    */
   #isNested = false;
 
@@ -60,7 +65,8 @@ export class SingleEscapes {
       case ESC:
         return second === BRACKET;
       default:
-        // In a shell's `'"'"'` the second quote may be one that begins no escape.
+        // A quote may begin an escape when another quote follows, because in a shell's `'"'"'` the second
+        // quote is another than the first.
         return isQuote(second);
     }
   }
@@ -76,7 +82,8 @@ export class SingleEscapes {
     const byte = bytes[at] as number;
     if (this.#introduces[next] === 1 && byte !== PLUS) {
       if (!isQuote(next) || byte === APOSTROPHE || byte === next) return MANY;
-      // A quote has no other meaning, so it is no digit, letter or bracket of another escape.
+      // The second byte is a quote, which is no digit, letter or bracket of an escape. So only a backslash
+      // can form an escape with it.
       if (byte !== BACKSLASH) return NO_ESCAPE;
     }
     switch (byte) {
@@ -105,7 +112,7 @@ export class SingleEscapes {
     }
   }
 
-  /** Reads `%2B` or `=3D`. */
+  /** Reads a byte written as two hexadecimal digits: `%2B` in URLs, `=3D` in quoted-printable. */
   #hexByte(bytes: Uint8Array, at: number, first: number): number {
     const high = HEX_DIGIT[first] as number;
     if (high < 0) return NO_ESCAPE;
@@ -114,13 +121,13 @@ export class SingleEscapes {
     const low = HEX_DIGIT[second] as number;
     if (low < 0) return NO_ESCAPE;
     const code = high * 16 + low;
-    // Quoted-printable writes letters and digits as they are.
+    // Quoted-printable never escapes letters and digits.
     if (bytes[at] === EQUALS && isLetterOrDigit(code)) return NO_ESCAPE;
     this.next = at + 3;
     return code < 0x80 ? this.#alone(bytes, code) : code + RAW_BYTE;
   }
 
-  /** Reads `\xe9`, `\u00e9` or `\351`. Any other form is left to EscapeReader. */
+  /** Reads `\xe9`, `\u00e9` or `\351`. `MANY` for any other form, which EscapeReader then reads. */
   #longBackslash(bytes: Uint8Array, at: number, letter: number): number {
     let code = 0;
     if (letter >= FIRST_OCTAL && letter <= LAST_OCTAL) {
@@ -144,7 +151,10 @@ export class SingleEscapes {
     return this.#character(bytes, code, true);
   }
 
-  /** Returns `code`, or `MANY` when `code` may begin an escape together with the bytes at `next`. */
+  /**
+   * Returns `code`, or `MANY` when `code` itself may begin an escape together with the bytes at `next`,
+   * because the text was escaped twice.
+   */
   #alone(bytes: Uint8Array, code: number): number {
     if (code < 0 || this.#introduces[code] === 0) return code;
     const next = bytes[this.next];
@@ -173,7 +183,7 @@ export class SingleEscapes {
     return (code >= 0xd800 && code <= 0xdfff) || code > 0x10_ffff ? MANY : code;
   }
 
-  /** Reads `&#39;` or `&#x27;`. */
+  /** Reads a numeric HTML entity: `&#39;` or `&#x27;`. */
   #reference(bytes: Uint8Array, at: number): number {
     const isHex = ((bytes[at] as number) | 0x20) === LETTER_X;
     const base = isHex ? 16 : 10;
@@ -191,7 +201,7 @@ export class SingleEscapes {
   }
 
   #entity(bytes: Uint8Array, at: number): number {
-    // `&quot;` and `&amp;` are the most frequent entities.
+    // `&quot;` and `&amp;` are checked first, because they are the most frequent entities.
     const word = wordAt(bytes, at);
     if (word === QUOT && bytes[at + 4] === SEMICOLON) {
       this.next = at + 5;

@@ -3,11 +3,13 @@
  * have consecutive numbers.
  */
 export type Trie = {
+  /** The number of nodes; node 0 is the root. */
   readonly size: number;
   /** The children of `node` are `firstChild[node]` up to, not including, `firstChild[node + 1]`. */
   readonly firstChild: Int32Array;
   /** For each node, the byte that leads to it from its parent. */
   readonly byteInto: Uint8Array;
+  /** For each node, the number of bytes that lead from the root to it. */
   readonly depth: Int32Array;
   /** For each node, its parent; the root is its own parent. */
   readonly parent: Int32Array;
@@ -18,7 +20,10 @@ export type Trie = {
 /** Nodes that are built in about a millisecond, after which other work may run. */
 const NODES_PER_STEP = 8_192;
 
-/** Builds the tree of `patterns`, which must not be empty, in steps. */
+/**
+ * Builds the tree of `patterns`, none of which may be empty. Yields about every millisecond, so that other
+ * work can run.
+ */
 export function* trieSteps(patterns: readonly Uint8Array[]): Generator<void, Trie> {
   const order = patterns.map((_, index) => index);
   order.sort((a, b) => Buffer.compare(patterns[a] as Uint8Array, patterns[b] as Uint8Array));
@@ -30,7 +35,8 @@ export function* trieSteps(patterns: readonly Uint8Array[]): Generator<void, Tri
   const builtEnd = new Int32Array(patterns.length);
   let size = 1;
 
-  // In sorted order a pattern shares nodes only with the one before it, and new children come last.
+  // In sorted order a pattern shares nodes only with the pattern before it, and the new children of a node
+  // come last.
   let path: number[] = [0];
   let previous: Uint8Array = new Uint8Array();
   let pauseAt = NODES_PER_STEP;

@@ -2,7 +2,7 @@ import { SHORT_ESCAPES } from "./escape-names.ts";
 
 const [BACKSLASH, EQUALS, ESC, NEWLINE, RETURN, BRACKET] = [0x5c, 0x3d, 0x1b, 0x0a, 0x0d, 0x5b];
 
-/** The result for bytes that are no escape. */
+/** The result, in place of a code or an offset, for bytes that are no escape. */
 export const NO_ESCAPE = -1;
 
 /** For each byte, its value as a hexadecimal digit, or -1. */
@@ -13,11 +13,9 @@ for (let digit = 0; digit < 16; digit++) {
   HEX_DIGIT[character.toUpperCase().charCodeAt(0)] = digit;
 }
 
-/**
- * For each byte after a backslash: in SINGLES the byte that both stand for, in MAY_BE_LONG 1 if more bytes
- * may belong to the escape.
- */
+/** For each byte after a backslash, the byte that both together stand for, or NO_ESCAPE. */
 export const SINGLES = new Int8Array(256).fill(NO_ESCAPE);
+/** For each byte after a backslash, 1 if further bytes may belong to the escape. */
 export const MAY_BE_LONG = new Uint8Array(256);
 // Shells also escape blanks and line ends, and regular expressions escape all punctuation.
 for (const byte of [0x09, 0x0a, 0x0d]) SINGLES[byte] = byte;
@@ -54,8 +52,8 @@ export function isWithinRun(text: Uint8Array, at: number): boolean {
 }
 
 /**
- * Whether an escape at `at` can only stand for no character at all: a soft line break, or the control
- * sequence of a terminal.
+ * Whether an escape at `at` can only stand for no character at all: a soft line break of quoted-printable, or
+ * the control sequence of a terminal, such as a colour.
  */
 export function mayBeNothing(text: Uint8Array, at: number): boolean {
   const sign = text[at];
@@ -66,8 +64,8 @@ export function mayBeNothing(text: Uint8Array, at: number): boolean {
 const MAX_SEQUENCE_BYTES = 32;
 
 /**
- * The offset after a soft line break or a control sequence at `at`. `NO_ESCAPE` when there is none, and
- * `UNKNOWN` when its end has not arrived yet.
+ * The offset after a soft line break of quoted-printable, or the control sequence of a terminal, at `at`.
+ * `NO_ESCAPE` when there is none, and `UNKNOWN` when its end has not arrived yet.
  */
 export function behindNothing(text: Uint8Array, at: number): number {
   const next = text[at + 1];
@@ -87,5 +85,5 @@ export function behindNothing(text: Uint8Array, at: number): number {
   return NO_ESCAPE;
 }
 
-/** The result when more bytes must arrive before an escape can be read. */
+/** The result of `behindNothing` when more bytes must arrive before the end of the escape is known. */
 export const UNKNOWN = -2;

@@ -11,7 +11,10 @@ export const ENTITIES: ReadonlyMap<string, number> = new Map(
 
 export const LONGEST_ENTITY = Math.max(...[...ENTITIES.keys()].map((name) => name.length));
 
-/** Bytes of the longest entity after `&`, with its semicolon. `#x10ffff` is longer than every name. */
+/**
+ * Bytes of the longest HTML entity after `&`, with its semicolon. The number `#x10ffff` is longer than every
+ * name.
+ */
 export const MAX_ENTITY_BYTES = Math.max(8, LONGEST_ENTITY) + 1;
 
 /**

@@ -1,32 +1,32 @@
 import { HEX_DIGIT, isLetterOrDigit, SINGLES } from "./escape-bytes.ts";
 import { ENTITIES, LONGEST_ENTITY, SHORT_ESCAPES } from "./escape-names.ts";
 
-/** The number of escapings within one another that are read; JSON in JSON in a URL has three. */
+/** The most layers of escaping within one another that are removed; JSON in JSON in a URL has three. */
 const MAX_LAYERS = 3;
 
 /** Bytes of the longest escape that is read. No program writes a longer one by chance; this bounds the work. */
 export const MAX_ESCAPE_BYTES = 112;
 
-/** The number of backslashes that stand for one after three layers of escaping. */
+/** The number of backslashes that stand for one backslash after three layers of escaping. */
 const LONGEST_RUN = 8;
 
-/** The most readings of one place: three layers, each with three of what follows, and bytes apart from characters. */
+/** The most readings at one offset: three layers, each with three of what follows, and bytes apart from characters. */
 const MAX_FOUND = 16;
 
-/** Places whose decoded characters are remembered: more than the bytes of an escape, and a power of two. */
+/** Offsets whose decoded characters are remembered: more than the bytes of an escape, and a power of two. */
 const REMEMBERED = 256;
 
 /** Added to a code from 0x80 on that is a byte and no character, such as `\xc3` in the repr of Python bytes. */
 export const RAW_BYTE = 0x20_0000;
 
-/** The reading of bytes that stand for nothing, such as a soft line break or a terminal's colour. */
+/** The code of bytes that stand for no character, such as a soft line break or a terminal's colour. */
 export const NOTHING = 0x40_0000;
 
 const [BACKSLASH, PERCENT, AMPERSAND, EQUALS, PLUS, SPACE] = [0x5c, 0x25, 0x26, 0x3d, 0x2b, 0x20];
 /** Characters that templates, ODBC and SQL escape by doubling: `$`, `{`, `}`, `]` and a grave accent. */
 const DOUBLED: readonly number[] = [0x24, 0x7b, 0x7d, 0x5d, 0x60];
 const LETTER_U = 0x75;
-/** The last character that one `\\uXXXX` can write; later characters take two. */
+/** The last character that one `\uXXXX` can write; later characters need two of them. */
 const LAST_OF_PLANE_0 = 0xffff;
 const [QUOTATION_MARK, APOSTROPHE, ESC, NEWLINE, RETURN, SEMICOLON] = [0x22, 0x27, 0x1b, 0x0a, 0x0d, 0x3b];
 
@@ -51,7 +51,7 @@ export function introducersFor(bytes: Uint8Array): number[] {
  * to three escapings may be within one another, in any mix.
  */
 export class EscapeReader {
-  /** The number of readings that `read` found. */
+  /** The number of readings that `read` found, in `codes` and `nexts`. */
   count = 0;
   /** For each reading, a code point, a byte plus `RAW_BYTE`, or `NOTHING`. */
   readonly codes = new Int32Array(MAX_FOUND);
@@ -64,9 +64,9 @@ export class EscapeReader {
   #isShort = false;
   #code = 0;
   #next = 0;
-  /** The number of escapings that were removed to get `#code`. */
+  /** The number of layers of escaping that were removed to get `#code`. */
   #depth = 0;
-  /** Results of `#decoded`, by layer and place: the place, the code, the offset after it, and the depth. */
+  /** Remembered results of `#decoded`, by layer and offset: the offset, `#code`, `#next` and `#depth`. */
   readonly #places = new Int32Array(MAX_LAYERS * REMEMBERED);
   readonly #placeCodes = new Int32Array(MAX_LAYERS * REMEMBERED);
   readonly #placeNexts = new Int32Array(MAX_LAYERS * REMEMBERED);
@@ -162,7 +162,7 @@ export class EscapeReader {
 
   #found(introducer: number): void {
     this.#add(this.#code, this.#next);
-    // `\xe9` is a character in the repr of a Python text, and a byte in that of bytes.
+    // `\xe9` is a character in the repr of a Python text, and a byte in the repr of Python bytes.
     if (introducer === BACKSLASH && this.#code >= 0x80 && this.#code <= 0xff)
       this.#add(this.#code + RAW_BYTE, this.#next);
   }
@@ -228,8 +228,8 @@ export class EscapeReader {
   }
 
   /**
-   * Reads the escape that begins with `introducer`, which was itself escaped `depth` times. Its other characters begin
-   * at `at` and are escaped up to `layers` times. Returns false when it is no escape.
+   * Reads the escape that begins with `introducer`, which was itself escaped `depth` times. The escape's other
+   * characters begin at `at` and are escaped up to `layers` times. Returns false when it is no escape.
    */
   #escape(layers: number, introducer: number, depth: number, at: number): boolean {
     // A plus sign for a blank has no other characters, so it may end the text.
@@ -274,12 +274,12 @@ export class EscapeReader {
       default:
         if (short !== undefined) return this.#is(short, next);
         if (second >= 0x30 && second <= 0x37) return this.#octal(layers, second - 0x30, next);
-        // Blanks and line ends count as well, as for SingleEscapes.
+        // An escaped blank or line end stands for itself, as in SingleEscapes.
         return second < 0x80 && SINGLES[second] === second && this.#is(second, next);
     }
   }
 
-  /** Reads `\u00e9`, a pair of surrogates, or `\u{1f600}`. */
+  /** Reads the text after `\u`: `\u00e9`, a pair of surrogates, or `\u{1f600}`. */
   #unicode(layers: number, at: number): boolean {
     if (!this.#hexBytes(layers, at, 4, 4)) return this.#braced(layers, at);
     const high = this.#code;
@@ -323,7 +323,7 @@ export class EscapeReader {
     return digits >= min && code <= 0x10_ffff && this.#is(code, next);
   }
 
-  /** Reads `&#39;` or `&#x27;`. */
+  /** Reads a numeric HTML entity: `&#39;` or `&#x27;`. */
   #reference(layers: number, at: number): boolean {
     if (!this.#decoded(layers, at)) return false;
     if (this.#code === 0x78 || this.#code === 0x58) {
@@ -372,7 +372,7 @@ export class EscapeReader {
     return false;
   }
 
-  /** Reads exactly `text`, which then stands for `code`. */
+  /** Reads exactly `text` and makes `code` the result. False when the text at `at` is another. */
   #text(layers: number, at: number, text: string, code: number): boolean {
     let next = at;
     for (let index = 0; index < text.length; index++) {
@@ -386,7 +386,7 @@ export class EscapeReader {
     return code < 128 && this.#introduces[code] === 1;
   }
 
-  /** Marks the code that was read as a byte. From 0x80 on a byte is only a part of a character. */
+  /** Marks the code that was read as a byte, because from 0x80 on a byte is only a part of a character. */
   #isByte(): true {
     if (this.#code >= 0x80) this.#code += RAW_BYTE;
     return true;

@@ -1,26 +1,36 @@
 import type { Automaton } from "../automaton/automaton.ts";
 import { MANY, type SingleEscapes } from "../automaton/single-escape.ts";
 
-/** Characters that are looked ahead before an escape is read as what it stands for. */
+/**
+ * Characters after an escape that are examined before the scanner starts a reading, in which the escape is
+ * replaced by what it stands for.
+ */
 const LOOK_AHEAD = 4;
 
 const [ZERO, X] = [0x30, 0x78];
 
-/** Tells whether a reading would end within the next few characters, so that it need not be started. This saves most readings. */
+/**
+ * Tells whether a reading (the text with an escape replaced by what it stands for) ends within the next few
+ * characters, because no needle then reaches back to the escape. The scanner does not start such a reading,
+ * which saves most readings.
+ */
 export class LookAhead {
   readonly #automaton: Automaton;
   readonly #singles: SingleEscapes;
 
-  /** `singles` is shared with the scanner: after a look-ahead, its offset is another than before. */
+  /**
+   * `singles` is also used by the scanner. A look-ahead changes its `next`, so the scanner must copy `next`
+   * before.
+   */
   constructor(automaton: Automaton, singles: SingleEscapes) {
     this.#automaton = automaton;
     this.#singles = singles;
   }
 
   /**
-   * Whether a reading that continues at the offset `at` in the state `from` ends soon. The next few characters, as they
-   * are or as common escapes, are followed. The reading ends soon when no more than `left` characters besides these
-   * remain of what it follows.
+   * Whether a reading that continues at the offset `at` in the automaton's state `from` ends soon. The next
+   * few characters are followed, as they are or as common escapes. The reading ends soon when the longest
+   * possible match of a needle then has fewer than `left` characters from before `at`.
    */
   endsSoon(bytes: Uint8Array, from: number, at: number, left: number): boolean {
     const { longest, step, depth, introduces, isAnyGap, gaps } = this.#automaton;
@@ -38,7 +48,7 @@ export class LookAhead {
       } else {
         const code = this.#singles.read(bytes, place);
         if (code === MANY || code >= 0x80) return false;
-        // The byte as it is written must not continue a needle either.
+        // The escape's first byte, as it is written, must not continue a needle either.
         const raw = step(state, byte);
         if ((depth[raw] as number) > most) return false;
         if (code >= 0) {

@@ -5,7 +5,10 @@ import type { Reading } from "./reading.ts";
 import { Regions } from "./regions.ts";
 import type { ScannedText } from "./scanned-text.ts";
 
-/** Checks the patterns that the automaton has found, and keeps the regions that are needles. */
+/**
+ * Checks whether the patterns that the automaton has found count as needles, and keeps the regions of the
+ * text that must be redacted.
+ */
 export class Matches {
   readonly regions = new Regions();
   readonly #automaton: Automaton;
@@ -40,25 +43,25 @@ export class Matches {
       for (const needle of this.#sameBytes[pattern] as readonly number[]) {
         const check = this.#checks[needle];
         if (check?.kind === "piece" && this.#isInPiece(check.of, start, position + at)) {
-          // Another stretch with the same beginning may match for longer.
+          // Another secret with the same sample may match for longer.
           isCovered = true;
           continue;
         }
         const isCompared = check && !(check.kind === "piece" && reading);
         if (isCompared && !isAll && !isKnownBehind(check, bytes, at, length)) return false;
         isNeedle = this.#note(needle, start, position + at, reading) || isNeedle;
-        // The longest of several pieces with the same beginning counts.
+        // All pieces of secrets that match here are noted, so that the longest counts.
         if (isNeedle && check?.kind !== "piece") return true;
       }
       if (isNeedle || isCovered) return true;
-      // A shorter needle may end here as well.
+      // A shorter needle may end at the same byte, so the search goes on with the next shorter pattern.
       while ((depth[suffix] as number) > length) suffix = fail[suffix] as number;
     }
   }
 
   /**
-   * Whether the last region is a piece of the same stretch and contains the match, so that further samples in
-   * it add nothing.
+   * Whether the last region is a piece of the same long secret (`of`) and contains the match, so that the
+   * match adds nothing.
    */
   #isInPiece(of: Buffer, start: number, end: number): boolean {
     const last = this.#checks[this.regions.covering(start, end) ?? -1];

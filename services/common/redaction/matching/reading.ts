@@ -1,9 +1,9 @@
 import type { Automaton } from "../automaton/automaton.ts";
 
 /**
- * An escape that was read as what it stands for. `from` and `to` are its positions in the text. `countFrom`
- * and `countTo` are the same positions, counted in characters of a pattern. Both counts agree up to the first
- * escape. `before` is the escape before this one.
+ * An escape that was read as the characters that it stands for. `from` and `to` are its positions in the
+ * text. `countFrom` and `countTo` are the same positions, counted in characters of a pattern. Both counts
+ * agree up to the first escape. `before` is the escape before this one; undefined for the first.
  */
 type Escape = {
   readonly from: number;
@@ -14,14 +14,15 @@ type Escape = {
 };
 
 /**
- * One reading of a text in which a pattern may have begun. The last escape, and perhaps earlier ones, are
- * read as what they stand for. The scanner itself reads the text as it is written.
+ * One reading of a text in which a pattern may have begun: the last escape, and perhaps earlier ones, are
+ * read as the characters that they stand for. The scanner itself also reads the text as it is written.
  */
 export class Reading {
+  /** The automaton's state after the characters of this reading up to `at`. */
   state: number;
-  /** The position at which the reading continues. */
+  /** The position in the text at which the reading continues. */
   at: number;
-  /** Whether the patterns that end at `at` have been checked. */
+  /** Whether the scanner has checked the patterns that end at `at`. */
   isChecked: boolean;
   readonly #escape: Escape;
 
@@ -29,7 +30,7 @@ export class Reading {
     this.state = state;
     this.at = read.to;
     this.#escape = read;
-    // Bytes that stand for nothing cannot end a match.
+    // Bytes that stand for no character cannot end a match, so there is nothing to check.
     this.isChecked = read.countTo === read.countFrom;
   }
 
@@ -40,8 +41,8 @@ export class Reading {
   static of(state: number, from: number, to: number, count: number, earlier?: Reading): Reading {
     const countFrom = earlier ? earlier.#countAt(from) : from;
     const last = earlier ? earlier.#escape : undefined;
-    // Consecutive escapes that stand for nothing are stored as one, because every position is searched from
-    // the end of the list.
+    // Consecutive escapes that stand for no character are stored as one escape, because every position is
+    // searched from the end of the list of escapes.
     const isOneRun = count === 0 && last?.to === from && last.countTo === last.countFrom;
     const read = {
       from: isOneRun ? last.from : from,
@@ -54,14 +55,14 @@ export class Reading {
   }
 
   /**
-   * Whether the bytes of `state` include a part of the last escape. If not, the reading equals that of the
-   * scanner.
+   * Whether the pattern that `state` is in includes a part of the last escape. If not, the reading equals the
+   * scanner's own and is dropped.
    */
   spansEscape({ depth }: Automaton): boolean {
     return (depth[this.state] as number) > this.at - this.#escape.to;
   }
 
-  /** The number of consecutive bytes before `at` that stand for nothing. */
+  /** The number of consecutive bytes before `at` that stand for no character, such as a soft line break. */
   get nothingBytes(): number {
     const { from, to, countFrom, countTo } = this.#escape;
     return countTo === countFrom ? to - from : 0;
@@ -89,14 +90,14 @@ export class Reading {
 }
 
 /**
- * The number of readings that are followed at one place, which is more than any encoder makes. Of more, those
- * with the longest matches are followed.
+ * The most readings of a text that are followed at one position, which is more than any encoder makes. When
+ * there are more, those with the longest matches are followed.
  */
 const MAX_READINGS = 16;
 
 /**
- * Removes the readings at `position` that another reading includes, and, if there are too many, those with
- * the shortest matches.
+ * Removes the readings at `position` that another reading includes, and, if more than MAX_READINGS are left,
+ * those with the shortest matches.
  */
 export function prunedReadings(
   automaton: Automaton,
@@ -107,8 +108,9 @@ export function prunedReadings(
   const includes = (other: Reading, reading: Reading) => {
     if (other === reading || other.at !== position) return false;
     if (!isSuffixState(automaton, reading.state, other.state)) return false;
-    // The earlier of two readings in one state covers more of the text. It includes the other only if no shorter match
-    // begins later in it, because it may have read the beginning of a shorter match in another way.
+    // The reading that begins earlier covers more of the text, if both are in one state. It includes the
+    // other reading only if no shorter match begins later in it, because it may have read the beginning of a
+    // shorter match in another way.
     let isSame = reading.state === other.state;
     for (let suffix = reading.state; suffix > 0; suffix = automaton.fail[suffix] as number) {
       const length = automaton.depth[suffix] as number;
@@ -134,8 +136,8 @@ function isSuffixState({ depth, fail }: Automaton, state: number, other: number)
 }
 
 /**
- * Advances the first `count` readings that stand at `position` by `byte`, and removes those that no longer reach back
- * into an escape.
+ * Advances the first `count` readings, if they stand at `position`, by the byte `byte` of the text. Removes
+ * those whose pattern no longer reaches back into an escape, because the scanner reads them as well.
  */
 export function stepReadings(
   readings: Reading[],

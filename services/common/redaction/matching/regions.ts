@@ -1,24 +1,31 @@
 /**
- * The last characters of a match as they were written, for its marker; undefined means that the needle's own
- * marker is used.
+ * The last characters of a match as they were written, which its marker shows; undefined means that the
+ * needle's own marker is used.
  */
 export type Shown = Uint8Array | undefined;
 
 /**
  * The regions of a stream that must be redacted, in order. Overlapping matches become one region, so that no
- * byte of either is left. A region has the name of its leftmost, then longest match.
+ * byte of either is left. A region counts as the needle of its leftmost match, or the longest of several that
+ * begin there.
  */
 export class Regions {
-  /** The regions that were found and not yet removed; the first is at `head`. */
+  /**
+   * For each region, the position of its first byte. Regions with an index below `head` have been removed.
+   */
   readonly starts: number[] = [];
+  /** For each region, the position after its last byte. */
   readonly ends: number[] = [];
+  /** For each region, the index of its needle. */
   readonly patterns: number[] = [];
+  /** For each region, the characters that its marker shows. */
   readonly shown: Shown[] = [];
+  /** The index of the first region that has not been removed. */
   head = 0;
 
   /**
-   * The pattern of the last region, if that region contains everything from `start` to `end`; undefined
-   * otherwise.
+   * The index of the last region's needle, if that region contains everything from `start` to `end`;
+   * undefined otherwise.
    */
   covering(start: number, end: number): number | undefined {
     const last = this.starts.length - 1;
@@ -27,7 +34,10 @@ export class Regions {
     return isInside ? this.patterns[last] : undefined;
   }
 
-  /** Adds a match. It must not begin after the end of a match that is added later. */
+  /**
+   * Adds a match of the needle with the index `found`, and merges it with earlier regions that it overlaps.
+   * No match that is added later may end before this match begins.
+   */
   add(from: number, to: number, found: number, shows: Shown): void {
     const { starts, ends, patterns, shown } = this;
     let start = from;
@@ -54,7 +64,8 @@ export class Regions {
   /** Removes the first region. */
   shift(): void {
     this.head++;
-    // Removed only now and then, because removing each time would take quadratic time.
+    // Removed regions are cut off the lists only now and then, because doing so each time would take
+    // quadratic time.
     if (this.head === this.starts.length) this.#drop(this.head);
     else if (this.head >= 1_024 && this.head * 2 > this.starts.length) this.#drop(this.head);
   }

@@ -13,7 +13,7 @@ export class ScannedText {
     this.position = position;
   }
 
-  /** Starts again with a stream at `position`. */
+  /** Starts a new stream at `position` and forgets the bytes before. */
   reset(position: number): void {
     this.position = position;
     this.#kept = NO_BYTES;
@@ -29,7 +29,8 @@ export class ScannedText {
    */
   close(at: number, size: number): Uint8Array {
     const { bytes } = this;
-    // Copied, because a view of a few bytes would keep the whole message in memory.
+    // The kept bytes are copied, because a view of a few bytes would keep the whole received message in
+    // memory.
     this.#kept = Buffer.from(this.slice(this.position + at - size, this.position + at));
     const rest = at === bytes.length ? NO_BYTES : Buffer.from(bytes.subarray(at));
     this.position += at;

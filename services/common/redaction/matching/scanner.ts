@@ -14,19 +14,21 @@ import { prunedReadings, Reading, stepReadings } from "./reading.ts";
 import type { Regions } from "./regions.ts";
 import { ScannedText } from "./scanned-text.ts";
 
-/** Scanned bytes that are kept for the last characters of a match, and for checks of the text before it. */
+/** Scanned bytes that are kept for markers, which show a match's last characters, and for checks of the text before. */
 const KEPT_BYTES = 64;
 /** Scanned bytes that are kept while an escape is read, because a few characters may take so many bytes. */
 const KEPT_WITH_ESCAPES_BYTES = 512;
 
-/** The filter pauses for UNFILTERED_BYTES after more than MAX_SHORT_SKIPS skips in a row below SHORT_SKIP_BYTES. */
+/** The most short skips of the prefix filter in a row. After more the scanner does without the filter for a while. */
 const MAX_SHORT_SKIPS = 4;
+/** A skip of the prefix filter over fewer bytes counts as short. */
 const SHORT_SKIP_BYTES = 128;
+/** Bytes for which the scanner does without the prefix filter after too many short skips. */
 const UNFILTERED_BYTES = 1_024;
-/** Bytes for which the filter is not used in text that is full of escapes. */
+/** Bytes for which the scanner does without the prefix filter in text that is full of escapes. */
 const UNFILTERED_DENSE_BYTES = 4_096;
 
-/** The most bytes inside a secret that may stand for nothing, such as a line end with indentation, or colours. */
+/** The most bytes in a row inside a secret that stand for no character, such as an indented line end, or colours. */
 const MAX_NOTHING_BYTES = 128;
 
 const [ZERO, X] = [0x30, 0x78];
@@ -35,7 +37,7 @@ const NO_BYTES = new Uint8Array();
 
 /**
  * Finds needles in a stream, as they are or written with escapes. At an escape the automaton continues twice: with the
- * bytes as they are, and with what they stand for.
+ * bytes as they are written, and, in a reading, with the characters that they stand for.
  */
 export class Scanner {
   readonly hits: Hits;
@@ -49,14 +51,16 @@ export class Scanner {
   readonly #reader: EscapeReader;
   readonly #singles: SingleEscapes;
   readonly #lookAhead: LookAhead;
-  /** The offset of the escape that was read last, or -1; its only reading, if it has one, and the offset after it. */
+  /** The offset of the escape that was read last; -1 when there is none. */
   #readAt = -1;
+  /** The only reading of that escape, or MANY. */
   #single = 0;
+  /** The offset after that escape. */
   #singleNext = 0;
   /** The offset of an escape whose rest has not arrived yet; -1 when there is none. */
   #waitsAt = -1;
   #words = PrefixFilter.wordsOf(NO_BYTES);
-  /** The position up to which the filter is not used, because it saved nothing. */
+  /** The position up to which the prefix filter is not used, because it saved nothing. */
   #unfilteredTo = 0;
   #shortSkips = 0;
   /** Whether the text or a reading has a match at its end that can be checked only with the bytes after it. */
@@ -73,7 +77,7 @@ export class Scanner {
     this.#lookAhead = new LookAhead(automaton, this.#singles);
   }
 
-  /** The regions of the needles that were found. */
+  /** The regions of the stream in which needles were found, and which must be redacted. */
   get regions(): Regions {
     return this.#matches.regions;
   }
@@ -83,7 +87,7 @@ export class Scanner {
     return this.#text.position + this.#carried.length;
   }
 
-  /** The position before which nothing can change any more: the beginning of the longest match still possible. */
+  /** The position before which no match can begin or change: where the longest match that is still possible begins. */
   get settled(): number {
     const { reach, depth } = this.#automaton;
     // A match that has not been checked yet may be a whole needle already.
@@ -96,22 +100,22 @@ export class Scanner {
     return settled;
   }
 
-  /** The position at which the longest held trigger begins that may still be completed. */
+  /** The position at which a held trigger may have begun; the end of the scanned text when there is none. */
   get triggerFrom(): number {
     return this.#text.position - (this.#automaton.triggerReach[this.#state] as number);
   }
 
-  /** Scans the next bytes. The beginning of an escape at their end waits for the rest. */
+  /** Scans the next bytes. An escape that begins at their end and is not complete is scanned with the next chunk. */
   scan(chunk: Uint8Array): void {
     this.#scan(this.#carried.length === 0 ? chunk : Buffer.concat([this.#carried, chunk]), false);
   }
 
-  /** Ends the text. An escape whose rest did not arrive is none. */
+  /** Ends the text. An escape whose rest did not arrive counts as plain bytes. */
   finish(): void {
     this.#scan(this.#carried, true);
   }
 
-  /** Starts again at `position`, as a new scanner would. */
+  /** Starts a new text at `position`, as a new scanner would. */
   reset(position: number): void {
     this.#text.reset(position);
     this.#state = 0;
@@ -147,7 +151,7 @@ export class Scanner {
     const length = text.length;
     let state = this.#state;
     let at = from;
-    // Near the ends of the text the filter is not used, because it reads bytes beside the position.
+    // Near the ends of the text the prefix filter is not used, because it reads bytes before and after its position.
     const filterTo = this.#words.length > 0 && filter ? length - 2 * FILTER_MARGIN_BYTES : 0;
     while (at < length) {
       const filterFrom = Math.max(at, FILTER_MARGIN_BYTES, this.#unfilteredTo - this.#text.position);
@@ -194,7 +198,7 @@ export class Scanner {
     return at;
   }
 
-  /** Skips plain text. Returns the offset at which the automaton is needed again, and sets the state for it. */
+  /** Skips text without a needle. Returns the offset where the automaton is needed again, and sets its state. */
   #skip(from: number): number {
     const { filter, step } = this.#automaton;
     const at = filter?.next(this.#text.bytes, this.#words, from) ?? from;
@@ -212,7 +216,7 @@ export class Scanner {
     return at;
   }
 
-  /** Scans byte by byte while an escape is read as what it stands for; returns the offset where it stopped. */
+  /** Scans byte by byte while there are readings of an escape; returns the offset where the scan stopped. */
   #scanReadings(from: number): number {
     const text = this.#text.bytes;
     const { step } = this.#automaton;
@@ -240,7 +244,7 @@ export class Scanner {
 
   #mayStopAt(byte: number): boolean {
     const { classOf, stopClasses } = this.#automaton;
-    // A `0` may begin `0x` in a list of digits.
+    // A `0` may begin a `0x`, which is skipped in a list of digits such as `0x4a, 0x6f`.
     return ((classOf[byte] as number) > 0 && (classOf[byte] as number) <= stopClasses) || byte === ZERO;
   }
 
@@ -276,8 +280,8 @@ export class Scanner {
   }
 
   /**
-   * Starts readings for an escape that begins at `at`, or for a gap that needles allow there. Returns false when that
-   * depends on bytes that have not arrived yet.
+   * Starts readings for an escape that begins at `at`, or for a gap (separator) that needles allow there. Returns false
+   * when that depends on bytes that have not arrived yet.
    */
   #branch(state: number, at: number, earlier?: Reading): boolean {
     const byte = this.#text.bytes[at] as number;
@@ -313,7 +317,7 @@ export class Scanner {
     return true;
   }
 
-  /** Skips a soft line break or control sequence, which matters only inside a needle. False when its end is missing. */
+  /** Skips a soft line break or colour, which matters only inside a needle. False when its end has not arrived yet. */
   #passNothing(state: number, at: number, earlier?: Reading): boolean {
     if (state === 0) return true;
     const next = behindNothing(this.#text.bytes, at);
@@ -325,7 +329,7 @@ export class Scanner {
     return true;
   }
 
-  /** Skips the bytes from `at` to `next`, which stand for `byte`, if needles allow it as a gap here. */
+  /** Skips the bytes from `at` to `next`, which stand for `byte`, if needles allow `byte` as a separator here. */
   #passGap(state: number, at: number, byte: number, next: number, earlier?: Reading): void {
     const { gaps, isAnyGap } = this.#automaton;
     if (state === 0 || isAnyGap[byte] === 0) return;
@@ -340,7 +344,7 @@ export class Scanner {
 
   /**
    * Skips the `0x` in a list of digits such as `0x4a, 0x6f`, from the second number on: before the first there is no
-   * gap. Returns false when the byte after `0` has not arrived yet.
+   * separator. Returns false when the byte after `0` has not arrived yet.
    */
   #passPrefix(state: number, at: number, earlier: Reading): boolean {
     const hex = this.#automaton.gaps.find(({ kind }) => kind === "hex");
@@ -353,7 +357,7 @@ export class Scanner {
     return true;
   }
 
-  /** Starts readings of the bytes from `at` to `next` as `code`. */
+  /** Starts readings in which the bytes from `at` to `next` stand for `code`. */
   #follow(state: number, at: number, code: number, next: number, earlier?: Reading): void {
     if (code === NOTHING) {
       if (state !== 0) this.#start(state, at, next, 0, earlier);
@@ -376,13 +380,13 @@ export class Scanner {
   #start(state: number, at: number, next: number, count: number, earlier?: Reading): void {
     if (state === 0 || this.#lookAhead.endsSoon(this.#text.bytes, state, next, 1)) return;
     const reading = Reading.of(state, this.#text.position + at, this.#text.position + next, count, earlier);
-    // No secret continues after a longer run, because otherwise a script could have all of its output held back by
-    // blanks.
+    // A longer run without characters ends the match, because a script could otherwise have all of its output held back
+    // by blanks.
     if (reading.nothingBytes > MAX_NOTHING_BYTES) return;
     if (reading.spansEscape(this.#automaton)) this.#readings.push(reading);
   }
 
-  /** Ends a scan at the offset `at`; the bytes after it wait for what follows them. */
+  /** Ends a scan at the offset `at`. The bytes after it are kept, because the next chunk decides how they are read. */
   #advance(at: number): void {
     const size = this.#readings.length > 0 ? KEPT_WITH_ESCAPES_BYTES : KEPT_BYTES;
     this.#carried = this.#text.close(at, size);

@@ -6,9 +6,9 @@ type Word = { readonly kind: "word" };
 type Piece = { readonly kind: "piece"; readonly of: Buffer; readonly at: number };
 
 /**
- * The condition on the surrounding text under which a needle counts. A word must stand alone. A number must
- * be written completely and be this number. A sample of a long secret must be inside a longer piece of it.
- * Undefined means no condition.
+ * The condition on the surrounding text under which a match of a needle counts. A word must stand alone. A
+ * number must be written completely and be this number. A sample, which begins at the offset `at` of a
+ * secret's text `of`, must be inside a longer piece of this text. Undefined means no condition.
  */
 export type NeedleCheck =
   | Word
@@ -17,8 +17,9 @@ export type NeedleCheck =
   | undefined;
 
 /**
- * The condition for a pattern of the automaton, which several needles may share. Of all numbers that begin
- * with the same digits, the printed one is looked up in an index; its items are indexes of needles.
+ * The condition for a pattern of the automaton, which several needles may share. Numbers that begin with the
+ * same digits share a pattern; the printed number is looked up in `numbers`, an index whose items are indexes
+ * of needles.
  */
 export type MatchCheck =
   | Word
@@ -28,13 +29,18 @@ export type MatchCheck =
 
 /** The bytes in and around a match that a check may read. */
 type Surroundings = {
+  /** The bytes before the match. */
   readonly before: Uint8Array;
-  /** The match and the bytes after it. */
+  /** The bytes from the match's beginning on: the match and the bytes after it. */
   readonly from: Uint8Array;
+  /** The number of bytes of the match. */
   readonly matchBytes: number;
 };
 
-/** Bytes that a piece may have before its first sample. */
+/**
+ * The most bytes that a piece of a long secret may have before the first sample (a short text by which pieces
+ * are found).
+ */
 const MAX_BEFORE_SAMPLE = MIN_PIECE_CHARACTERS - 1;
 
 /** Bytes of the longest escape, with zeros after it, that is recognized before a match. */
@@ -48,15 +54,18 @@ for (const byte of Buffer.from("0123456789.,_'+-eE \u00a0\u2009\u2019\u202f")) C
 
 const CONTINUES_WORD = /[\p{L}\p{N}_]/u;
 
-/** The largest numbers of bytes before and after a match that this kind of check may read. */
+/**
+ * The largest numbers of bytes that a check of this kind may read before a match (`before`) and after the
+ * match (`behind`).
+ */
 export function checkedBytes(check: MatchCheck): { readonly before: number; readonly behind: number } {
   if (check?.kind === "piece") return { before: MAX_BEFORE_SAMPLE, behind: check.of.length - check.at };
   return { before: MAX_ESCAPE_BEFORE, behind: MAX_NUMBER_BYTES };
 }
 
 /**
- * Whether enough bytes after a match have arrived to check it. The match has `matchBytes` bytes; the bytes
- * after it begin at offset `at` of `text`.
+ * Whether enough bytes after a match have arrived to check it. The match has `matchBytes` bytes and ends at
+ * the offset `at` of `text`.
  */
 export function isKnownBehind(check: MatchCheck, text: Uint8Array, at: number, matchBytes: number): boolean {
   switch (check?.kind) {
@@ -87,14 +96,14 @@ function characterBytes(first: number): number {
 }
 
 /**
- * The result of a check: the number of bytes, from the match's beginning, that belong to the secret, and the
- * index of the needle. An undefined needle means the one that was checked.
+ * The result of a check that passed: the number of bytes, from the match's beginning, that belong to the
+ * secret, and the index of the secret's needle. An undefined needle means the one that was checked.
  */
 export type Meant = { readonly bytes: number; readonly needle?: number };
 
 /**
- * Checks a match. Undefined when it is no secret, such as `postgres` in `postgresql`. Bytes before the match
- * never belong to the secret, because they may have been sent on already.
+ * Checks a match. Undefined when the match is no secret, such as `postgres` in `postgresql`. Bytes before the
+ * match never count as part of the secret, because they may have been sent on already.
  */
 export function meantBy(check: MatchCheck, around: Surroundings): Meant | undefined {
   switch (check?.kind) {
@@ -112,7 +121,8 @@ const CONTROL = String.raw`(?:\x1b|\\x1b|\\u001b|\\033|\\e|%1b)`;
 
 /**
  * An escape or control sequence directly before a word or a number, such as `\\n`, `\\u0022`, `\\251`, `%22`
- * or `ESC [31m`, which does not belong to it. Zeros of the number may stand between.
+ * or `ESC [31m`. The escape's letters and digits do not belong to the word or number. Zeros of the number may
+ * stand between.
  */
 const ESCAPE_BEFORE = new RegExp(
   String.raw`(?:\\(?:[abefnrtv]|u[0-9a-f]{4}|U[0-9a-f]{8}|x[0-9a-f]{2}|[0-3][0-7]{2})|%(?:25){0,2}[0-9a-f]{2}|%u[0-9a-f]{4}` +

@@ -1,9 +1,12 @@
 import { namesPassword } from "./secret-names.ts";
 
-/** A name in a text, and a value that the text may give it. */
+/** A name in a secret's text, and a value that the text may give it. */
 export type NamedValue = readonly [name: string, value: string];
 
-/** Finds names with values that are not written as `name=value` or `name: value`. */
+/**
+ * Finds names with values in a secret's text that are not written as `name=value` or `name: value`, such as
+ * XML elements and options of commands.
+ */
 export function* otherNamedValues(text: string): Iterable<NamedValue> {
   yield* besideEachOther(text);
   yield* inAttributes(text);
@@ -43,7 +46,7 @@ function* inDoubledQuotes(text: string): Iterable<NamedValue> {
   }
 }
 
-/** Names with multi-line strings as values, in TOML. */
+/** Names whose values are multi-line strings in three quotes, as in TOML. */
 function* inTripleQuotes(text: string): Iterable<NamedValue> {
   for (const quotes of ['"""', "'''"]) {
     const parts = text.split(quotes);
@@ -55,8 +58,8 @@ function* inTripleQuotes(text: string): Iterable<NamedValue> {
 }
 
 /**
- * Lines `name value`, as in Java's properties and GnuPG's options. A value that is a word is skipped, because
- * the line may be a sentence.
+ * Lines `name value` whose name is that of a password, as in Java's properties and GnuPG's options. A value
+ * that is a word is skipped, because the line may be a sentence.
  */
 function* behindBlanks(text: string): Iterable<NamedValue> {
   for (const line of text.split(/\r?\n/)) {
@@ -66,7 +69,7 @@ function* behindBlanks(text: string): Iterable<NamedValue> {
   }
 }
 
-/** Tables whose first line names a column of passwords. */
+/** The values of password columns in a table whose first line names its columns, such as CSV. */
 function* inColumns(text: string): Iterable<NamedValue> {
   const [head = "", ...rows] = text.split(/\r?\n/);
   const separator = [",", ";", "\t"].find((sign) => head.includes(sign));

@@ -8,12 +8,15 @@ export function namedValuesOf(text: string): NamedValue[] {
   return [...assigned(text), ...tagged(text), ...options(text), ...ofNetrc(text), ...otherNamedValues(text)];
 }
 
-/** Characters of the longest value that is found by its name; a longer one is only split into lines. */
+/**
+ * Characters of the longest value that is found by its name. A longer value is searched for only line by
+ * line.
+ */
 const MAX_VALUE_CHARACTERS = 4_096;
 
 /**
- * `name=`, `name:` or `name=>`, and the value after it. The value is a look-ahead, so that names inside it
- * are found as well.
+ * A pattern for `name=`, `name:` or `name=>`, and the value after it. The value is a look-ahead, so that
+ * names inside the value are found as well.
  */
 const ASSIGNMENT = new RegExp(
   String.raw`(?<![\w.-])(["']?)([A-Za-z_][\w.-]{0,63})\1\s{0,8}(=>|=|:)[^\S\n]{0,8}` +
@@ -23,8 +26,8 @@ const ASSIGNMENT = new RegExp(
 );
 
 /**
- * Characters that may end a value without quotes. The value may also contain them, so both readings are
- * returned.
+ * Characters that may end a value without quotes. The value may also contain them, so the value up to the
+ * character and the longer value are both returned.
  */
 const END = /["'&;,<>})\]]/;
 
@@ -49,7 +52,7 @@ function* assigned(text: string): Iterable<NamedValue> {
   }
 }
 
-/** XML elements, whose tag is the name. */
+/** The text of XML elements, with the tag as its name: `<password>…</password>`. */
 function* tagged(text: string): Iterable<NamedValue> {
   for (const [, name = "", value = ""] of text.matchAll(/<([A-Za-z][\w.:-]*)[^<>]*>([^<>]+)<\//g))
     yield [name, value.trim()];

@@ -5,22 +5,22 @@ import type { MatchCheck } from "./match-checks.ts";
 import { type Needle, needleSteps, textNeedle, wholeNeedlesOf } from "./needles.ts";
 import { NumberIndex } from "./number-index.ts";
 
-/** The needles of one project's secrets, compiled to search its output for them. */
+/** The needles (forms of the values) of one project's secrets, compiled to search output for them. */
 export type NeedleSet = {
   /**
-   * All needles. First one needle for each pattern of the automaton, in the automaton's order, then the
-   * needles that share bytes with one of them.
+   * All needles (the forms of secret values to search for). First one needle for each pattern of the
+   * automaton, in the automaton's order, then the needles that share their bytes with one of those.
    */
   readonly needles: readonly Needle[];
   readonly automaton: Automaton;
   /**
-   * For each pattern of the automaton, the indexes of the needles with its bytes. Of several numbers only the
-   * first is listed.
+   * For each pattern of the automaton, the indexes of the needles with the same bytes. Of several needles of
+   * numbers only the first is listed, whose check finds the others.
    */
   readonly sameBytes: readonly (readonly number[])[];
   /** For each needle, the condition on the text around it; undefined means none. */
   readonly checks: readonly MatchCheck[];
-  /** For each needle, the number of its last bytes that its marker shows. */
+  /** For each needle, the number of its last bytes that its marker shows; 0 means none. */
   readonly tails: Uint8Array;
   /** The secrets that are numbers, with the indexes of their needles. */
   readonly numbers: NumberIndex<number>;
@@ -29,8 +29,9 @@ export type NeedleSet = {
 };
 
 /**
- * Compiles the needles of these values. `names` are the names of the values' secrets, and `triggers` are
- * found in the same scan. Throws `output_withheld` when the needles are too large to be searched for.
+ * Compiles the needles of these secret values. `names` are the names of the values' secrets. `triggers`,
+ * prefixes of unknown credentials, are found in the same scan. Throws `output_withheld` when the needles are
+ * too large to be searched for.
  */
 export function compileNeedles(
   values: readonly string[],
@@ -41,8 +42,8 @@ export function compileNeedles(
 }
 
 /**
- * Compiles needles like `compileNeedles`, in steps of about a millisecond, so that the caller can take turns
- * with other work.
+ * Compiles needles like `compileNeedles`, and yields about every millisecond, so that the caller can let
+ * other work run.
  */
 export function* compileSteps(
   values: readonly string[],
@@ -108,12 +109,12 @@ function* setSteps(
   };
 }
 
-/** Numbers that are added to an index in less than a millisecond. */
+/** Numbers that are added to an index in less than a millisecond. Then other work may run. */
 const NUMBERS_PER_STEP = 16;
 
 /**
- * Adds all numbers to the index `all`, and the numbers of each pattern to an index of their own, which
- * becomes the check of the first of them.
+ * Adds all secret numbers to the index `all`. The numbers of each pattern also get an index of their own,
+ * which becomes the check of the first of them.
  */
 function* lookedUp(
   needles: readonly Needle[],
@@ -144,7 +145,10 @@ function* lookedUp(
   return { sameBytes: lists, checks };
 }
 
-/** Makes one pattern of all needles with the same bytes. The pattern allows the gaps of any of them. */
+/**
+ * Makes one pattern of all needles with the same bytes. The pattern allows the gaps (separators between
+ * characters) that any of these needles allows.
+ */
 function sorted(needles: readonly Needle[]) {
   const groups = new Map<string, Needle[]>();
   for (const needle of needles) {

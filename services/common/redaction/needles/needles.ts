@@ -22,13 +22,16 @@ export type Needle = {
   readonly bytes: Uint8Array;
   /** The kind of separators that may stand between the bytes. */
   readonly gaps: Gaps;
-  /** The condition on the surrounding text under which the bytes are the secret's; undefined means none. */
+  /**
+   * The condition on the surrounding text under which the found bytes count as the secret; undefined means
+   * none.
+   */
   readonly check: NeedleCheck;
   /** The marker that replaces the needle, as plain text. */
   readonly marker: string;
   /** The bytes of the marker, which replace the needle in text. */
   readonly replacement: Uint8Array;
-  /** The marker as the inside of a JSON string. */
+  /** The marker as it is written inside a JSON string. */
   readonly inJson: string;
   /** The number of the needle's last bytes that the marker shows; 0 means none. */
   readonly tail: number;
@@ -37,8 +40,8 @@ export type Needle = {
 };
 
 /**
- * Bytes of all needles together. More would take seconds and hundreds of megabytes to compile; a thousand
- * secrets of 40 bytes make 3 MB.
+ * The most bytes of all needles of a project together; with more the output is withheld. More would take
+ * seconds and hundreds of megabytes to compile; a thousand secrets of 40 bytes make 3 MB.
  */
 const MAX_NEEDLE_BYTES = 8 * 1024 * 1024;
 
@@ -48,10 +51,16 @@ const MAX_NESTED_BYTES = 128;
 /** Bytes that Node.js prints of a long Buffer, followed by the number of further bytes. */
 const INSPECTED_BYTES = 50;
 
-/** The number of hexadecimal digits of eight characters. */
+/**
+ * The most hexadecimal digits of a value that could look like a list of small numbers: those of eight bytes.
+ * Such digits are searched for without separators only.
+ */
 const MAX_LISTED_DIGITS = 16;
 
-/** The number of a number's first digits that are searched for. The rest is checked where these are found. */
+/**
+ * The number of a secret number's first digits that the automaton searches for. The rest of the number is
+ * checked where these digits are found.
+ */
 const NUMBER_PREFIX_DIGITS = 6;
 
 /** Digits of the longest number that a check can read to its end. */
@@ -60,23 +69,26 @@ const MAX_CHECKED_DIGITS = 40;
 type Text = { readonly text: string; readonly source: number };
 
 type Item = Text & {
+  /** Whether the secret's or the part's name says that it is secret, such as `DB_PASSWORD`. */
   readonly isNamedSecret: boolean;
+  /** Whether the text is a part of a secret value; false for a whole value. */
   readonly isPart: boolean;
-  /** Texts inside this text that are no secret. */
+  /** Texts and numbers inside this text that are no secret, such as hosts. */
   readonly common: Common;
 };
 
 /**
- * Makes all needles of these secret values; `names` are the secrets' names. Needles may have the same bytes
- * and different checks, such as two numbers that begin alike. The first needle whose check passes counts.
+ * Makes all needles of these secret values; `names` are the secrets' names. Two needles may have the same
+ * bytes and different checks, as for two numbers that begin alike. The first needle whose check passes
+ * counts.
  */
 export function needlesOf(values: readonly string[], names: readonly string[] = []): Needle[] {
   return atOnce(needleSteps(values, names));
 }
 
 /**
- * Makes all needles of these secret values, in steps. Throws `output_withheld` when the needles are too large
- * to be searched for.
+ * Makes all needles of these secret values. Yields after each text, so that other work can run. Throws
+ * `output_withheld` when the needles are together too large to be searched for.
  */
 export function* needleSteps(values: readonly string[], names: readonly string[]): Generator<void, Needle[]> {
   const items = itemsOf(values, names);
@@ -107,8 +119,9 @@ export function* needleSteps(values: readonly string[], names: readonly string[]
 }
 
 /**
- * Makes needles of whole values only. There are none of parts or of rounded numbers, because a script could
- * guess a part alone if it were found alone. The text that a value encodes in Base64 counts as a whole value.
+ * Makes needles of whole values only. Parts of values and rounded numbers get no needles, because a script
+ * could guess a part if the part were found alone. The text that a value encodes in Base64 counts as a whole
+ * value.
  */
 export function wholeNeedlesOf(values: readonly string[]): Needle[] {
   const needles = new NeedleList(values);
@@ -140,8 +153,8 @@ function itemsOf(values: readonly string[], names: readonly string[]): Item[] {
       common: apart,
     });
     for (const part of apart.parts) {
-      // A part with the name of a password is secret even if it contains a common text, such as a project's
-      // name.
+      // A part with the name of a password is secret even if it contains a text that is otherwise no secret,
+      // such as a project's name.
       parts.push({ ...part, source, isPart: true, common: part.isNamedSecret ? NONE_COMMON : apart });
     }
   });
@@ -156,8 +169,8 @@ function addText(needles: NeedleList, { text, source }: Text): void {
     const prefix = number.digits.slice(0, NUMBER_PREFIX_DIGITS);
     needles.add(prefix, source, { gaps: "number", check: { kind: "number", number } });
     for (const form of utf16Forms(text)) needles.add(form, source);
-    // A token such as `80126e24` is a number only by chance, and no harmless number has so many digits. Both
-    // are also searched for as text.
+    // A token such as `80126e24` is a number only by chance, and no harmless number has more than 40 digits.
+    // Such texts are also searched for as text.
     if (/e/i.test(text) || number.digits.length > MAX_CHECKED_DIGITS) addWholeText(needles, { text, source });
     return;
   }
@@ -203,7 +216,8 @@ function addEncoded(needles: NeedleList, { text, source }: Text): void {
     }
   };
   const bytes = Buffer.from(text);
-  // The digits of a number are no key in hexadecimal: they would be found within other numbers.
+  // The digits of a number are not decoded as a hexadecimal key, because the digits of the key would be found
+  // within other numbers.
   const meant = isCheckedNumber(text) ? undefined : bytesMeant(text);
   const forms = textFormsOf(text).map((form) => Buffer.from(form));
   for (const each of [bytes, ...forms, ...(meant ? [meant] : [])]) {
@@ -241,7 +255,7 @@ function addInspected(needles: NeedleList, { text, source }: Text): void {
   }
 }
 
-/** Adds samples of a long value, by which pieces of the value are found. */
+/** Adds samples, short texts of a long value, by which pieces of the value are found in output. */
 function addPieces(needles: NeedleList, item: Item): void {
   const { text, source, isNamedSecret, isPart, common } = item;
   if (isCheckedNumber(text)) return;
@@ -264,9 +278,15 @@ type Options = {
 class NeedleList {
   readonly #needles = new Map<string, Needle[]>();
   #bytes = 0;
-  /** Values so short that the marker of another value could contain them. */
+  /**
+   * Values so short that the characters shown in the marker of another value could contain them. Such a
+   * marker then shows no characters.
+   */
   readonly #tiny: readonly string[];
-  /** Parts so short that the last characters of a longer text would show much of them. */
+  /**
+   * Parts so short that the last characters of a longer text would show much of them. The marker of such a
+   * text then shows no characters.
+   */
   readonly #shortParts: readonly string[];
 
   constructor(texts: readonly string[], parts: readonly string[] = []) {
@@ -278,7 +298,7 @@ class NeedleList {
     return [...this.#needles.values()].flat();
   }
 
-  /** The marker of a text; it shows no other secret. */
+  /** The marker that replaces a text. Its characters show no other secret. */
   markerOf(text: string): string {
     return this.#showsAnother(text) ? PLAIN_MARKER : markerFor(text);
   }
@@ -304,7 +324,7 @@ class NeedleList {
     const from = text.length - shown.length;
     return (
       this.#tiny.some((tiny) => shown.includes(tiny)) ||
-      // Example: `[REDACTED...kQ2p]` would show half of the password that ends `…;Password=Zx9!kQ2p`.
+      // For example, `[REDACTED...kQ2p]` would show half of the password that ends `…;Password=Zx9!kQ2p`.
       this.#shortParts.some((part) => {
         const at = text.lastIndexOf(part);
         return at >= 0 && at + part.length > from;

@@ -4,7 +4,8 @@ import { canonicalForm, isNumber, MAX_MORE_CHARACTERS, type SecretNumber } from 
 const MAX_PRECISION = 100;
 
 /**
- * An index of secret numbers, each with an item. A lookup takes the same time however many numbers there are.
+ * An index of secret numbers, each with an item, such as the index of its needle. A lookup takes the same
+ * time however many numbers there are.
  */
 export class NumberIndex<Item> {
   /**
@@ -37,7 +38,7 @@ export class NumberIndex<Item> {
   }
 }
 
-/** The canonical forms of all texts that `isNumber` accepts for the number. */
+/** The canonical forms of all texts that `isNumber` accepts for the number, exact or rounded. */
 function formsOf({ canonical, double }: SecretNumber): Set<string> {
   const forms = new Set([canonical]);
   if (!Number.isFinite(double) || double === 0) return forms;

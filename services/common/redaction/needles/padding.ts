@@ -5,18 +5,21 @@
 export const MIN_PIECE_CHARACTERS = 13;
 
 /**
- * The entropy in bits per character below which a piece is padding. Random digits have 2.6; ten zeros and
- * three other characters have 1.4.
+ * The entropy in bits per character below which a piece (MIN_PIECE_CHARACTERS consecutive characters) is
+ * padding. Random digits have 2.6; ten zeros and three other characters have 1.4.
  */
 const MIN_PIECE_ENTROPY = 1.7;
 
 /**
- * The number of characters in a piece, each following the one before as in `456789`, from which the piece is
- * padding.
+ * The number of characters in a piece that each follow the character before, as in `456789`, from which the
+ * piece is padding.
  */
 const MAX_COUNTED = 10;
 
-/** The number of different characters from which a piece surely has enough entropy. */
+/**
+ * The number of different characters in a piece from which the piece surely has enough entropy to be no
+ * padding.
+ */
 const SURE_CHARACTERS = 7;
 
 /**
@@ -40,8 +43,8 @@ export function withoutPadding(run: string): string[] {
 }
 
 /**
- * The pieces of a run, one after the other. The counts of a piece are derived from those of the piece before
- * it, so that all together take linear time.
+ * The pieces of a run of characters, one after the other. The counts of a piece are derived from those of the
+ * piece before it, so that all pieces together take linear time.
  */
 class Pieces {
   readonly #run: string;
@@ -53,6 +56,7 @@ class Pieces {
     this.#run = run;
   }
 
+  /** Whether the piece at `at` is padding. Must be called with 0, 1, 2 and so on. */
   isPaddingAt(at: number): boolean {
     for (; this.#end < at + MIN_PIECE_CHARACTERS; this.#end++) {
       this.#count(this.#end, 1);
@@ -84,7 +88,10 @@ export function entropyOf(text: string): number {
   return bits;
 }
 
-/** Whether the character at `at` follows the one before in the order of digits and letters; `9` is followed by `0`, `a` or `A`, and `f` by `0`. */
+/**
+ * Whether the character at `at` follows the character before it in the order of digits and letters; `9` is
+ * followed by `0`, `a` or `A`, and `f` by `0`.
+ */
 function follows(run: string, at: number): boolean {
   if (run.charCodeAt(at) === run.charCodeAt(at - 1) + 1) return true;
   return /^(?:9[0aA]|[fF]0)$/.test(run.slice(at - 1, at + 1));

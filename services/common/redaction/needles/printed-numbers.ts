@@ -10,12 +10,15 @@ const DOUBLE_DIGITS = 15;
 /** The largest number of digits that JavaScript can round to. */
 const MAX_PRECISION = 100;
 
-/** Digits that pandas and C print of a large number: `4.815162e+13`. */
+/**
+ * The fewest digits with which a rounded number counts as the secret: pandas and C print seven of a large
+ * number, `4.815162e+13`.
+ */
 const MIN_ROUNDED_DIGITS = 7;
 
 /**
- * Characters of a printed number beyond the digits of the secret: zeros, an exponent, a point, a sign. No
- * program prints more.
+ * Characters that a printed number may have besides the digits of the secret: zeros, an exponent, a point, a
+ * sign. No program prints more.
  */
 export const MAX_MORE_CHARACTERS = 1_000;
 
@@ -27,6 +30,7 @@ export type SecretNumber = {
   readonly digits: string;
   /** The canonical form, which all texts of this number share, such as `25e4`. */
   readonly canonical: string;
+  /** The number as a double, without its sign; Infinity when it is too large for one. */
   readonly double: number;
 };
 
@@ -81,7 +85,7 @@ export type FoundNumber<Item> = { readonly end: number; readonly item: Item };
 
 /**
  * Reads the number whose first digits are at offset `at` of `text`, and looks it up with `find`. Undefined
- * when `find` does not know it. Digits may be grouped (`48,151`, `48_151`, `48 151`, `48.151`).
+ * when `find` does not know the number. Digits may be grouped (`48,151`, `48_151`, `48 151`, `48.151`).
  */
 export function numberAt<Item>(
   text: string,
@@ -91,7 +95,7 @@ export function numberAt<Item>(
   const dotted = standsInDots(text, at);
   const alone = dotted === undefined ? undefined : find(dotted);
   if (dotted !== undefined && alone !== undefined) return { end: at + dotted.length, item: alone };
-  // A `0.00` before the digits belongs to their number.
+  // Zeros and a point before the digits, as in `0.00`, belong to the same number.
   const [lead = ""] = LEADING_ZEROS.exec(text.slice(0, at)) ?? [];
   if (isWithinNumber(text, at - lead.length)) return undefined;
   const rest = text.slice(at);
@@ -128,7 +132,7 @@ function standsInDots(text: string, at: number): string | undefined {
   return points > 1 || (points === 1 && isName) ? digits : undefined;
 }
 
-/** Characters before the digits that are searched for further digits and points. */
+/** The number of characters before the digits that are searched for further digits and points. */
 const MAX_DOTTED_BEFORE = 64;
 
 const LEADING_ZEROS = /(?<!\d\.?)0*\.0*$/;
@@ -174,18 +178,20 @@ const FORMS: readonly Form[] = [
   group("'"),
   group("[ \u00a0\u2009\u202f]"),
   group("\u2019"),
-  // Digit groups of India, and of payment cards.
+  // Digit groups of India: `12,50,000`.
   {
     written: /^\d{1,2}(?:,\d{2})+,\d{3}(?!\d)(?:\.\d+)?/,
     plain: (written) => written.replaceAll(",", ""),
     goesOn: /^\.?\d/,
   },
   {
+    // Digit groups of payment cards: `1234 5678`.
     written: /^\d{1,4}(?:([ _-])\d{4})(?:\1\d{4})*(?!\d)/,
     plain: (written) => written.replace(/[ _-]/g, ""),
     goesOn: /^[ _-]?\d/,
   },
   {
+    // Digit groups with points, and a decimal comma: `1.250.000,5`.
     written: /^\d{1,3}(?:\.\d{3})+(?!\d)(?:,\d+)?/,
     plain: (written) => written.replaceAll(".", "").replace(",", "."),
     goesOn: /^\.?\d/,
@@ -193,8 +199,8 @@ const FORMS: readonly Form[] = [
 ];
 
 /**
- * Removes zeros at the end of a text. A loop, because a regular expression that ends in `$` would try each
- * zero as a beginning.
+ * Removes zeros at the end of a text. A loop does so, because a regular expression that ends in `$` would try
+ * each zero as a beginning.
  */
 function withoutZerosAtEnd(text: string): string {
   let end = text.length;

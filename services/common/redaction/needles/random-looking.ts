@@ -3,8 +3,9 @@ import { isDate, roleOf } from "./secret-names.ts";
 import type { Parts } from "./secret-parts.ts";
 
 /**
- * Characters of a sample, and distance between the beginnings of two samples. Any MIN_PIECE_CHARACTERS
- * consecutive characters of a value therefore contain a whole sample.
+ * Characters of a sample, a short text by which pieces of a long secret are found, and the distance between
+ * the beginnings of two samples. Any MIN_PIECE_CHARACTERS consecutive characters of a value therefore contain
+ * a whole sample.
  */
 const SAMPLE_CHARACTERS = 7;
 
@@ -13,7 +14,7 @@ const SAMPLE_CHARACTERS = 7;
  */
 const MIN_PIECED_BYTES = 16;
 
-/** Bytes at the beginning of a value whose pieces are searched for; of the rest, pieces are not. */
+/** Bytes at the beginning of a value whose pieces are searched for. Pieces of the rest are not. */
 const MAX_PIECED_BYTES = 16 * 1024;
 
 /**
@@ -25,29 +26,40 @@ const MIN_ENTROPY = 2.9;
 /** The number of consecutive small letters that count as a word. */
 const MIN_WORD_LETTERS = 5;
 
-/** Texts inside a value that are no secret. */
+/**
+ * Texts and numbers inside a secret value that are no secret, such as hosts and account numbers. Pieces of
+ * them are not searched for.
+ */
 export type Common = Pick<Parts, "commonTexts" | "commonNumbers">;
 
+/** For values in which everything is secret. */
 export const NONE_COMMON: Common = { commonTexts: [], commonNumbers: new Set() };
 
-/** A part of a value of which any piece is searched for. */
+/**
+ * A part of a secret value of which any piece of at least MIN_PIECE_CHARACTERS characters is searched for.
+ */
 export type Stretch = {
   readonly text: string;
-  /** Offsets of the samples in `text`. Every piece contains one of them. */
+  /**
+   * Offsets in `text` of the samples, short texts by which pieces are found. Every piece contains a whole
+   * sample.
+   */
   readonly samples: readonly number[];
 };
 
+/** The sample at the offset `at` of a stretch's text. */
 export function sampleAt({ text }: Stretch, at: number): string {
   return text.slice(at, at + SAMPLE_CHARACTERS);
 }
 
 /**
- * The stretches of a value that look random. Words, the scheme and host of a URL, and the headers of keys and
- * JSON Web Tokens do not, because many values share them.
+ * The stretches of a secret value that look random, so that any piece of them is searched for. Words, the
+ * scheme and host of a URL, and the headers of keys and JSON Web Tokens do not look random, because many
+ * values share them.
  *
  * - `isNamedSecret`: the value has the name of a secret; then everything except words looks random.
  * - `isPart`: the value is a part of a secret.
- * - `commonTexts` and `commonNumbers`: texts inside the value that are no secret.
+ * - `commonTexts` and `commonNumbers`: texts and numbers inside the value that are no secret.
  *
  * A value without a known structure is a password or a phrase, so its punctuation and blanks belong to the
  * stretch.
@@ -71,12 +83,12 @@ export function stretchesOf(
   });
 }
 
-/** Replaces `texts` in a value by blanks. */
+/** The value with each of `texts` replaced by a blank. */
 function without(texts: readonly string[], value: string): string {
   return texts.reduce((left, text) => left.replaceAll(text, " "), value);
 }
 
-/** Runs of Base64 characters in a value, without those that are words or common knowledge. */
+/** Runs of 13 or more Base64 characters in a value, without those that are words or common knowledge. */
 function runsOf(value: string, isNamedSecret: boolean, commonNumbers: ReadonlySet<string>): string[] {
   const paths: string[] = [];
   const searched = value
@@ -117,8 +129,8 @@ function longRuns(text: string): string[] {
 }
 
 /**
- * The parts of a run between its padding, if the run or the part satisfies `isTelling`. The part is checked
- * too, because padding makes a run look less random than its parts.
+ * The parts of a run between its padding (such as `0000…`), if the run or the part satisfies `isTelling`. The
+ * part is checked too, because padding makes a run look less random than its parts.
  */
 function partsIf(isTelling: (run: string) => boolean, run: string): string[] {
   const isRunTelling = isTelling(run);
@@ -162,11 +174,11 @@ function linesOf(value: string, isNamedSecret: boolean): string[] {
   });
 }
 
-/** Words of ordinary sentences, which few pass phrases have. */
+/** Words of ordinary English sentences. A line without any of them is more likely a pass phrase. */
 const SENTENCE =
   /(?<![a-z])(?:an?|and|are|as|at|by|for|from|has|have|in|is|it|not|of|on|or|that|the|this|to|was|with|you|your)(?![a-z])/i;
 
-/** Both lists together, without texts of the second list that a text of the first contains. */
+/** Both lists of texts together, without those of the second list that a text of the first list contains. */
 function unlessWithin(first: readonly string[], second: readonly string[]): string[] {
   return [...first, ...second.filter((text) => !first.some((other) => other.includes(text)))];
 }

@@ -23,14 +23,14 @@ export function namesSecretNumber(name: string): boolean {
 }
 
 /**
- * Whether a number under this name is known to be no secret, such as `created_ms` or `account`. A number without
- * a name is not.
+ * Whether a number under this name is known to be no secret, such as the number of `created_ms` or `account`.
+ * False for an empty name.
  */
 function namesHarmlessNumber(name: string): boolean {
   return name !== "" && (!SECRET_NAME.test(name) || SETTING_NAME.test(name) || NUMBER_SETTING.test(name));
 }
 
-/** Words that stand under the name of a secret when no secret is given. */
+/** Words, such as `none` and `bearer`, that stand under the name of a secret when no secret is given. */
 const PLACEHOLDER_WORD =
   /^(?:true|false|null|none|undefined|enabled?|disabled?|required?|optional|default|bearer|basic|digest|negotiate|apikey|token|password|secret)$/i;
 
@@ -47,32 +47,35 @@ export function isPlaceholderWord(text: string): boolean {
 }
 
 /**
- * Names of settings whose values are common in output that has nothing to do with the secret:
+ * Names of settings whose values are common in output that has nothing to do with a secret:
  * `universe_domain`, `region`, `start_date`.
  */
 const COMMON_SETTING =
   /(?:^|[_. -])(?:domain|region|zone|location|country|locale|lang(?:uage)?|currency|date|time|timezone|tz|env(?:ironment)?|stage|project(?:_?id)?)$/i;
 
-/** Whether a value under this name is such a common setting and no secret. */
+/**
+ * Whether this is the name of a setting, such as `region`, whose values are common in output and no secret.
+ */
 export function namesCommonSetting(name: string): boolean {
   return COMMON_SETTING.test(name);
 }
 
 /**
- * The reason why a text is a part of a secret:
+ * The reason why a text inside a secret value is searched for as a part of the secret, or is not:
  *
  * - `field`: any text in the secret, except words, hosts, dates and media types.
- * - `setting`: its name says that it is no secret, so it is no part.
- * - `number`: a number or a date whose name says that it is no secret, so neither it nor a piece of it is searched for.
- * - `named`: its name says that it is a secret, so fewer characters suffice.
+ * - `setting`: the text's name says that it is no secret, so it is not searched for.
+ * - `number`: a number or a date whose name says that it is no secret, so neither it nor a piece of it is
+ * searched for.
+ * - `named`: the text's name says that it is a secret, so fewer characters suffice.
  * - `password`: like `named`, but may be a word.
  * - `same`: the whole value, written otherwise; may be a word.
  */
 export type Role = "field" | "setting" | "number" | "named" | "password" | "same";
 
 /**
- * The role of `text` under this name. A number or a date is secret only under the name of a password, because
- * most numbers are times, sizes or amounts.
+ * The role of `text` under this name; an empty name means that the text has none. A number or a date is
+ * secret only under the name of a password, because most numbers are times, sizes or amounts.
  */
 export function roleOf(name: string, text: string): Role {
   if (/^[+-]?\d[\d.,_' ]*(?:e[+-]?\d+)?$/i.test(text) || isDate(text)) {

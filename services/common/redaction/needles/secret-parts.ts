@@ -7,20 +7,26 @@ import { isPlaceholderWord, namesSecretNumber, type Role, roleOf, SECRET_NAME } 
 import { decoded, queryOf, urlsIn, userInfosOf } from "./url-parts.ts";
 
 /**
- * A part of a secret that ordinary code takes out of it, such as the password in a URL, so that it appears in
- * output by itself.
+ * A part of a secret value that ordinary code takes out of the value, such as the password in a URL, so that
+ * the part appears in output by itself.
  */
 export type Part = { readonly text: string; readonly isNamedSecret: boolean };
 
+/** Bytes of the shortest line of a multi-line value that is searched for by itself. */
 const MIN_LINE_BYTES = 12;
+/** Characters of the shortest part that is searched for without the name of a secret. */
 const MIN_LEAF_CHARACTERS = 8;
-/** Characters of the shortest part that has the name or the place of a password. */
+/**
+ * Characters of the shortest part that is searched for when it has the name of a secret, or stands where a
+ * password stands, as in a URL.
+ */
 const MIN_NAMED_CHARACTERS = 6;
 /**
- * Characters of the shortest Base64 under the name of a secret that is decoded; shorter text could be any
- * word.
+ * Characters of the shortest Base64 text under the name of a secret that is decoded. A shorter text could be
+ * any word.
  */
 const MIN_NAMED_BASE64_CHARACTERS = 8;
+/** The most levels at which a value and its parts are taken apart, such as JSON in JSON. */
 const MAX_DEPTH = 4;
 
 /** A word or a name: letters of one case, perhaps with a capital first. */
@@ -32,12 +38,15 @@ export function isWord(value: string): boolean {
   return value.length <= MAX_WORD_CHARACTERS && /^(?:\p{Lu}?\p{Ll}+|\p{Lu}+)$/u.test(value);
 }
 
-/** Adds a text as a part, unless it is too short or too common. */
+/**
+ * Records a text as a part of the secret, to be searched for, unless it is too short or too common. An
+ * undefined role means "field".
+ */
 type Add = (text: string, role?: Role) => void;
 
-/** The parts of a secret value, and the texts in it that are no secret. */
+/** The parts of a secret value that are searched for, and the texts in the value that are no secret. */
 export type Parts = {
-  /** All parts, without the value itself, each once. */
+  /** All parts, each once. The value itself is not among them. */
   readonly parts: readonly Part[];
   /** Texts inside the value that are no secret: hosts, and values of settings such as `project_id`. */
   readonly commonTexts: readonly string[];
@@ -45,14 +54,14 @@ export type Parts = {
   readonly commonNumbers: ReadonlySet<string>;
 };
 
-/** The parts of a value, for callers that need no common texts. */
+/** The parts of a secret value, for callers that do not need the texts in it that are no secret. */
 export function partsOf(value: string): Part[] {
   return [...takenApart(value).parts];
 }
 
 /**
- * Finds in a secret value its parts, such as the password in a URL, and its common texts, which are no secret,
- * such as hosts.
+ * Finds in a secret value its parts, such as the password in a URL, and the texts that are no secret, such as
+ * hosts.
  */
 export function takenApart(value: string): Parts {
   const commonTexts = new Set<string>();
@@ -88,8 +97,8 @@ export function takenApart(value: string): Parts {
     addAll(text, add);
   };
   takeApart(value, 0);
-  // A password that is also the user, as in `postgres://postgres:postgres@host`, is no part, because the user
-  // name reveals it anyway.
+  // A password that is also the user, as in `postgres://postgres:postgres@host`, is not searched for, because
+  // the user name reveals it anyway.
   return {
     parts: [...parts.values()].filter(({ text }) => !fields.has(text)),
     commonTexts: [...commonTexts],
@@ -98,8 +107,9 @@ export function takenApart(value: string): Parts {
 }
 
 /**
- * Whether a text is a name of a project, a host or a time zone, as people write them. A shorter name is no
- * piece of a secret, so it needs no exception.
+ * Whether a text is a name of a project, a host or a time zone, as people write them. Such a name is not
+ * redacted as a piece of the secret. Names of fewer than 13 characters are never redacted as pieces, so they
+ * need no exception.
  */
 function isCommonName(text: string): boolean {
   const isName =
@@ -127,7 +137,10 @@ function addAll(value: string, add: Add): void {
   credentials(value, add);
 }
 
-/** Patterns of texts that are common in output that has nothing to do with a secret. */
+/**
+ * Patterns of texts in a secret value that are common in output that has nothing to do with the secret, and
+ * so are not searched for.
+ */
 const COMMON: readonly RegExp[] = [
   // Common texts: hosts, whose labels have one case each, and addresses, with a port or without.
   /^(?:tcp:)?(?:(?:[a-z0-9-]+|[A-Z0-9-]+)\.)+(?:[a-z]{2,}|[A-Z]{2,})(?:[:,]\d{1,5})?$/,
@@ -204,7 +217,7 @@ function jsonOf(value: string): unknown {
     // TypeScript does not know the third parameter of the reviver yet.
     return JSON.parse(value, written as (key: string, member: unknown) => unknown);
   } catch {
-    // The text only begins like JSON.
+    // The text begins like JSON and is none.
     return undefined;
   }
 }
@@ -217,7 +230,7 @@ function parsedYaml(value: string): unknown[] {
   try {
     return documents.map((document) => document.toJS({ maxAliasCount: 100 }) as unknown);
   } catch {
-    // The text has more aliases than that.
+    // The YAML text has more than 100 aliases, so it is not taken apart as YAML.
     return [];
   }
 }
@@ -226,7 +239,10 @@ const MAX_YAML_CHARACTERS = 64 * 1024;
 /** A line with a name and a colon, with or without a value, and another line after it. */
 const YAML_MAPPING = /^[ \t]*(?:- )?["']?[A-Za-z_][\w.-]*["']?:(?: .*)?\r?\n/m;
 
-/** Adds the strings and the numbers of a parsed document. */
+/**
+ * Adds the strings and numbers of a parsed JSON or YAML document; `name` is the key under which `value`
+ * stands, or empty.
+ */
 function leaves(value: unknown, name: string, add: Add): void {
   if (typeof value === "string") {
     // A URL without a user is no secret, but its query may have secrets; `add` would take the whole URL.
@@ -235,11 +251,13 @@ function leaves(value: unknown, name: string, add: Add): void {
   } else if (typeof value === "number" || typeof value === "bigint") {
     add(String(value), roleOf(name, String(value)));
   } else if (Array.isArray(value)) {
-    // Numbers in a list may be recovery codes, whatever the list's name is.
+    // Numbers in a list may be recovery codes, whatever the list's name is, so they are not recorded as
+    // harmless numbers.
     const addMember: Add = (text, role) => add(text, role === "number" ? "setting" : role);
     for (const member of value) leaves(member, name, typeof member === "object" ? add : addMember);
   } else if (value !== null && typeof value === "object") {
-    // Objects such as `{"name": "DB_PASSWORD", "value": "…"}`, as in a container's environment.
+    // An object such as `{"name": "DB_PASSWORD", "value": "…"}`, as in a container's environment, gives the
+    // name for its value.
     const members = Object.entries(value);
     const [, named] = members.find(([key]) => /^(?:name|key)$/i.test(key)) ?? [];
     // A member `value` takes the name of its object when no name is given: `{"db_password": {"type":
@@ -297,7 +315,7 @@ function named(value: string, add: Add): void {
   for (const [name, text] of namedValuesOf(value)) {
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) continue;
     const role = roleOf(name, text);
-    // A text such as the host in `host=db.internal` is no secret.
+    // Under a name that is not a secret's, a text such as the host in `host=db.internal` is no secret.
     if (role === "field" && (kindsOf(text) < 3 || !/^[^\s=:]+$/.test(text) || !isGiven(value, text)))
       continue;
     for (const each of new Set([text, decoded(text), unescaped(text)])) add(each, role);

@@ -1,12 +1,15 @@
-/** A URL in a text. The length of its scheme is limited, so that the search takes linear time. */
+/** A pattern for URLs. The length of the scheme is limited, so that the search takes linear time. */
 const URLS = /(?<![a-z0-9+.-])[a-z][a-z0-9+.-]{0,63}:\/\/\S+/gi;
 
-/** All URLs in a text. A URL with a quote or an angle bracket in it is also returned up to that character. */
+/**
+ * All URLs in a text. A URL with a quote or an angle bracket in it is also returned up to that character,
+ * because the URL may end there.
+ */
 export function urlsIn(text: string): string[] {
   const found = new Set<string>();
   for (const [url] of text.matchAll(URLS)) {
     found.add(url);
-    // A list of URLs with commas between them, such as the servers of a cluster.
+    // A list of URLs with commas between them, such as the servers of a cluster, is also split.
     for (const each of url.split(/,(?=[a-z][a-z0-9+.-]{0,63}:\/\/)/i)) found.add(each);
     found.add(url.replace(/["'<>`].*$/, ""));
   }
@@ -47,21 +50,24 @@ export function decoded(text: string): string {
   try {
     return decodeURIComponent(text);
   } catch {
-    // A lone percent sign shows that the text was not encoded.
+    // The text was not encoded, because it has a percent sign that begins no valid escape.
     return text;
   }
 }
 
+/** Characters of the shortest piece of a password that is searched for. */
 const MIN_CUT_CHARACTERS = 8;
+/** Characters of the longest password that is cut into pieces. */
 const MAX_CUT_CHARACTERS = 128;
 
 /**
- * Pieces of a password with URL delimiters in it. URL parsers take the text before or after a delimiter for a
- * host, a port or a path, and repeat it in their errors. Only pieces that look like a password are returned.
+ * Pieces of a password that contains URL delimiters. URL parsers take the text before or after a delimiter
+ * for a host, a port or a path, and repeat it in their errors. Only pieces that look like a password are
+ * returned.
  */
 export function cutsOf(password: string): string[] {
-  // Paths, URLs, prose and Base64 keys have no such pieces, because their parts may be common knowledge, or
-  // are found as pieces of a long secret.
+  // No pieces are returned for paths, URLs, prose and Base64 keys, because their pieces may be publicly
+  // known, or are found as pieces of a long secret.
   if (/\s|:\/\/|^[.~]{0,2}\/|^[\w+/-]{25,}={0,2}$/.test(password) || password.length > MAX_CUT_CHARACTERS)
     return [];
   const cuts = new Set(password.split(/[@/#?:]/));

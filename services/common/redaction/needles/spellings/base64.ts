@@ -1,8 +1,8 @@
 const ALIGNMENTS = [0, 1, 2] as const;
 
 /**
- * The Base64 of `bytes` as a part of longer encoded data: at each of three alignments, in both alphabets.
- * Characters at the edges are left out, because they also depend on the neighbouring bytes.
+ * The texts by which `bytes` can be found inside longer Base64 data: at each of three alignments, in both
+ * alphabets. Characters at the edges are left out, because they also depend on the neighbouring bytes.
  */
 export function base64Forms(bytes: Uint8Array): string[] {
   const forms = new Set<string>();
