@@ -25,7 +25,7 @@ type RunningOf<Name extends ServiceName> = Awaited<ReturnType<(typeof SERVICES)[
 /** The settings that an operator may choose, by service. */
 export type Settings = { readonly [Name in ServiceName]: SettingsOf<Name> };
 
-/** All service names, each after the services that it needs. */
+/** All service names, each after the services that it calls. */
 export const START_ORDER: readonly ServiceName[] = inOrder();
 
 /** Reads the environment variables of all services; `read` collects the problems. */
@@ -35,9 +35,9 @@ export function readSettings(read: EnvironmentReader, place: EmbeddedPlace): Set
 }
 
 /**
- * The environment variables with the addresses for a service that runs as its own process: where it listens,
- * and where the services are that it calls. `address` returns the address of a service. The gateway's own
- * port for REST is not among them.
+ * The environment variables that tell a service in its own process where to listen, and where the services
+ * are that it calls. `address` returns the address of a service. The gateway's port for REST is not among the
+ * variables.
  */
 export function wiringOf(
   name: ServiceName,
@@ -55,7 +55,10 @@ export function wiringOf(
 export type Composition = {
   /** Starts a service. Rejects when it cannot start. */
   start<Name extends ServiceName>(name: Name): Promise<RunningOf<Name>>;
-  /** Stops a running service; does nothing for a service that does not run. */
+  /**
+   * Stops a running service: its calls and runs may finish for `graceMs` milliseconds. Does nothing for a
+   * service that does not run.
+   */
   stop(name: ServiceName, graceMs: number): Promise<void>;
   /**
    * Stops all started services in reverse order of their start: new requests are refused, runs may finish for

@@ -4,7 +4,7 @@ import { systemReason } from "./system-reason.ts";
 type ErrorRule = {
   readonly grpc: GrpcStatus;
   readonly http: number;
-  /** Short and constant for each code; the `title` of the problem document. */
+  /** The `title` of the HTTP problem document: short, and the same for every error of a code. */
   readonly title: string;
   /**
    * Seconds after which the same call may be sent again unchanged: 0 means at once, undefined that it would
@@ -13,9 +13,9 @@ type ErrorRule = {
   readonly retryAfterSeconds: number | undefined;
 };
 
-// Estimates: a queue moves on after some runs have ended, and an unreachable service is mostly back within
-// seconds.
+// An estimate of the seconds until some runs have ended, so that a full queue has space again.
 const QUEUE_MOVES_SECONDS = 5;
+// An estimate of the seconds until an unreachable or overloaded service answers again.
 const IS_BACK_SECONDS = 2;
 
 /**

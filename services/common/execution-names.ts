@@ -40,22 +40,22 @@ export function isTerminal(status: Status): status is TerminalStatus {
   return (TERMINAL_STATUSES as readonly Status[]).includes(status);
 }
 
-/**
- * Names of statuses and end reasons to protobuf's enum values, and back. Undefined for a value without a name
- * (UNSPECIFIED).
- */
+/** The protobuf enum value of a status. */
 export function statusToProto(status: Status): ExecutionStatus {
   return ExecutionStatus[status.toUpperCase() as Uppercase<Status>];
 }
 
+/** The status of a protobuf enum value; undefined for a value without a name, such as UNSPECIFIED. */
 export function statusFromProto(value: ExecutionStatus): Status | undefined {
   return STATUSES.find((status) => statusToProto(status) === value);
 }
 
+/** The protobuf enum value of an end reason. */
 export function endReasonToProto(reason: EndReasonName): EndReason {
   return EndReason[reason.toUpperCase() as Uppercase<EndReasonName>];
 }
 
+/** The end reason of a protobuf enum value; undefined for a value without a name, such as UNSPECIFIED. */
 export function endReasonFromProto(value: EndReason): EndReasonName | undefined {
   return END_REASONS.find((reason) => endReasonToProto(reason) === value);
 }

@@ -4,7 +4,10 @@ import { takeTurns } from "./event-loop/turn.ts";
 import { piecesOf } from "./text-pieces.ts";
 
 const VISIBLE_ASCII = /^[\x21-\x7e]{1,255}$/;
-/** Characters that are escaped and hashed in less than a millisecond. */
+/**
+ * The characters of a text that are hashed in one step, which takes less than a millisecond. Other work of
+ * the event loop may go first between two steps.
+ */
 const STEP_CHARACTERS = 64 * 1024;
 
 export const IDEMPOTENCY_KEY_RULE =
@@ -15,9 +18,9 @@ export function isIdempotencyKey(key: string): boolean {
 }
 
 /**
- * A SHA-256 that tells whether two requests are the same. It covers everything that the script's numbers
- * depend on, exactly as it was sent. Memories that differ only in a space count as different, because a
- * script's random numbers are seeded with the memory's text.
+ * A SHA-256 that tells whether two submissions with the same idempotency key are the same request. The hash
+ * covers everything that can influence the script, exactly as it was sent. Memories that differ only in a
+ * space count as different, because a script's random numbers are seeded with the memory's text.
  */
 export async function fingerprintOf(request: SubmitRequest): Promise<string> {
   const hash = createHash("sha256");
@@ -26,8 +29,8 @@ export async function fingerprintOf(request: SubmitRequest): Promise<string> {
 }
 
 /**
- * Hashes the JSON text of an array. This text must never change, because databases hold hashes that earlier
- * releases made.
+ * Hashes a submission as the JSON text of an array. The form of this text must never change, because
+ * databases hold hashes that earlier releases made.
  */
 function* hashRequest(
   { project, code, timeoutMs, settings, memoryJson }: SubmitRequest,

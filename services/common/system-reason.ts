@@ -1,8 +1,9 @@
 import { getSystemErrorMessage } from "node:util";
 
 /**
- * The operating system's reason for an error, in words: `no such file or directory` instead of ENOENT. It
- * leaves the path out. The message of any other error is not repeated, because it could hold anything.
+ * The operating system's reason for an error, in words: `no such file or directory` instead of ENOENT,
+ * without the path. The message of any other error is not repeated, because such a message could hold
+ * anything, even a secret.
  */
 export function systemReason(error: unknown): string {
   const { errno, code } = error as NodeJS.ErrnoException;

@@ -8,11 +8,14 @@ export type PostgresConfig = {
   readonly kind: "postgres";
   readonly address: PostgresAddress;
   /**
-   * The URL again, because it contains the password. A file is read anew for every connection, so that a
-   * changed password takes effect.
+   * The URL with its password, which `address` does not have: the text itself, or the file that holds it. The
+   * file is read anew for every connection, so that a changed password takes effect.
    */
   readonly url: Secret | { readonly file: string };
-  /** The largest number of connections for statements. One more connection listens for notices. */
+  /**
+   * The largest number of connections that run statements. The router has one more, which listens for
+   * notices.
+   */
   readonly maxConnections: number;
 };
 

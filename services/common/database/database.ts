@@ -1,22 +1,24 @@
 import type { Dialect } from "./tables.ts";
 
-/**
- * An SQL statement with its values as `$1`, `$2` and so on. The text is the same for both dialects, or one
- * text each. The name belongs to the text alone: a connection prepares a statement with a name once, one
- * without a name at each use.
- */
+/** An SQL statement for a service's database. The text refers to its parameters as `$1`, `$2` and so on. */
 export type Statement = {
+  /**
+   * The name under which each connection prepares the statement once; undefined to prepare the statement at
+   * each use. A name always stands for the same text.
+   */
   readonly name?: string;
+  /** The SQL: one text for both dialects, or one text for each. */
   readonly text: string | Readonly<Record<Dialect, string>>;
-  /** True puts the statement before all others that wait for a connection. */
+  /** True puts the statement before all others that wait for a connection; undefined puts it last. */
   readonly isUrgent?: true;
 };
 
-/** A value of a statement. Times are numbers of milliseconds, and truth values are 0 and 1. */
+/** A parameter of a statement. Moments are epoch milliseconds, and truth values are 0 and 1. */
 export type Value = string | number | null | Uint8Array;
 
 /** Runs statements. The methods reject with an AirlockError. */
 export type Statements<Input = Value> = {
+  /** Resolves to the rows of the result. */
   rows<Row>(statement: Statement, values?: readonly Input[]): Promise<Row[]>;
   /** Resolves to the number of changed rows. */
   change(statement: Statement, values?: readonly Input[]): Promise<number>;
@@ -25,9 +27,10 @@ export type Statements<Input = Value> = {
 /** The database of one service. Statements that are called at the same time may run in any order. */
 export type Database<Input = Value> = Statements<Input> & {
   /**
-   * Runs `work`, and keeps all changes of its statements or none: none when it rejects. `work` may use the
-   * statements that it is given only, because statements of the database itself may wait for its end.
-   * Statements of others may see rows as they were before.
+   * Runs `work` in a transaction. When `work` rejects, all its changes are undone. `work` may use only the
+   * `statements` that it is given, because a statement of the database itself would wait for a connection,
+   * perhaps for that of this transaction. Until the transaction has ended, other statements may see the rows
+   * as they were before.
    */
   transaction<Result>(work: (statements: Statements<Input>) => Promise<Result>): Promise<Result>;
   /** Rejects when the database does not answer. */

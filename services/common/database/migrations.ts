@@ -4,8 +4,8 @@ import { join } from "node:path";
 import type { Dialect } from "./tables.ts";
 
 /**
- * One step of a service's tables. A database remembers which steps it has had, and PostgreSQL the checksum of
- * each, so the file must never change.
+ * A migration: one SQL file that makes or changes tables of a service. A database records which migrations it
+ * has had, PostgreSQL with the checksum of each, so the file of a released migration must never change.
  */
 export type Migration = { readonly name: string; readonly sql: string; readonly checksum: string };
 

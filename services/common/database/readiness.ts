@@ -5,7 +5,7 @@ import type { Database } from "./database.ts";
 
 const TIMEOUT_MS = 1_000;
 
-/** Whether the database answers within a second. Never rejects. */
+/** Whether the database answers within a second. Never rejects: the reason of a failure is in `detail`. */
 export async function checkDatabase(database: Pick<Database, "ping">, clock: Clock): Promise<Dependency> {
   const tooLate = Promise.withResolvers<never>();
   const stopTimer = clock.after(TIMEOUT_MS, () =>

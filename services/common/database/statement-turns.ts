@@ -2,18 +2,22 @@ import { AirlockError } from "../errors.ts";
 import type { Clock } from "../resilience/clock.ts";
 
 /**
- * Limits the statements that run at a time to the number of connections. The others wait, first come, first
- * served.
+ * A queue for a service's database connections: as many statements run at the same time as there are
+ * connections. Further statements wait, first come, first served.
  */
 export type StatementTurns = {
   /**
-   * Settles as `work` does. Rejects with `unavailable` when its turn does not come in time; `work` is not
-   * called then. An urgent statement goes to the front of the queue.
+   * Calls `work`, one statement or transaction, as soon as a connection is free, and settles as `work` does.
+   * Rejects with `unavailable`, without calling `work`, when no connection becomes free in time. An urgent
+   * statement goes to the front of the queue.
    */
   run<T>(work: () => Promise<T>, isUrgent?: boolean): Promise<T>;
 };
 
-/** `max` is the number of statements at a time, `maxWaitMs` how long a statement waits for its turn. */
+/**
+ * `max` is the number of connections. `maxWaitMs` is the milliseconds that a statement waits for a free one
+ * before it is rejected.
+ */
 export function createStatementTurns(max: number, maxWaitMs: number, clock: Clock): StatementTurns {
   let underWay = 0;
   const waiting: (() => void)[] = [];
@@ -36,8 +40,8 @@ export function createStatementTurns(max: number, maxWaitMs: number, clock: Cloc
     else waiting.push(begin);
     return come.promise;
   };
-  // The next statement in the queue takes the free turn at once, so that a statement that arrives now cannot
-  // overtake it.
+  // A statement that ends gives its connection to the next statement in the queue directly, so that a
+  // statement that arrives now cannot overtake the queue.
   const leave = () => {
     const next = waiting.shift();
     if (next) next();

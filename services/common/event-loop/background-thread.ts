@@ -3,27 +3,32 @@ import { move, Piscina } from "piscina";
 import { callCancelled } from "../errors.ts";
 
 /**
- * Data of more bytes is processed by a BackgroundThread. Less data costs the event loop a few milliseconds,
- * which it takes in turns with other work.
+ * Data of more than this many bytes is processed on a BackgroundThread. Smaller data is processed on the
+ * event loop, in pieces between other work, because it takes only a few milliseconds.
  */
 export const LARGE_BYTES = 256 * 1024;
 
 const IDLE_MS = 60_000;
-/** Milliseconds that one task works before the next task of the thread. */
+/** Milliseconds that one task works before another task of the same thread goes on. */
 const SLICE_MS = 2;
-/** The number of tasks that share the thread; further tasks wait in the order in which they came. */
+/**
+ * The most tasks that share the thread at the same time; further tasks wait in the order in which they came.
+ */
 const MAX_AT_ONCE = 64;
 
 /** The argument that a task gets: its input, and whether its caller has given it up. */
 export type Task<Input> = {
   readonly input: Input;
-  /** Not 0 once the caller has given up the task. Shared memory, so that the thread sees the change. */
+  /**
+   * 0 until the caller gives the task up, then 1. The memory is shared, so that the thread sees the change.
+   */
   readonly abandoned: Int32Array;
 };
 
 /**
- * A thread of this process for work that would block the event loop. It has the usual priority. With a lower
- * one, busy scripts on the same machine would delay its work for longer than callers wait.
+ * A thread of this process for work that would block the event loop. The thread has the usual priority,
+ * because with a lower one busy scripts on the same machine would delay its work for longer than callers
+ * wait.
  */
 export type BackgroundThread<Input, Output> = {
   /**
@@ -36,9 +41,9 @@ export type BackgroundThread<Input, Output> = {
 
 /**
  * Makes a thread for one kind of `task`: the URL of a module whose default export takes a Task and returns
- * its output. Tasks that use `inSlices` take turns, so that a short task need not wait for the end of a long
- * one. The thread starts at the first task and ends after a minute without one. The queue has no limit of its
- * own, because callers limit the size of the inputs, which are in memory anyway.
+ * its output. Tasks that use `inSlices` alternate every 2 ms, so that a short task need not wait for the end
+ * of a long one. The thread starts at the first task and ends after a minute without one. The queue has no
+ * limit of its own, because callers limit the size of the inputs, which are in memory anyway.
  */
 export function createBackgroundThread<Input, Output>(task: URL): BackgroundThread<Input, Output> {
   let pool: Piscina<Task<Input>, Output> | undefined;
@@ -70,8 +75,8 @@ export function createBackgroundThread<Input, Output>(task: URL): BackgroundThre
 }
 
 /**
- * For use in a task: performs all `steps`, each of about a millisecond at most, in turns with the thread's
- * other tasks. Rejects when the caller has given up the task.
+ * For use in a task: performs all `steps` of a generator, each of about a millisecond at most, and lets the
+ * thread's other tasks go on after each 2 ms. Rejects when the caller has given up the task.
  */
 export async function inSlices<Result>(
   steps: Iterator<void, Result>,
@@ -88,7 +93,7 @@ export async function inSlices<Result>(
   }
 }
 
-/** Marks the output of a task so that its bytes are moved to the caller and not copied. */
+/** Marks the output of a task so that its bytes are moved to the calling thread and not copied. */
 export function handBack<Output extends { readonly bytes: Uint8Array }>(output: Output): Output {
   const { buffer } = output.bytes;
   const movable = {

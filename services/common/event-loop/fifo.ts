@@ -1,6 +1,6 @@
 /**
- * Removed items that stay in the array before they are cut off, because cutting at each removal would take
- * quadratic time.
+ * The number of removed items that stay in the array before they are cut off together, because cutting at
+ * each removal would take quadratic time.
  */
 const MAX_STALE = 1_024;
 

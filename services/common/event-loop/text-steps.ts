@@ -6,8 +6,9 @@ const FIRST_STEP_BYTES = 4 * 1024;
 const LARGEST_STEP_BYTES = 128 * 1024;
 
 /**
- * Estimates how many bytes of a text take about a millisecond, from the time that the bytes before took. A
- * fixed number would not do, because attackers can make texts that take long.
+ * Estimates how many bytes of a text are processed in about a millisecond, from the time that the steps
+ * before took. With a fixed number, an attacker's text that takes long for each byte would block the event
+ * loop.
  */
 export class StepBytes {
   readonly #smallest: number;
@@ -37,7 +38,10 @@ export class StepBytes {
   }
 }
 
-/** Processes a text in steps of at most about a millisecond, in turns with other work. */
+/**
+ * Processes a text in steps of at most about a millisecond. After about 2 ms of steps, other work of the
+ * event loop goes first.
+ */
 export class TextSteps {
   readonly #turn: Turn;
   readonly #size: StepBytes;
@@ -47,13 +51,17 @@ export class TextSteps {
     this.#size = new StepBytes(smallestStep);
   }
 
-  /** Calls `step` with one part of `text` after the other. Rejects with `cancelled` when `signal` aborts. */
+  /**
+   * Calls `step` with one part of `text` after the other, and resolves after the last. Rejects with
+   * `cancelled` when `signal` aborts.
+   */
   async each(text: Uint8Array, step: (part: Uint8Array) => void, signal?: AbortSignal): Promise<void> {
     for await (const _ of this.turns(text, step, signal));
   }
 
   /**
-   * Processes a text like `each`, but yields after each turn, so that the caller can do something in between.
+   * Processes a text like `each`, but yields whenever other work of the event loop has gone first (after
+   * about 2 ms of steps), so that the caller can do something in between.
    */
   async *turns(
     text: Uint8Array,

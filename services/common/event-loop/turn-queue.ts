@@ -3,34 +3,39 @@ import { Fifo } from "./fifo.ts";
 import { WorkTime } from "./work-time.ts";
 
 /**
- * Milliseconds without any long computation after each turn, so that all of them together leave half of the
- * process to other work.
+ * Milliseconds of rest after each turn of a long computation, while the process has other work. A turn takes
+ * 2 ms too, so half of the process is left to other work, such as requests.
  */
 const REST_MS = 2;
 /**
- * Other work is assumed when a round of the event loop took more than IDLE_ROUND_MS of processor time, and
- * for BUSY_FOR_MS after.
+ * The process has other work than long computations when a round of the event loop took more milliseconds of
+ * work than this.
  */
 const IDLE_ROUND_MS = 0.2;
+/** Milliseconds after such a round for which the process still counts as having other work. */
 const BUSY_FOR_MS = 100;
 
-/** An owner that has used more than the others waits for at most so many milliseconds of their work. */
+/** An owner that has used more than the others waits while they use this many milliseconds, and no longer. */
 const MAX_AHEAD_MS = 100;
 
-/** The project, or other party, for which computations work. */
+/**
+ * A project, or another party, whose long computations share the event loop fairly with those of other
+ * owners.
+ */
 type Owner = {
+  /** Functions that each start the next turn of one waiting computation. */
   readonly waiting: Fifo<() => void>;
   /**
-   * Processor time of the owner's computations, in milliseconds. While an owner had no computations, it is
-   * charged as much as the others used.
+   * Milliseconds of processor time that the owner's computations used. An owner that had none for a while is
+   * set to the time of the others, so that it gets no credit for that while.
    */
   usedMs: number;
 };
 
 /**
- * The computations of this process that wait for their turn. The next turn goes to the owner that has used
- * the least time. An owner with many computations, or with texts made to take long, therefore gets no more of
- * the process than an owner with one short computation.
+ * The queue of this process's long computations that wait for a turn, which is about 2 ms of the event loop.
+ * The next turn goes to the owner that has used the least time. An owner with many computations, or with
+ * texts made to take long, therefore gets no more of the process than an owner with one short computation.
  */
 class TurnQueue {
   readonly #owners = new Map<string, Owner>();
@@ -48,7 +53,7 @@ class TurnQueue {
     owner.usedMs = Math.min(owner.usedMs + ms, this.#usedMs + MAX_AHEAD_MS);
   }
 
-  /** Resolves when a computation of the owner `name` may work. */
+  /** Resolves when a computation of the owner `name` may work for one turn. */
   wait(name: string): Promise<void> {
     const turn = Promise.withResolvers<void>();
     this.#owner(name).waiting.push(turn.resolve);
@@ -66,7 +71,7 @@ class TurnQueue {
   async #handOut(): Promise<void> {
     this.#isHandingOut = true;
     for (;;) {
-      // The computation that got the last turn works in the same round of the event loop, before this await
+      // The computation that got the last turn works in this round of the event loop, before this await
       // resolves.
       await setImmediate();
       await this.#letOthersWork();
@@ -80,8 +85,8 @@ class TurnQueue {
   }
 
   /**
-   * The owner of the next turn; undefined when none waits. Owners that wait for nothing and used no more than
-   * the others are forgotten.
+   * The owner of the next turn; undefined when no computation waits. Owners without a waiting computation
+   * that used no more than the others are forgotten.
    */
   #next(): Owner | undefined {
     let least: Owner | undefined;
@@ -94,8 +99,8 @@ class TurnQueue {
   }
 
   /**
-   * Pauses while other work uses the process. Without other work, a computation continues after one round of
-   * the event loop.
+   * Waits while other work uses the process: one round of the event loop, and REST_MS more when the process
+   * had other work during the last BUSY_FOR_MS.
    */
   async #letOthersWork(): Promise<void> {
     const time = new WorkTime();

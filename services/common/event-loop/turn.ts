@@ -3,23 +3,30 @@ import { turnQueue } from "./turn-queue.ts";
 import { WorkTime } from "./work-time.ts";
 
 /**
- * Milliseconds of a turn. Short, because a call that needs the process at many steps waits for a turn's end
- * at each.
+ * Milliseconds that a long computation has the event loop before other work goes first. Short, because a
+ * request that needs the event loop at many steps may wait that long at each step.
  */
 const TURN_MS = 2;
 
-/** The owner of computations that serve no project; all of them share one owner's time. */
+/**
+ * The owner to which computations without a project are charged; all of them together get the time of one
+ * project.
+ */
 export const NO_OWNER = "";
 
-/** The owner of computations that serve this project. */
+/**
+ * The owner to which the computations of this project are charged, so that projects share the event loop
+ * fairly.
+ */
 export function ownerOf(project: string): string {
   return `project ${project}`;
 }
 
 /**
- * A long computation's share of the process. The computation works while its turn lasts, then lets other work
- * go first. Of several waiting computations, the next is that of the owner that has used the least time.
- * Usage: `if (turn.isOver) await turn.next(signal)`, at least once in a millisecond of work.
+ * Lets a long computation share the event loop with other work. The computation works for one turn (2 ms),
+ * then lets other work go first. Of several waiting computations, the one of the owner that has used the
+ * least time goes on first. Usage: `if (turn.isOver) await turn.next(signal)`, at least once in a millisecond
+ * of work.
  */
 export class Turn {
   readonly #owner: string;
@@ -32,13 +39,14 @@ export class Turn {
     this.#owner = owner;
   }
 
+  /** Whether the computation has had the event loop for its 2 ms. */
   get isOver(): boolean {
     return this.#time.ms >= TURN_MS;
   }
 
   /**
-   * Performs `step` and charges its time to the owner. A turn without any such step is charged as a whole
-   * turn.
+   * Performs `step` and charges its time to the owner. A turn in which `work` was not called is charged as a
+   * whole turn.
    */
   work<Result>(step: () => Result): Result {
     const time = new WorkTime();
@@ -65,8 +73,8 @@ export class Turn {
 }
 
 /**
- * Performs all `steps`, each of about a millisecond at most, in turns with other work; resolves to their
- * result.
+ * Performs all `steps` of a generator, each of about a millisecond at most. After each turn (2 ms), other
+ * work of the event loop goes first. Resolves to the generator's result.
  */
 export async function takeTurns<Result>(
   steps: Iterator<void, Result>,
@@ -81,8 +89,8 @@ export async function takeTurns<Result>(
 }
 
 /**
- * Performs `steps` like `takeTurns`, but yields after each turn, so that the caller can do something in
- * between.
+ * Performs `steps` like `takeTurns`, but yields whenever other work has gone first, so that the caller can do
+ * something in between.
  */
 export async function* turnsOf<Result>(
   steps: Iterator<void, Result>,
@@ -98,7 +106,10 @@ export async function* turnsOf<Result>(
   }
 }
 
-/** Performs all `steps` without a pause and returns their result. */
+/**
+ * Performs all `steps` of a generator without letting other work go first, and returns their result. Only for
+ * short computations, because the event loop is blocked meanwhile.
+ */
 export function atOnce<Result>(steps: Iterator<void, Result>): Result {
   for (;;) {
     const { done, value } = steps.next();

@@ -5,9 +5,11 @@ type AuthContext = ReturnType<ServerUnaryCall<unknown, unknown>["getAuthContext"
 
 const LOCAL: Caller = { kind: "local" };
 
-// Identities that were read from certificates. Reading one takes 25 µs and would be done twice for each call,
-// while a deployment has only a handful of certificates.
+// The most identities that are kept; at one more, all are forgotten, so that memory stays bounded.
 const MAX_KNOWN = 256;
+// The identities that were read from certificates, by the certificate's SHA-512 fingerprint; undefined for a
+// certificate that names no identity. They are kept because reading a certificate takes 25 µs and would be
+// done twice for each call, while a deployment has only a handful of certificates.
 const known = new Map<string, Identity | undefined>();
 
 /**

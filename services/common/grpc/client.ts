@@ -65,10 +65,11 @@ export function connect<C extends Client>(
     ...CHANNEL_OPTIONS,
     ...(!address.startsWith("unix:") && NETWORK_CLIENT_OPTIONS),
     // TLS allows no IP address as a server name, and a worker's container has no other name. The name of the
-    // peer's service is used instead.
+    // called service is used instead.
     ...(isIpAddress(address) && peer && { "grpc.ssl_target_name_override": peer }),
-    // A worker's socket appears some tenths of a second after its process starts, so a client that waits for
-    // it tries often.
+    // Milliseconds between attempts to connect, at first and at most. Short, because a worker's socket
+    // appears some tenths of a second after the worker's process starts, and a client may already wait for
+    // it.
     "grpc.initial_reconnect_backoff_ms": 20,
     "grpc.max_reconnect_backoff_ms": 1_000,
     ...(address.startsWith("unix:") && IN_PROCESS_IF_POSSIBLE),
@@ -110,17 +111,17 @@ export function needsTls(address: string): ConfigError {
 export type CallLimits = {
   /** Milliseconds after which the call ends with `deadline_exceeded`. */
   readonly timeoutMs: number;
-  /** Cancels the call when it aborts; undefined when only the deadline ends the call early. */
+  /** A signal that cancels the call when it aborts; undefined when only the deadline ends the call early. */
   readonly signal?: AbortSignal;
   /**
-   * The principal for whom the call is made; undefined for the calling service itself. Only the gateway may
-   * name one.
+   * The client on whose behalf the call is made; undefined when the calling service acts for itself. Only the
+   * gateway may name a principal.
    */
   readonly principal?: Principal;
 };
 
-// Milliseconds between two attempts of a refused call. A stopping server refuses calls only for a moment,
-// until this client no longer lists the server among the replicas.
+// Milliseconds between two attempts of a call that a stopping server refused. Short, because a stopping
+// server refuses calls only for a moment, until this client has removed the server from its list of replicas.
 const REFUSED_AGAIN_MS = 20;
 
 function mayBeMadeAgain(error: unknown, deadline: number): boolean {
@@ -209,8 +210,8 @@ export type ClientDuplex<In, Out> = Duplex<In, Out> & {
 const CLOSE_TIMEOUT_MS = 5_000;
 
 /**
- * Wraps a bidirectional grpc-js call that was just made: messages with backpressure, errors that name the
- * server as `peer`.
+ * Wraps a bidirectional grpc-js call that was just made. A sender waits while the server is not ready for
+ * more, and error messages name the server as `peer`.
  */
 export function clientDuplex<Out, In>(
   call: ClientDuplexStream<Out, In>,

@@ -22,7 +22,10 @@ export type Edges = {
   readonly tls: TlsIdentity | undefined;
   /** A client for the service at `address`. The client connects on first use and is closed by `close`. */
   connect<C extends Client>(Service: ClientConstructor<C>, address: string): C;
-  /** Asks `service` whether it serves. Rejects only when `connect` was never called for this service. */
+  /**
+   * Asks `service` whether it serves; a failed call is reported as not ready. Rejects only when `connect` was
+   * never called for this service.
+   */
   health(service: ServiceIdentity): Promise<Dependency>;
   /**
    * Asks each connected service whether it serves; the answers are in the order of the `connect` calls. Does
@@ -34,6 +37,7 @@ export type Edges = {
    * once. Does not reject.
    */
   deepReadiness(): Promise<Dependency[]>;
+  /** Closes all clients, and stops reading the certificate files. */
   close(): void;
 };
 

@@ -13,8 +13,8 @@ import { DETAILS_KEY, withRetryInfo } from "./retry-info.ts";
 const CODE_KEY = "airlock-code";
 const FIELD_KEY = "airlock-field";
 
-// Airlock's code for a gRPC status that no Airlock handler sent: grpc-js reports a broken connection, a
-// deadline or a limit.
+// Airlock's code for a gRPC status that grpc-js made itself, because of a broken connection, a deadline or a
+// limit, and not a handler of Airlock. A status that is not listed becomes `internal`.
 const CODE_BY_STATUS: Partial<Record<status, ErrorCode>> = {
   [status.CANCELLED]: "cancelled",
   [status.INVALID_ARGUMENT]: "invalid_request",
@@ -79,16 +79,16 @@ function isConnectionBreak({ code, details }: Pick<ServiceError, "code" | "detai
 }
 
 /**
- * Whether a call failed because its connection broke or could not be made. The caller does not know then what
- * the server did.
+ * Whether a call failed because its connection broke or could not be made. The caller then does not know
+ * whether the server has done the work.
  */
 export function isConnectionLost(error: unknown): boolean {
   return hasCode(error, "unavailable") && error.origin === "transport";
 }
 
 /**
- * Whether a stopping server refused the call, so that no handler has seen it. grpc-js marks such an error
- * only by this text.
+ * Whether a stopping server refused the call before any handler saw it, so that repeating the call is safe.
+ * grpc-js marks such an error only by this text.
  */
 export function wasRefused({ code, details }: Pick<ServiceError, "code" | "details">): boolean {
   return code === status.UNAVAILABLE && details === "Stream refused by server";

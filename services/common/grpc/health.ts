@@ -11,8 +11,9 @@ type HealthMethod = Parameters<typeof callUnary<{ service: string }, { status: s
 const TIMEOUT_MS = 1_000;
 
 /**
- * A client of the standard gRPC health service at `address`. `check` asks whether the service `name` serves
- * and never rejects.
+ * A client of the standard gRPC health service at `address`. `check` asks whether the service `name` is there
+ * and not stopping, and waits at most 1 s. `check` never rejects: a failed call is reported as not ready,
+ * with the reason in `detail`.
  */
 export function createHealthCheck(
   name: ServiceIdentity,

@@ -16,14 +16,19 @@ export const MAX_MESSAGE_BYTES = 128 * MIB;
  */
 export const MAX_REQUEST_BYTES = MAX_BODY_BYTES + MIB;
 
-/** Bytes of the largest piece in which documents and output are sent over a stream. */
+/**
+ * Bytes of the largest message in which router and sanitizer send a piece of a script's output, or of a JSON
+ * document such as its result.
+ */
 export const MAX_CHUNK_BYTES = MIB;
 
 allowPingsWhileDraining();
 letGoOfSentMessages();
 
 /**
- * Channel options of clients and servers: message limits, and pings that notice a frozen or vanished peer.
+ * Channel options of clients and servers: the message limits, and a ping every 20 s on each connection that
+ * has open calls. When a ping has no answer after 10 s, because the other process is frozen or its machine
+ * has vanished, the connection is closed and its calls fail.
  */
 export const CHANNEL_OPTIONS = {
   "grpc.max_receive_message_length": MAX_MESSAGE_BYTES,
@@ -38,10 +43,13 @@ export const CHANNEL_OPTIONS = {
  */
 export const NETWORK_SERVER_OPTIONS = { "grpc.max_connection_age_ms": 10_000 } as const;
 
-/** Callers on a network spread their calls over all replicas behind a name. */
+/**
+ * Channel options of a client on a network: its calls are spread over all replicas behind the server's name.
+ */
 export const NETWORK_CLIENT_OPTIONS = {
   "grpc.service_config": JSON.stringify({ loadBalancingConfig: [{ round_robin: {} }] }),
   "grpc.service_config_disable_resolution": 1,
-  // The default, 30 s, would hide a new replica for longer than connections live (10 s).
+  // Milliseconds between two DNS look-ups of the server's name. With grpc-js's default, 30 s, a client would
+  // find a new replica much later than its connections are renewed (every 10 s).
   "grpc.dns_min_time_between_resolutions_ms": 3_000,
 } as const;

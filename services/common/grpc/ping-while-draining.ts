@@ -29,8 +29,8 @@ export function allowPingsWhileDraining(): void {
 }
 
 /**
- * The prototype of Node's HTTP/2 sessions, of clients and servers. Node does not export it, so it is taken
- * from a session that is made for this purpose.
+ * The prototype of Node's HTTP/2 sessions, of clients and servers. Node does not export the prototype, so it
+ * is taken from a session that is made only for this purpose.
  */
 function sessionPrototype(): { ping: Ping } {
   const nowhere = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });

@@ -10,10 +10,14 @@ import {
   SYSTEM_PRINCIPAL,
 } from "../identity/principal.ts";
 
-// The metadata key of a call's principal. Only this file reads and writes it.
+// The gRPC metadata key under which a call names its principal, the client on whose behalf the call is made.
+// Only this file reads and writes that metadata.
 const PRINCIPAL_KEY = "airlock-principal-bin";
 
-/** The services that may name a principal for their calls, because they authenticate their own clients. */
+/**
+ * The services that may name a principal for the calls that they make, because they authenticate the clients
+ * on whose behalf they call.
+ */
 const NAMES_PRINCIPALS: ReadonlySet<ServiceIdentity> = new Set(["gateway"]);
 
 const KINDS = {
@@ -23,8 +27,8 @@ const KINDS = {
 } as const satisfies Record<PrincipalKindName, PrincipalKind>;
 
 /**
- * The gRPC metadata of a call that is made for `principal`. Empty without one: the server then takes the
- * caller itself as the principal.
+ * The gRPC metadata of a call that is made for `principal`. Empty when `principal` is undefined: the server
+ * then takes the caller itself as the principal.
  */
 export function metadataFor(principal?: Principal): Metadata {
   const metadata = new Metadata();
@@ -67,8 +71,8 @@ function ownPrincipal(caller: Caller): Principal {
 }
 
 /**
- * On a Unix socket every process of the local user may name principals, because the gateway cannot be told
- * apart from the user's other processes there.
+ * Whether the caller may name a principal: the gateway may, and every process on a Unix socket. On a socket
+ * the gateway cannot be told apart from other processes of the same user.
  */
 function mayNamePrincipals(caller: Caller): boolean {
   return caller.kind === "local" || (caller.kind === "service" && NAMES_PRINCIPALS.has(caller.name));

@@ -7,11 +7,13 @@ import { toGrpcStatus } from "./errors.ts";
 import { createHealthCheck } from "./health.ts";
 
 /**
- * Reports for each service and database that a service depends on whether it can be used. Does not reject.
+ * A function of a service that reports, for each service and database that the service depends on, whether it
+ * can be used. Does not reject.
  */
 export type AskReadiness = () => Promise<Dependency[]>;
 
-// Milliseconds for a readiness call; longer than a service takes to check what it depends on.
+// Milliseconds after which a readiness call fails. The called service answers earlier, because each of its
+// own checks of a dependency ends after 1 s.
 const TIMEOUT_MS = 2_000;
 
 /** The gRPC handlers of ReadinessService, which answer with what `ask` reports. */
@@ -26,13 +28,16 @@ export function readinessHandlers(ask: AskReadiness): ReadinessServiceServer {
   };
 }
 
-/** Checks one called service: whether it serves, and whether what it depends on can be used. */
+/**
+ * Checks one service that this service calls: whether the called service serves, and whether its own
+ * dependencies can be used.
+ */
 export type ReadinessCheck = {
-  /** Whether the service serves. Does not reject. */
+  /** Whether the called service serves; a failed call is reported as not ready. Does not reject. */
   health(): Promise<Dependency>;
   /**
-   * Whether the service serves, followed by what it reports of the services and databases it depends on. Does
-   * not reject.
+   * First whether the called service serves, then one entry for each service and database that it depends on,
+   * as it reports them. Does not reject.
    */
   readiness(): Promise<Dependency[]>;
   close(): void;
@@ -65,8 +70,8 @@ export function createReadinessCheck(
 }
 
 /**
- * Lists each service and database once. The first report that says "not ready" wins over all others of the
- * same name.
+ * Lists each service and database once. Of several reports on the same one, the first that says "not ready"
+ * is kept.
  */
 export function mergeDependencies(all: readonly Dependency[]): Dependency[] {
   const merged = new Map<string, Dependency>();
@@ -77,8 +82,9 @@ export function mergeDependencies(all: readonly Dependency[]): Dependency[] {
 }
 
 /**
- * Whether the called service is of an earlier version, which has no ReadinessService. This happens while
- * services are upgraded one after the other.
+ * Whether the error means that the called service is of an earlier version without ReadinessService, which
+ * refuses the unknown call. This happens while services are upgraded one after the other. The check then asks
+ * only whether the service serves.
  */
 function isUnknownCall(error: unknown): boolean {
   return hasCode(error, "permission_denied") || (hasCode(error, "internal") && error.origin === "transport");

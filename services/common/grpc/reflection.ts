@@ -17,9 +17,10 @@ type Call = ServerDuplexStream<Buffer, Buffer>;
 type Method = { serve(call: Call): void };
 
 /**
- * Adds gRPC Server Reflection (v1 and v1alpha) to `server`, so that clients without .proto files can ask for
- * them. `services` are the full names of the services to list. The descriptors are loaded at the first
- * question, so that they do not slow a start down.
+ * Adds gRPC Server Reflection (v1 and v1alpha) to `server`, so that clients without .proto files, such as
+ * grpcurl, can ask the server for its message types. `services` are the full names of the services to list.
+ * The descriptor files are read at the first reflection call, so that they do not slow the start of the
+ * server down.
  */
 export function addReflection(server: Server, services: readonly string[]): void {
   let loading: Promise<ReadonlyMap<string, Method>> | undefined;
@@ -71,7 +72,10 @@ function lazyHandler(
   };
 }
 
-/** The methods that the library @grpc/reflection would add to a server, by their path. */
+/**
+ * The reflection methods that the library @grpc/reflection would add to a server, by their gRPC path. Rejects
+ * when a descriptor file cannot be read.
+ */
 async function loadMethods(services: readonly string[]): Promise<ReadonlyMap<string, Method>> {
   const [{ ReflectionService }, airlock, health] = await Promise.all([
     import("@grpc/reflection"),
@@ -94,9 +98,10 @@ async function loadMethods(services: readonly string[]): Promise<ReadonlyMap<str
 }
 
 /**
- * The files of a descriptor set, in the only form that the reflection library looks at. They stay as the
- * proto compiler wrote them, because clients in other languages refuse what the proto-loader makes of them:
- * one file for a whole package, and no maps.
+ * Reads the descriptor set `proto/NAME` into the form that @grpc/reflection takes: the bytes of one
+ * FileDescriptorProto for each .proto file, as the proto compiler wrote them. The package @grpc/proto-loader
+ * is not used, because it merges all files of a package into one and drops map types, and clients in other
+ * languages refuse such descriptors.
  */
 async function readDescriptors(name: string): Promise<PackageDefinition[string]> {
   const [{ fromBinary, toBinary }, { FileDescriptorProtoSchema, FileDescriptorSetSchema }] =
@@ -107,7 +112,8 @@ async function readDescriptors(name: string): Promise<PackageDefinition[string]>
 }
 
 /**
- * Wraps a call of raw bytes as a call of messages. It has only the members that the reflection library uses.
+ * Wraps a stream of raw bytes as a stream of messages: `parse` decodes what the client sends, `print` encodes
+ * what the library answers. The wrapper has only the members that the reflection library uses.
  */
 function translated(
   call: Call,

@@ -2,8 +2,8 @@ import { BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { StatusObject } from "@grpc/grpc-js";
 
 /**
- * The trailer of gRPC's richer error model. It holds a google.rpc.Status, which clients of every language can
- * read.
+ * The name of the trailer of gRPC's richer error model. Its value is a google.rpc.Status in protobuf, which
+ * gRPC libraries of every language can read.
  */
 export const DETAILS_KEY = "grpc-status-details-bin";
 

@@ -3,8 +3,10 @@ import { RetryingCall } from "@grpc/grpc-js/build/src/retrying-call.js";
 let isDone = false;
 
 /**
- * Lets calls forget a message once it is sent. grpc-js clears what was sent before it counts the message that is sent just now, so
- * that a call keeps its last one until there is another; of a paused run that is its whole submission, for days perhaps.
+ * Changes grpc-js so that a client call frees the memory of each message as soon as the message is sent.
+ * Without the change a call keeps its last message until it sends another one, because grpc-js frees sent
+ * messages before it marks the newest one as sent. The router's call of a paused run would keep the run's
+ * whole submission in memory, perhaps for days.
  */
 export function letGoOfSentMessages(): void {
   if (isDone) return;

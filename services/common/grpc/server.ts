@@ -45,8 +45,8 @@ export type CallContext = {
 const CALLER_GONE = new AirlockError("cancelled", "The caller ended the call.");
 
 /**
- * Wraps the handlers of one service. Errors are mapped to gRPC statuses and logged here, so that a rejected
- * promise never leaves a caller waiting.
+ * Makes wrappers for the handlers of one service. A wrapper maps each error to a gRPC status and logs it, so
+ * that a rejected promise never leaves a caller waiting.
  */
 export function handlersFor(log: Log) {
   const report = (path: string, error: unknown) => {
@@ -81,7 +81,7 @@ export function handlersFor(log: Log) {
           const context = contextOf(call);
           for await (const response of handler(call.request, context)) {
             if (context.signal.aborted) return;
-            // Waiting for a slow caller keeps the responses that pile up in memory bounded.
+            // Without this wait, responses would pile up in memory when the caller reads slowly.
             if (!call.write(response)) await drained(call);
           }
           call.end();
@@ -163,7 +163,8 @@ export async function startGrpcServer(
   });
   const all = [...services, [ReadinessServiceService, readinessHandlers(readiness)] as const];
   const names = all.map(([definition]) => nameOf(definition));
-  // Probes of orchestrators and load balancers name a service; the empty name is the whole process.
+  // Health probes of orchestrators and load balancers ask for one service by name, or with an empty name for
+  // the whole process.
   const healthNames = ["", ...names];
   const health = new HealthImplementation(Object.fromEntries(healthNames.map((name) => [name, "SERVING"])));
   health.addToServer(server);

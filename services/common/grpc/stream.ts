@@ -6,18 +6,21 @@ import { fromGrpcError } from "./errors.ts";
 type Readable = NodeJS.EventEmitter & { read(): unknown };
 type RawStream = Readable & { write(message: never): boolean };
 
-/** The messages that the peer sends on a stream. */
+/** The messages that the process at the other end of a gRPC stream sends. */
 type Messages<In> = {
   /**
-   * The next message; null when the peer has ended the stream. Rejects with an AirlockError when the stream
-   * broke.
+   * The next message; null when the process at the other end has ended the stream. Rejects with an
+   * AirlockError when the stream broke.
    */
   next(): Promise<In | null>;
   /** The error that broke the stream; undefined while the stream works. */
   readonly failure: unknown;
 };
 
-/** A stream that receives and sends messages, with backpressure. */
+/**
+ * A gRPC stream, on a client or a server, that receives and sends messages. A sender waits while the receiver
+ * is not ready for more.
+ */
 export type Duplex<In, Out> = Pick<Messages<In>, "next"> & {
   /**
    * Sends one message; resolves when the stream can take the next. Rejects with an AirlockError when the
@@ -32,8 +35,9 @@ export type Duplex<In, Out> = Pick<Messages<In>, "next"> & {
  */
 export function openMessages<In>(call: Readable, peer: string): Messages<In> {
   let ended = false;
-  // Made only when it is asked for: grpc-js reports every server call as cancelled once it is over, and an error costs
-  // its stack trace.
+  // Makes the error that broke the stream; undefined while the stream works. The error is made only when it
+  // is asked for, because grpc-js reports every server call as cancelled once the call is over, and making an
+  // error takes the time of a stack trace.
   let failed: (() => AirlockError) | undefined;
   let wake: (() => void) | undefined;
   const signal = () => {
@@ -41,8 +45,8 @@ export function openMessages<In>(call: Readable, peer: string): Messages<In> {
     wake = undefined;
   };
   call.on("readable", signal);
-  // grpc-js first reports a reset stream as ended, and just after as cancelled or broken. The delay lets the
-  // second report arrive, because that one is true.
+  // grpc-js first reports a reset stream as ended, and just after as cancelled or broken. Only the second
+  // report is true, so the end counts one round of the event loop later.
   call.on("end", () =>
     setImmediate(() => {
       ended = true;

@@ -6,10 +6,11 @@ import { connect } from "./client.ts";
 import { ready } from "./ready.ts";
 
 /**
- * Open gRPC channels to workers. A worker is called again and again, so its channel stays open while it is
- * among those used last.
+ * Open gRPC channels from this service to workers. A worker is called many times, so its channel stays open
+ * after a call. When there are too many channels, the one that was used longest ago is closed.
  */
 export type WorkerConnections = {
+  /** The client for the worker at `address`; opens a channel when there is none. */
   to(address: string): WorkerServiceClient;
   /** Resolves when the worker can be reached; rejects with `worker_lost` after 2 s. */
   reach(address: string): Promise<void>;

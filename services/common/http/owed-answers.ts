@@ -4,11 +4,18 @@ import { onceClosed } from "./response-closed.ts";
 
 type Exchange = { readonly request: IncomingMessage; readonly response: ServerResponse };
 
-/** The requests of each connection whose answers have not been sent completely, in their order. */
+/**
+ * For each HTTP connection, the requests whose answers have not been sent completely, in the order of the
+ * requests.
+ */
 const exchanges = new WeakMap<object, Set<Exchange>>();
+/** Connections that will be closed after the last answer that the server owes on them. */
 const closing = new WeakSet<object>();
 
-/** Makes the functions below work for the connections of `server`. */
+/**
+ * Records the unanswered requests of each connection of `server`; the functions below work only for such
+ * connections.
+ */
 export function trackOwedAnswers(server: Server): void {
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     const open = exchanges.get(request.socket) ?? new Set();
@@ -21,11 +28,11 @@ export function trackOwedAnswers(server: Server): void {
 
 /**
  * Lets the server answer the requests that arrived completely on this connection, and then closes the
- * connection. To be called when nothing further can be read from the connection. Returns false and does nothing
- * when no such answer is owed.
+ * connection. Called when nothing further can be read from the connection, for example after invalid HTTP.
+ * Returns false and does nothing when no such answer is owed.
  *
- * An error must not be written to the connection in that case, because the client would take it for the
- * answer to a request that the server carries out.
+ * The caller must not write an error to the connection when this returns true, because the client would take
+ * the error for the answer to a request that the server carries out.
  */
 export function closeAfterOwedAnswers(socket: Duplex): boolean {
   if (closing.has(socket)) return true;
@@ -38,12 +45,15 @@ export function closeAfterOwedAnswers(socket: Duplex): boolean {
   return true;
 }
 
-/** Whether any request of this connection waits for its answer or for the rest of it. */
+/** Whether the answer to any request of this connection has not been sent completely. */
 export function owesAnswers(socket: Duplex): boolean {
   return openOn(socket).size > 0;
 }
 
-/** Whether an answer on this connection has begun and not ended, so that more bytes could be taken for a part of it. */
+/**
+ * Whether an answer on this connection has begun and not ended, so that the client would take further bytes
+ * for a part of that answer.
+ */
 export function hasBegunAnswer(socket: Duplex): boolean {
   return [...openOn(socket)].some(({ response }) => response.headersSent);
 }

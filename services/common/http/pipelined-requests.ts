@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { onceClosed } from "./response-closed.ts";
 
 /**
- * Requests of one connection that may wait for earlier answers; more than any client sends before it reads an
- * answer.
+ * The most requests of one connection that may wait for earlier answers; more than any client sends before it
+ * reads an answer. A connection with one more is closed.
  */
 const MAX_WAITING = 16;
 

@@ -3,8 +3,10 @@ import type { ServerResponse } from "node:http";
 const actions = new WeakMap<ServerResponse, (() => void)[]>();
 
 /**
- * Calls `action` when `response` has been sent or was broken off; soon, when that has happened before. All actions share one listener, because
- * Node warns of a leak above ten listeners of a kind, and piping a large answer adds some of its own.
+ * Calls `action` when `response` has been sent completely or its connection broke. When that has happened
+ * already, `action` is called in the next round of the event loop. All actions of a response share one
+ * listener, because Node warns of a leak above ten listeners of one kind, and sending a large answer adds
+ * some listeners of its own.
  */
 export function onceClosed(response: ServerResponse, action: () => void): void {
   if (response.closed) {

@@ -1,6 +1,9 @@
 import type { Identity, ServiceIdentity } from "./identity.ts";
 
-/** A caller in the table of rules: a service, or "client" for every internal system, whatever its name. */
+/**
+ * A caller in the table of rules: a service of Airlock, or "client" for every program of the operator that
+ * has a client certificate, whatever the name in it.
+ */
 type AllowedCaller = ServiceIdentity | "client";
 
 type Rule = {

@@ -13,8 +13,8 @@ export const SERVICES = [
 export type ServiceIdentity = (typeof SERVICES)[number];
 
 /**
- * The identity that a certificate proves: one of Airlock's services, or an internal system with a name of its
- * own.
+ * The identity that a certificate proves: one of Airlock's services, or a program of the operator (`client`)
+ * with a name of its own.
  */
 export type Identity =
   | { readonly kind: "service"; readonly name: ServiceIdentity }
@@ -45,9 +45,9 @@ export function identityOfUri(uri: string): Identity | undefined {
 }
 
 /**
- * The identity in the only URI of a certificate (DER or PEM), which must have been verified already.
- * Undefined for a certificate with several URIs, or with names that need quoting, because Airlock never makes
- * such certificates.
+ * The identity in the only URI of a certificate (DER or PEM), which the caller of this function has verified
+ * already. Undefined for a certificate with several URIs, or with names that need quoting, because Airlock
+ * never makes such certificates.
  */
 export function identityOfCertificate(certificate: Buffer | string): Identity | undefined {
   const names = new X509Certificate(certificate).subjectAltName ?? "";

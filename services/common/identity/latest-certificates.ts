@@ -6,8 +6,8 @@ type CaListener = Parameters<experimental.CertificateProvider["addCaCertificateL
 type IdentityListener = Parameters<experimental.CertificateProvider["addIdentityCertificateListener"]>[0];
 
 /**
- * Gives gRPC the certificates in use, always a certificate with its own key. grpc-js's own provider may pass
- * on a mixed pair, because it reads the files while they are being replaced.
+ * Gives gRPC this service's newest certificate, always together with its own key. grpc-js's own provider may
+ * pass on a certificate with the key of another, because it reads the files while they are being replaced.
  */
 export class LatestCertificates implements experimental.CertificateProvider {
   #files: Files;
@@ -18,7 +18,10 @@ export class LatestCertificates implements experimental.CertificateProvider {
     this.#files = files;
   }
 
-  /** Uses `files` from now on. False when they are the same as before. */
+  /**
+   * Uses `files` for connections that are made from now on. Returns false when the files are the same as
+   * before.
+   */
   change(files: Files): boolean {
     const { ca, cert, key } = this.#files;
     if (ca.equals(files.ca) && cert.equals(files.cert) && key.equals(files.key)) return false;
@@ -30,7 +33,8 @@ export class LatestCertificates implements experimental.CertificateProvider {
 
   addCaCertificateListener(listener: CaListener): void {
     this.#caListeners.add(listener);
-    // Called later, because gRPC is not ready for the certificate until this method has returned.
+    // The listener is called later, because gRPC is not ready for the certificate until this method has
+    // returned.
     process.nextTick(() => listener({ caCertificate: this.#files.ca }));
   }
 

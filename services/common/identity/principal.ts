@@ -2,8 +2,8 @@
 export type PrincipalKind = "human" | "agent" | "service";
 
 /**
- * The person or program for whom a call is made. The caller, which makes the call, may be another: the
- * gateway calls for its clients.
+ * The person or program for whom a call is made. The caller, the process that makes the call, may be another:
+ * the gateway calls for its clients.
  */
 export type Principal = {
   /**
@@ -35,7 +35,7 @@ export const SYSTEM_PRINCIPAL: Principal = Object.freeze({
   tenant: DEFAULT_TENANT,
 });
 
-/** The principal of the internal system whose client certificate has this name. */
+/** The principal of a program of the operator, whose client certificate has this name. */
 export function principalOfClient(name: string): Principal {
   return { id: `cert:${name}`, kind: "service", tenant: DEFAULT_TENANT };
 }

@@ -51,8 +51,8 @@ export async function openTlsIdentity(
       const known =
         clients.get(peer) ??
         experimental.createCertificateProviderChannelCredentials(latest, latest, {
-          // The check compares identities, not addresses: otherwise a worker that took over another service's
-          // address would pass for that service.
+          // The check compares the identity in the certificate, not the address: otherwise a worker that took
+          // over another service's address would pass for that service.
           checkServerIdentity: (_host, { raw }) =>
             isSameIdentity(identityOfCertificate(raw), { kind: "service", name: peer })
               ? undefined

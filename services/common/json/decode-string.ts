@@ -18,20 +18,21 @@ for (const [letter, byte] of Object.entries({
 }
 
 /**
- * The progress of `decodeString`: byte offsets in the text that it reads (`from`) and in the bytes that it
- * writes (`to`).
+ * The progress of `decodeString` within one string, so that a long string can be decoded in several calls.
  */
 export type DecodePosition = {
+  /** Byte offset in the JSON text of the next byte to read. */
   from: number;
+  /** Byte offset in the decoded bytes of the next byte to write. */
   to: number;
-  /** Whether a surrogate without its other half was read. */
+  /** True once half of a surrogate pair without the other half was read; undefined until then. */
   hasLoneSurrogate?: boolean;
 };
 
 /**
- * Decodes the inside of a valid JSON string, up to the offset `end` of `text`, into `target`, which must have
- * space for all of it. A lone surrogate becomes U+FFFD. Reads about `bytes` bytes of the text from `position`
- * and advances it, so that a long string can be decoded in steps.
+ * Decodes the inside of a valid JSON string into UTF-8, up to the offset `end` of `text`. `target` must have
+ * space for all of it. Half of a surrogate pair without the other half becomes U+FFFD. Reads about `bytes`
+ * bytes of the text from `position` on and moves `position` forward.
  */
 export function decodeString(
   text: Uint8Array,

@@ -1,8 +1,8 @@
 import { type ParseError, parse, printParseErrorCode } from "jsonc-parser";
 
 /**
- * The place of the first JSON error in `text`, such as `line 1, column 5`, with an explanation if the mistake
- * is a common one. Undefined when the text is JSON.
+ * The line and column of the first JSON error in `text`, such as `line 1, column 5`, with an explanation if
+ * the mistake is a common one. Undefined when the text is JSON.
  */
 export function jsonErrorPlace(text: string): string | undefined {
   const errors: ParseError[] = [];

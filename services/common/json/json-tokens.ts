@@ -1,6 +1,6 @@
 /**
- * The kinds of tokens in JSON text. A "pause" is no token: the reader has reached `pauseAt`, and more text
- * follows.
+ * The kinds of tokens in JSON text. "pause" is no token: the reader has reached `pauseAt` and the text goes
+ * on. "end" means that the text is complete.
  */
 export type JsonToken =
   | "key"
@@ -24,7 +24,7 @@ export class JsonSyntaxError extends Error {
   }
 }
 
-/** The text has nothing but white space. */
+/** The error for a text that is empty or has nothing but white space. */
 export class JsonEmptyError extends JsonSyntaxError {}
 
 type Expect = "value" | "first-value" | "first-key" | "key" | "after-value";
@@ -40,11 +40,14 @@ const LITERALS: Readonly<Record<number, Buffer>> = {
   110: Buffer.from("null"),
 };
 
-/** 1 for each byte that stands for itself inside a string. */
+/** For each byte value, 1 when that byte stands for itself inside a JSON string, otherwise 0. */
 const PLAIN = Uint8Array.from({ length: 256 }, (_, byte) =>
   byte >= 0x20 && byte !== QUOTE && byte !== BACKSLASH ? 1 : 0,
 );
-/** 1 for each byte that may follow a backslash, except `u`, which `#escape` reads itself. */
+/**
+ * For each byte value, 1 when that byte may follow a backslash, otherwise 0; also 0 for `u`, which `#escape`
+ * reads itself.
+ */
 const SIMPLE_ESCAPE = new Uint8Array(256);
 for (const letter of '"\\/bfnrt') SIMPLE_ESCAPE[letter.charCodeAt(0)] = 1;
 
@@ -54,18 +57,24 @@ for (const letter of '"\\/bfnrt') SIMPLE_ESCAPE[letter.charCodeAt(0)] = 1;
  * characters beyond ASCII are not checked.
  */
 export class JsonTokens {
-  /** Byte offset of the last token; of a string, without the quotes. */
+  /** Byte offset of the last token's first byte; of a string or key, of the byte after the opening quote. */
   start = 0;
+  /** Byte offset just after the last token; of a string or key, of the closing quote. */
   end = 0;
+  /** Whether the last string or key contains a backslash. */
   hasEscapes = false;
-  /** Whether the last string has an escaped surrogate without its other half. */
+  /**
+   * Whether the last string or key has an escaped half of a surrogate pair (such as `\ud800`) without the
+   * other half.
+   */
   hasLoneSurrogate = false;
   /** Whether the last number has a fraction or an exponent. */
   isFloat = false;
+  /** Whether the last number has an exponent. */
   hasExponent = false;
   /**
-   * Byte offset at which `next()` returns "pause", or a little later, so that the time of one call is
-   * bounded.
+   * Byte offset at which `next()` returns "pause", or a little later, so that one call takes a bounded time.
+   * Infinity means no pause.
    */
   pauseAt = Number.POSITIVE_INFINITY;
   readonly #text: Uint8Array;
@@ -249,7 +258,8 @@ export class JsonTokens {
   }
 
   /**
-   * Skips white space up to the offset `stop`, and returns the byte there; undefined at the end of the text.
+   * Skips white space up to the offset `stop`. Returns the byte at the offset that was reached; undefined at
+   * the end of the text.
    */
   #skipSpace(stop = Number.POSITIVE_INFINITY): number | undefined {
     const text = this.#text;

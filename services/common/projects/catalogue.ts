@@ -8,10 +8,13 @@ import { MAX_PROJECT_FILE_BYTES, type Project, type ProjectProblem, parseProject
 type Entry = Project | ProjectProblem;
 type Cached = { readonly stamp: string; readonly entry: Entry };
 
-/** The projects of one directory. Files that have changed are read again at each `refresh`. */
+/**
+ * The projects of one directory, from one YAML file each. `refresh` reads the files again that have changed.
+ */
 export type ProjectCatalogue = {
   /** All projects sorted by name, also those whose file has an error. */
   list(): Entry[];
+  /** The project with this name, or the problem of its file; undefined when no file has the name. */
   get(name: string): Entry | undefined;
   /**
    * Reads the directory again; resolves to whether anything changed. When the directory cannot be read, the

@@ -10,20 +10,26 @@ import { valueOfYaml } from "./yaml-mistakes.ts";
 /** A project whose file has no error: the parts that the sections of the file have read, and the revisions. */
 export type Project = ProjectOf<typeof SECTIONS>;
 
-/** What a project file with these sections becomes. */
+/** The type of the project that a file with these sections becomes. */
 export type ProjectOf<Sections extends readonly AnySection[]> = Flat<
   Both<ReturnType<Sections[number]["read"]>> & Revisions
 >;
 
 type Revisions = {
-  /** Changes with every setting that a running worker cannot adopt, so that its worker must be replaced. */
+  /**
+   * A hash that changes with every setting that a running worker cannot adopt, so that the worker must be
+   * replaced.
+   */
   readonly poolRevision: string;
   /**
-   * Changes with the limits that bound a worker as a whole. A worker in a container must then be replaced by
-   * one of another size.
+   * A hash that changes with the limits of a worker as a whole, such as its memory. A worker in a container
+   * must then be replaced by one of another size.
    */
   readonly sizeRevision: string;
-  /** Changes with settings, secrets and run limits, which a running worker can be given anew. */
+  /**
+   * A hash that changes with settings, secrets and the limits of a run, which a running worker can be given
+   * again.
+   */
   readonly provisionRevision: string;
 };
 
@@ -43,7 +49,7 @@ export type ProjectProblem = { readonly name: string; readonly problem: string }
  */
 export const MAX_PROJECT_FILE_BYTES = 64 * 1024;
 
-// The number of problems that are reported of one file; the first ones suffice to find the cause.
+// The most problems that are reported for one file; the first ones suffice to find the cause.
 const MAX_PROBLEMS = 20;
 
 /**
@@ -54,8 +60,8 @@ export const parseProjectFile = parserOf(SECTIONS);
 
 /** The parser of a project file that has these sections. */
 export function parserOf<const Sections extends readonly AnySection[]>(sections: Sections) {
-  // ajv does not check the schema itself, because that would take a tenth of each start. The schema is a
-  // constant, and a test checks it.
+  // ajv does not check the schema itself, because that check would take a tenth of the time of each start. A
+  // test checks the schema, which is a constant.
   const validate = new Ajv({
     allErrors: true,
     verbose: true,

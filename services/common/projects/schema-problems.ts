@@ -35,7 +35,7 @@ function fieldOf(error: ErrorObject): string {
 }
 
 function sentence({ keyword, params, parentSchema, schema }: ErrorObject): string {
-  // Words that describe a pattern or a choice of forms.
+  // The schema's own description of its pattern or of its allowed forms; undefined when it has none.
   const meant: string | undefined = parentSchema?.$comment;
   switch (keyword) {
     case "additionalProperties":
@@ -78,7 +78,10 @@ function knownFields(names: readonly string[]): string {
   return names.length > 0 ? `the known fields are ${names.join(", ")}` : "there are none here";
 }
 
-/** Null is left out, because a field that may be null may also be omitted. */
+/**
+ * The allowed JSON types of a field in words, such as `string or number`. The type null is left out, because
+ * a field that may be null may also be omitted.
+ */
 function nameOfType(type: string | readonly string[]): string {
   return [type]
     .flat()

@@ -26,7 +26,7 @@ export function shownRequirement(requirement: string): string {
 function shownUrl(text: string): string {
   const url = URL.parse(text);
   if (!url) return "****";
-  // Without a host, the user and password may stand in the path.
+  // In a URL without a host, the user and password may stand in the path, so only the protocol is shown.
   if (url.host === "" && !url.protocol.endsWith("file:")) return `${url.protocol}****`;
   if (url.username === "" && url.password === "" && url.search === "") return text;
   if (url.username !== "" || url.password !== "") url.username = "****";
@@ -36,8 +36,8 @@ function shownUrl(text: string): string {
 }
 
 /**
- * The last `maxCharacters` characters of a program's output, or fewer. A word that is cut at its beginning is
- * removed, because it could be the password of a URL whose beginning is cut off.
+ * The last `maxCharacters` characters of a program's output, or fewer. A word whose beginning is cut off is
+ * removed, because the word could be the password of a URL.
  */
 export function endOfText(text: string, maxCharacters: number): string {
   if (text.length <= maxCharacters) return text;

@@ -1,6 +1,8 @@
 import type { Clock } from "./clock.ts";
 
-/** When a circuit breaker opens, how long it stays open, and what it then answers. */
+/**
+ * The rules of a circuit breaker: when it opens, how long it stays open, and which error callers then get.
+ */
 export type CircuitRules = {
   /** The number of consecutive failures that opens the circuit. */
   readonly failuresToOpen: number;
@@ -9,6 +11,7 @@ export type CircuitRules = {
    * `longestOpenMs`.
    */
   readonly openMs: number;
+  /** The most milliseconds that the circuit stays open before it tries the next probe. */
   readonly longestOpenMs: number;
   /**
    * Whether an error means that the called service cannot be reached. Any other error shows that the service
@@ -19,7 +22,13 @@ export type CircuitRules = {
   readonly refusal: (last: unknown, retryInMs: number) => Error;
 };
 
-/** The state of a circuit; each kind has only the fields that it needs. */
+/**
+ * The state of a circuit:
+ * - closed: calls go through; `failures` counts the failures in a row.
+ * - open: calls are refused until `untilMs` by the monotonic clock.
+ * - half_open: one call is under way as a probe, all others are refused.
+ * `last` is the failure that opened the circuit; `openMs` is the milliseconds that it is open.
+ */
 export type CircuitState =
   | { readonly kind: "closed"; readonly failures: number }
   | { readonly kind: "open"; readonly untilMs: number; readonly openMs: number; readonly last: unknown }
@@ -37,12 +46,15 @@ export type CircuitEvents = {
  */
 export type CircuitBreaker = {
   /**
-   * Runs `work`, which needs a deadline of its own, and settles as it does. Rejects with the refusal while
-   * the circuit is open.
+   * Calls `work`, which needs a deadline of its own, and settles as `work` does. While the circuit is open,
+   * rejects with the refusal instead and does not call `work`.
    */
   run<T>(work: () => Promise<T>): Promise<T>;
   state(): CircuitState;
-  /** Closes the circuit, because the caller knows that the service works again. */
+  /**
+   * Closes the circuit, so that calls go through again at once. For a caller that has a reason to expect
+   * success now, such as a changed project file.
+   */
   close(): void;
 };
 

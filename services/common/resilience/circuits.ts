@@ -10,7 +10,10 @@ import type { Clock } from "./clock.ts";
 
 /** The circuit breakers of one service, with metrics of their states and calls. */
 export type Circuits = {
-  /** Makes a circuit breaker with the name `circuit`; `project` when each project has its own. */
+  /**
+   * Makes the circuit breaker with the name `circuit`. `project`: the project that it is for; undefined for
+   * one that serves the whole service.
+   */
   add(circuit: string, rules: CircuitRules, project?: string): CircuitBreaker;
   readonly registry: Registry;
 };

@@ -7,16 +7,17 @@ export type Clock = {
   now(): number;
   /** Milliseconds since an arbitrary moment, for durations, deadlines and ages within this process. */
   monotonicMs(): number;
-  /** Calls `run` once after `delayMs`. The returned function cancels that. */
+  /** Calls `run` once after `delayMs` milliseconds. The returned function cancels the call. */
   after(delayMs: number, run: () => void): () => void;
 };
 
 // Milliseconds of the longest timer, because setTimeout fires at once for anything longer.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
-// When a stopped process continues, all overdue timers fire at once, before the answers that arrived
-// meanwhile are read. A timer that is more than LATE_MS late therefore waits MOMENT_MS more, so that an
-// answer that came in time still counts.
+// A timer that fires more than this many milliseconds late shows that the process had been stopped.
 const LATE_MS = 1_000;
+// Milliseconds that such a late timer waits once more. When a stopped process continues, all overdue timers
+// fire at once, before the answers that arrived meanwhile are read; with the extra wait, an answer that came
+// in time still counts.
 const MOMENT_MS = 250;
 
 export const systemClock: Clock = {

@@ -1,8 +1,9 @@
 import type { Clock } from "./clock.ts";
 
 /**
- * Calls `work` again and again, with `everyMs` between the end of one call and the beginning of the next.
- * `work` handles its own errors. The returned function stops this and resolves when no call is running.
+ * Calls `work` again and again, with `everyMs` milliseconds before the first call and between the end of one
+ * call and the beginning of the next. `work` handles its own errors. The returned function stops the
+ * repetition and resolves when no call is running.
  */
 export function repeat(everyMs: number, work: () => Promise<void>, clock: Clock): () => Promise<void> {
   let stopped = false;

@@ -11,8 +11,8 @@ export type RetryPolicy = {
   readonly delayMs: (attempt: number) => number;
   readonly clock: Clock;
   /**
-   * Ends the wait between two attempts when it aborts; an attempt that is under way must watch its own
-   * signal. Undefined: nothing ends the wait early.
+   * A signal that ends the wait between two attempts when it aborts. An attempt that is under way must watch
+   * a signal itself. Undefined: nothing ends the wait early.
    */
   readonly signal?: AbortSignal | undefined;
 };
@@ -52,12 +52,15 @@ export async function wait(delayMs: number, clock: Clock, signal?: AbortSignal):
   });
 }
 
-/** A delay of always `delayMs` milliseconds. */
+/** Makes the delays of a retry policy: always `delayMs` milliseconds. */
 export function every(delayMs: number): RetryPolicy["delayMs"] {
   return () => delayMs;
 }
 
-/** A delay that doubles after each attempt, up to `longestMs`. */
+/**
+ * Makes the delays of a retry policy: `firstMs` milliseconds after the first attempt, then twice the delay
+ * before, up to `longestMs`.
+ */
 export function doubling(firstMs: number, longestMs: number): RetryPolicy["delayMs"] {
   return (attempt) => Math.min(firstMs * 2 ** (attempt - 1), longestMs);
 }

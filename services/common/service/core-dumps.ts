@@ -1,9 +1,9 @@
 import { writeFileSync } from "node:fs";
 
 /**
- * Keeps the memory of this process, and of all processes that it starts, out of core dumps, because it holds
- * secrets. A dump size limit of 0 is not enough: a crash handler that the machine pipes dumps to gets the
- * dump regardless of the limit, and may keep it.
+ * Keeps the memory of this process, and of all processes that it starts, out of core dumps, because that
+ * memory holds secrets. A size limit of 0 for core dumps is not enough: when the machine pipes core dumps to
+ * a crash handler, the handler gets the memory regardless of the limit, and may keep it.
  */
 export function keepMemoryOutOfCoreDumps(): void {
   try {

@@ -1,7 +1,13 @@
-/** Tells handlers of long-held requests that the service is about to stop. */
+/**
+ * Tells handlers that hold a request open (a long poll) that the service is about to stop, so that they
+ * answer at once.
+ */
 export type Drain = {
   readonly begun: boolean;
-  /** Calls `run` when draining begins. The returned function removes `run` again. */
+  /**
+   * Calls `run` when draining begins. The returned function removes `run` again. When draining has begun
+   * already, `run` is never called, so the caller checks `begun` too.
+   */
   onBegin(run: () => void): () => void;
   begin(): void;
 };

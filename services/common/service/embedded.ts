@@ -18,12 +18,15 @@ export type EmbeddedSite = {
   tlsDirectoryOf(service: string): string | undefined;
 };
 
-/** Facts that the reading of a service's settings may depend on. */
+/**
+ * Facts about the process on which the settings of a service may depend. `isMock`: the process serves the
+ * mock (`./airlock up --mock`), which runs no scripts.
+ */
 export type EmbeddedPlace = { readonly dataDirectory: string; readonly isMock: boolean };
 
 /**
- * A service that can be started in one process with others. `Settings` are the choices that an operator has
- * for it.
+ * A service that can run in one process with others. `Settings` are the choices that the operator has for
+ * this service.
  */
 export type EmbeddedService<Settings, Running extends RunningService = RunningService> = {
   /** The names of the services that this service calls; they are started first. */

@@ -8,7 +8,7 @@ export class ConfigError extends Error {
   }
 }
 
-/** Says for error messages what `durationMsOf` accepts. */
+/** The words with which error messages describe what `durationMsOf` accepts. */
 export const A_DURATION = "a length of time such as 90s, 15m, 24h or 7d";
 
 const MS_BY_UNIT = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
@@ -35,7 +35,10 @@ export function readEnvironment(
   const problems: string[] = [];
   const nameOf = (variable: Variable) => written[variable] ?? variable;
   return {
-    /** The text of the variable `name`, or `fallback`. Without a fallback an unset variable is a problem. */
+    /**
+     * The text of the variable `name`; `fallback` when it is unset or empty. Without a fallback, an unset
+     * variable is a problem.
+     */
     text(name: Variable, fallback?: string): string {
       const value = env[name] || fallback;
       if (value === undefined) problems.push(`${nameOf(name)} is not set`);
@@ -43,11 +46,14 @@ export function readEnvironment(
     },
     /** The text of the variable `name`; undefined when it is unset or empty. */
     optionalText: (name: Variable): string | undefined => env[name] || undefined,
-    /** Adds a problem that the caller has found itself. */
+    /** Adds a problem that the calling code has found itself, a sentence for the operator. */
     refuse(problem: string): void {
       problems.push(problem);
     },
-    /** Reads a variable as a whole number from `min` to `max`; `fallback` when it is unset. */
+    /**
+     * Reads a variable as a whole number from `min` to `max`; `fallback` when it is unset or empty. Any other
+     * text is a problem.
+     */
     integer(name: Variable, fallback: number, min: number, max: number): number {
       const raw = env[name];
       if (raw === undefined || raw === "") return fallback;
@@ -56,7 +62,10 @@ export function readEnvironment(
       problems.push(`${nameOf(name)} must be a whole number from ${min} to ${max}, not "${raw}"`);
       return fallback;
     },
-    /** Reads a variable as one of `choices`; `fallback` when it is unset. */
+    /**
+     * Reads a variable as one of `choices`; `fallback` when it is unset or empty. Any other text is a
+     * problem.
+     */
     choice<T extends string>(name: Variable, choices: readonly T[], fallback: T): T {
       const raw = env[name] || fallback;
       const found = choices.find((choice) => choice === raw);

@@ -3,8 +3,8 @@ import { pino } from "pino";
 const WITHHELD = "[withheld]";
 const NEVER_LOGGED = new Set(["value", "secrets", "stdout", "stderr", "password", "authorization"]);
 /**
- * The field `code` is the text of a script in requests, and must not be logged. In errors it is a word or a
- * number such as ECONNREFUSED, 28P01 or 14, and may be.
+ * The form of a `code` that may be logged: a word or a number of an error, such as ECONNREFUSED, 28P01 or 14.
+ * In requests the field `code` is the text of a script, which must not be logged.
  */
 const ERROR_CODE = /^[\w.-]{1,40}$/;
 

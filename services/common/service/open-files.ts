@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 
-/** The limit on systems without /proc; the lowest that is common. */
+/** The limit that is assumed on systems without /proc, such as macOS: the lowest common one. */
 const USUAL = 1_024;
 
 /**

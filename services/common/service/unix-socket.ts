@@ -1,7 +1,7 @@
 import { lstat, rm } from "node:fs/promises";
 import { connect } from "node:net";
 
-/** Whether a process listens on this Unix socket, even a frozen one. */
+/** Whether a process listens on this Unix socket, even a frozen process that answers nothing. */
 export function isServed(path: string): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect(path);
@@ -18,8 +18,8 @@ export function isServed(path: string): Promise<boolean> {
 }
 
 /**
- * Removes the socket that a killed process left at `path`, because the path could not be bound again. A
- * socket that a process still listens on stays.
+ * Removes the socket that a killed process left at `path`, because otherwise no server could listen there
+ * again. A socket that a process still listens on stays.
  */
 export async function removeStaleSocket(path: string): Promise<void> {
   const found = await lstat(path).catch(() => undefined);

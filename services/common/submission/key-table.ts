@@ -4,8 +4,8 @@ import { type DecodePosition, decodeString } from "../json/decode-string.ts";
 const PARTS = 64;
 const FIRST_SLOTS = 16;
 /**
- * Numbers in a slot: the number of the key's object (0 for a free slot), the key's position, its length in
- * bytes, its hash.
+ * The count of numbers that a slot of the table holds: the number of the object that has the key (0 for a
+ * free slot), the key's position in the text, its length in bytes, its hash.
  */
 const FIELDS = 4;
 const FIRST_DECODED_BYTES = 1_024;
@@ -14,14 +14,17 @@ type Part = { slots: Int32Array; used: number };
 
 /**
  * A hash table of the keys of all objects in one JSON text, to find duplicates without a string for each key:
- * a million keys take a tenth of a second. The table grows in parts, so that no single step takes long. The
- * hash has a random seed, so that an attacker cannot prepare keys that collide.
+ * a million keys take a tenth of a second. The table consists of 64 parts that grow one by one, so that no
+ * single step takes long. The hash has a random seed, so that an attacker cannot prepare keys that collide.
  */
 export class KeyTable {
   readonly #text: Uint8Array;
   readonly #parts: (Part | undefined)[] = new Array(PARTS).fill(undefined);
   readonly #seed = randomBytes(4).readInt32LE();
-  /** The decoded bytes of keys with escapes. A position behind the end of the text is an offset in here. */
+  /**
+   * The keys with escapes, decoded, one after the other. A stored position beyond the end of the text means
+   * an offset in these bytes: the position less the length of the text.
+   */
   #decoded = Buffer.alloc(0);
   #decodedLength = 0;
 
@@ -43,7 +46,8 @@ export class KeyTable {
   }
 
   /**
-   * `start` is the position to store for the key. The key's bytes are `length` bytes of `bytes`, from `from`.
+   * Adds a key whose bytes are the `length` bytes of `bytes` from offset `from`. The table stores `start` as
+   * the key's position. False when the object has this key already.
    */
   #add(object: number, bytes: Uint8Array, from: number, start: number, length: number): boolean {
     const hash = this.#hash(object, bytes, from, length);

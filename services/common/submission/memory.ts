@@ -5,9 +5,14 @@ import { KeyTable } from "./key-table.ts";
 
 const MAX_DEPTH = 200;
 const SHAPE = 'memory must be an object of categories, each an object of keys: {"category": {"key": value}}.';
-/** Bytes that are checked in about a millisecond, whatever they contain. */
+/**
+ * Bytes of a memory that are checked in one step, which takes about a millisecond, whatever the bytes are.
+ */
 const STEP_BYTES = 16 * 1024;
-/** A number of at most so many characters, and without an exponent, is never too large for a float. */
+/**
+ * A number of at most this many characters, and without an exponent, is never too large for a float, so that
+ * it need not be checked.
+ */
 const MAX_FITTING_DIGITS = 300;
 
 const thread = createBackgroundThread<MemoryTask, MemoryTaskResult>(
@@ -18,10 +23,11 @@ export type MemoryTask = { readonly bytes: Uint8Array };
 export type MemoryTaskResult = { readonly problem: string | undefined };
 
 /**
- * The reason why a request's memory is refused; undefined when it is fine. Refused is JSON that two readers
- * could understand differently, because the script reads the same text that was sent. A memory may have
- * millions of keys. A small one is checked on the event loop, in turns with other work; a large one on
- * another thread. Rejects with `cancelled` when `signal` aborts.
+ * The reason why a request's memory (a JSON text) is refused; undefined when the memory is accepted. JSON
+ * that two parsers could understand differently, such as an object with one key twice, is refused, because
+ * the worker parses the same text again. A memory may have millions of keys. A small one is checked on the
+ * event loop, in steps between other work, a large one on another thread. Rejects with `cancelled` when
+ * `signal` aborts.
  */
 export async function memoryProblem(memoryJson: string, signal?: AbortSignal): Promise<string | undefined> {
   if (memoryJson === "{}") return undefined;
@@ -57,8 +63,8 @@ class MemoryCheck {
   readonly #tokens: JsonTokens;
   readonly #keys: KeyTable;
   /**
-   * The number of the object that belongs to each open object. Inside an array, the last one is that of the
-   * object around it.
+   * The numbers of the open objects, the outermost first; objects are numbered from 1 in the order of their
+   * opening brackets. Inside an array, the last number is that of the object around the array.
    */
   readonly #objects: number[] = [];
   #lastObject = 0;
@@ -81,8 +87,8 @@ class MemoryCheck {
   }
 
   /**
-   * Checks the next STEP_BYTES. True when the check is complete, or the memory is nested so deep that the
-   * rest does not matter.
+   * Checks the next STEP_BYTES of the memory. Returns true when the check is complete, or when the memory is
+   * nested so deep that the rest does not matter.
    */
   advance(): boolean {
     const tokens = this.#tokens;

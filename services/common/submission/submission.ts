@@ -6,22 +6,25 @@ import { memoryProblem } from "./memory.ts";
 
 const DEFAULT_TIMEOUT_MS = 60_000;
 
-/** A checked submission: everything that the script's numbers depend on. */
+/** A checked submission: everything that can influence the script, and the execution's id and time. */
 export type Submission = {
   readonly executionId: string;
   readonly project: string;
   readonly code: string;
   readonly timeoutMs: number;
   readonly settings: Readonly<Record<string, string>>;
-  /** JSON text of the form {category: {key: value}}. */
+  /**
+   * The script's memory as the JSON text {category: {key: value}}, exactly as it was sent; `{}` when none was
+   * sent.
+   */
   readonly memoryJson: string;
   readonly createdAtMs: number;
 };
 
 /**
- * Checks a request to `project` and turns it into a submission. Rejects with `project_invalid` or
- * `invalid_request`. The memory stays the text that was sent, because parsing and printing it again could
- * change its numbers.
+ * Checks a request to `project` and turns the request into a submission. Rejects with `project_invalid` or
+ * `invalid_request`. The memory stays the text that was sent, because parsing and printing that text again
+ * could change its numbers.
  */
 export async function toSubmission(
   request: SubmitRequest,

@@ -5,18 +5,21 @@ import type { PostgresConfig } from "../config.ts";
 import type { ServiceTables } from "../tables.ts";
 import { passwordIn } from "./url.ts";
 
-// The timeout for a new connection: less than a caller waits for an answer, so that the caller learns that
+// Milliseconds for a new connection: less than a caller waits for its answer, so that the caller learns that
 // the database does not answer.
 const CONNECT_TIMEOUT_MS = 3_000;
 const STATEMENT_TIMEOUT_MS = 10_000;
-// The timeout for an answer: longer than the statement timeout, because the server normally gives up first.
-// This one is for a server that the service cannot hear any more.
+// Milliseconds for the answer to a statement: longer than the server's own limit above, because the server
+// normally ends a slow statement first. This limit is for a server whose answers no longer arrive.
 const ANSWER_TIMEOUT_MS = 12_000;
 const LOCK_TIMEOUT_MS = 5_000;
 const INT8 = 20;
 const BYTEA = 17;
 
-/** The settings of every connection of this service. Rejects when a certificate cannot be read. */
+/**
+ * The settings of every connection of this service to PostgreSQL. The password is read from its file again
+ * for each new connection. Rejects when a certificate cannot be read.
+ */
 export async function readClientConfig(
   { address, url }: PostgresConfig,
   { service, postgresSchema, hasTextsInBytea }: ServiceTables,
@@ -49,14 +52,18 @@ export async function readClientConfig(
   };
 }
 
-/** A text as BYTEA, because TEXT cannot hold U+0000. For tables with `hasTextsInBytea`. */
+/**
+ * The UTF-8 bytes of a text for a BYTEA column, because a TEXT column cannot hold U+0000; null stays null.
+ * For tables with `hasTextsInBytea`.
+ */
 export function bytes(text: string | null): Buffer | null {
   return text === null ? null : Buffer.from(text);
 }
 
 /**
- * Parsers that make rows look as SQLite's do: BIGINT becomes a number (ours are milliseconds, bytes and
- * counts).
+ * Parsers that give rows of PostgreSQL the same JavaScript types as rows of SQLite: BIGINT becomes a number,
+ * which is exact because Airlock's BIGINT columns hold only milliseconds, bytes and counts. BYTEA becomes a
+ * string with `hasTextsInBytea`, otherwise bytes.
  */
 function rowTypes(hasTextsInBytea: boolean): TypeOverrides {
   const types = new TypeOverrides();

@@ -2,10 +2,10 @@ import { DatabaseError } from "pg";
 import { AirlockError } from "../../errors.ts";
 import type { CircuitRules } from "../../resilience/circuit-breaker.ts";
 
-// Classes of SQLSTATE that say nothing about the statement, so that a later attempt may succeed: connection
-// (08), rollback to be repeated (40), resources such as connections and disk (53), lock not obtained in time
-// (55), operator intervention and timeouts (57), system (58). Two more codes come from a standby (25006) and
-// from a server that no longer accepts our user (28).
+// Error codes (SQLSTATE) that say nothing about the statement, so that a later attempt may succeed:
+// connection (08), rollback to be repeated (40), resources such as connections and disk (53), lock not
+// obtained in time (55), operator intervention and timeouts (57), system (58). Two more codes come from a
+// standby (25006) and from a server that no longer accepts Airlock's user (28).
 const AWAY = /^(08|40|53|55|57|58|25006|28)/;
 // The beginnings of codes that say that the server cannot be used for any statement.
 const GONE = /^(08|53|57P|58|25006|28)/;
@@ -56,15 +56,17 @@ export const DATABASE_CIRCUIT: CircuitRules = {
 
 function isAway(error: unknown, codes = AWAY): boolean {
   if (error instanceof DatabaseError) return codes.test(error.code ?? "");
-  // The driver and Node report connection problems as plain errors. TypeError and RangeError are about a
-  // value, so another attempt would fail too.
+  // An error that is not the server's counts as a connection problem, because the driver and Node report
+  // those as plain errors. A TypeError or RangeError is about a value of the statement, so another attempt
+  // would fail too.
   return !(error instanceof TypeError || error instanceof RangeError);
 }
 
-/** The reason of an error, for the operator. */
+/** The reason of an error in words, for the operator and the log. */
 export function describe(error: unknown): string {
   if (error instanceof DatabaseError) return `PostgreSQL says ${error.code}: ${error.message}`;
-  // Node tries several addresses and puts the error of each below one error without a message.
+  // Node tries every address of a host name, and reports one error without a message that contains the error
+  // of each address.
   if (error instanceof AggregateError) return error.errors.map(describe).join("; ");
   return error instanceof Error ? error.message : String(error);
 }

@@ -10,16 +10,16 @@ type Applied = { number: number; name: string; checksum: string };
 const OLDEST_SERVER = 14;
 const LOCK_WAIT_MS = 5 * 60_000;
 const LONGEST_STEP_MS = 30 * 60_000;
-// The advisory lock of tables without a schema of their own, which are the router's. It stays the same for
-// ever, so that routers of two versions exclude each other.
+// The number of the PostgreSQL advisory lock for migrations of the router's tables, which have no schema of
+// their own. The number must never change, because routers of two versions must exclude each other.
 const LOCK = 27424471910902635n;
 const LOCK_NOT_HAD = "55P03";
 
 /**
  * Applies the service's missing migrations to the database, each in its own transaction. After a crash, the
- * next start continues behind the last complete one. Processes that start together take turns. Rejects with
- * the reason when the server is unsuitable, the database was written by a newer Airlock, or one of its
- * migrations differs from ours.
+ * next start continues behind the last complete migration. Of processes that start together, one migrates and
+ * the others wait. Rejects with the reason when the server is unsuitable, when a newer Airlock has written
+ * the database, or when a migration of the database differs from the file of this Airlock.
  */
 export async function migrate(config: ClientConfig, tables: ServiceTables, log: Log): Promise<void> {
   const migrations = readMigrations(tables.migrations, "postgres");
@@ -33,7 +33,8 @@ export async function migrate(config: ClientConfig, tables: ServiceTables, log: 
   try {
     await client.connect();
     await checkServer(client);
-    // Without this setting, a server may notice the death of a process late, and keep its lock until then.
+    // Without this setting, the server may notice late that a migrating process has died, and keep that
+    // process's lock until then.
     await client.query("SET client_connection_check_interval = '1s'");
     await client.query(`SELECT pg_advisory_lock(${lockOf(tables)})`);
     if (tables.postgresSchema !== undefined) await enterSchema(client, tables.postgresSchema);
@@ -51,12 +52,15 @@ export async function migrate(config: ClientConfig, tables: ServiceTables, log: 
   } catch (error) {
     throw new Error(`The database cannot be used: ${reasonOf(error, tables.service)}`);
   } finally {
-    // An open transaction ends with the connection.
+    // The server undoes an open transaction when the connection closes.
     await client.end();
   }
 }
 
-/** The number of the advisory lock of a service's migrations. No other program takes it in this database. */
+/**
+ * The number of PostgreSQL's advisory lock for the migrations of a service. The number is such that no other
+ * program takes the same lock in this database.
+ */
 function lockOf({ postgresSchema }: ServiceTables): bigint {
   if (postgresSchema === undefined) return LOCK;
   return createHash("sha256").update(`airlock migrations of ${postgresSchema}`).digest().readBigInt64BE();
@@ -75,15 +79,17 @@ async function checkServer(client: Client): Promise<void> {
   }
 }
 
-/** Makes the schema when it is missing. Throws when the tables of this connection would be in another one. */
+/**
+ * Creates the schema when it is missing. Throws when this connection would use the tables of another schema.
+ */
 async function enterSchema(client: Client, schema: string): Promise<void> {
-  // CREATE SCHEMA IF NOT EXISTS needs the right to create one even when it exists, and an operator may have
-  // made it for a role without that right.
+  // CREATE SCHEMA IF NOT EXISTS needs the right to create schemas even when the schema exists, and an
+  // operator may have created it for a database user without that right.
   const made = await client.query("SELECT FROM pg_namespace WHERE nspname = $1", [schema]);
   if (made.rowCount === 0) await client.query(`CREATE SCHEMA ${schema}`);
   const { rows } = await client.query<{ current: string | null }>("SELECT current_schema() AS current");
   const current = rows[0]?.current;
-  // A pooler may drop the search path that the connection asks for.
+  // A connection pooler such as PgBouncer may ignore the search path that the connection asks for.
   if (current !== schema) {
     throw new Error(
       `tables of this connection are in the schema ${current}, not in ${schema}. Give the role its search path: ALTER ROLE … SET search_path = ${schema}`,

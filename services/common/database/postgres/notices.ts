@@ -5,20 +5,24 @@ import { describe } from "./errors.ts";
 
 const RECONNECT_AFTER_MS = 500;
 const CHECK_EVERY_MS = 10_000;
-// Ids in one notice, because the payload of a notice has less than 8,000 bytes.
+// The most ids in one notice, because PostgreSQL limits the payload of a notice to less than 8,000 bytes.
 const MAX_IDS = 200;
-// Ids of one channel that are kept while there is no connection; ids beyond it are lost.
+// The most ids of one channel that wait while there is no connection. Further ids are dropped: receivers look
+// for changes by themselves from time to time.
 const MAX_WAITING = 10_000;
 
-/** The notices that a process receives from other processes of its service. */
+/** The functions that handle the notices (PostgreSQL's NOTIFY) from other processes of the same service. */
 export type Hearing = {
   /**
-   * What to do about a notice, by channel. A function is called for each id of the notice, and once without an
-   * id for a notice that names none. Channels belong to the whole database, so their names begin with
-   * `airlock_` and the service.
+   * The handler of each channel, by the channel's name. A handler is called for each id of a notice, and once
+   * without an id for a notice that names none. Channels belong to the whole database, so their names begin
+   * with `airlock_` and the service.
    */
   readonly channels: Readonly<Record<string, (id?: string) => void>>;
-  /** The connection is new, so notices may have been missed. */
+  /**
+   * Called after each connect, also the first, because notices that were sent while there was no connection
+   * are lost. The service must then look for changes itself.
+   */
   missed(): void;
 };
 
@@ -28,9 +32,10 @@ export type Hearing = {
  */
 export type Notices = {
   /**
-   * Sends a notice soon, together with others that wait. The notice is not a part of the change's
-   * transaction, because a commit with a NOTIFY holds a lock while the disk is written, and every other such
-   * commit waits for it. An id has no space and no comma, and at most 36 characters.
+   * Sends a notice as soon as the connection is free, together with other waiting notices. The notice is not
+   * sent in the transaction of the change that it announces, because a commit with a NOTIFY holds a lock
+   * while the disk is written, and every other such commit waits for that lock. An id has no space and no
+   * comma, and at most 36 characters.
    */
   tell(channel: string, id?: string): void;
   /** Sends the notices that wait, if there is a connection, and closes it. */
@@ -38,8 +43,8 @@ export type Notices = {
 };
 
 /**
- * Opens the connection, and opens it again whenever it is lost. `self` names this process, which does not
- * hear its own notices. Rejects when the first attempt fails.
+ * Opens the connection for notices. A lost connection is opened again, 500 ms after each failure. `self`
+ * names this process, whose own notices are ignored. Rejects when the first attempt fails.
  */
 export async function openNotices(
   config: ClientConfig,
@@ -48,7 +53,7 @@ export async function openNotices(
   clock: Clock,
   log: Log,
 ): Promise<Notices> {
-  // The ids that wait, by channel; an empty set for a notice without an id.
+  // The ids that wait to be sent, by channel; an empty set stands for a notice without an id.
   const waiting = new Map<string, Set<string>>();
   let checkIsDue = false;
   let connected: Client | undefined;
@@ -100,7 +105,7 @@ export async function openNotices(
     waiting.set(channel, added);
     for (const id of ids) if (added.size < MAX_WAITING) added.add(id);
   };
-  /** Takes one notice of each channel out of those that wait. */
+  /** Removes one notice for each channel, with at most MAX_IDS ids, from the waiting ones. */
   const takeNotices = () =>
     [...waiting].map(([channel, all]) => {
       const ids = [...all].slice(0, MAX_IDS);
@@ -121,11 +126,15 @@ export async function openNotices(
       if (isCheck) await client.query("SELECT 1");
     } catch {
       for (const { channel, ids } of notices) add(channel, ids);
-      // A connection that does not answer is treated as lost, even when the driver has not reported an error.
+      // A connection that fails to send is closed, so that a new one is opened, even when the driver has not
+      // reported a loss.
       await client.end();
     }
   };
-  /** Sends one statement at a time. Notices that are added meanwhile are sent together. */
+  /**
+   * Sends the waiting notices, one SQL statement at a time. Notices that are added meanwhile are sent
+   * together afterwards.
+   */
   const send = () => {
     if (!connected || sending || (waiting.size === 0 && !checkIsDue)) return;
     sending = sendAll(connected).finally(() => {

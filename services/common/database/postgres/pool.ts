@@ -7,22 +7,27 @@ import type { Database, Statement, Statements } from "../database.ts";
 import { createStatementTurns } from "../statement-turns.ts";
 import { describe, toDatabaseError } from "./errors.ts";
 
-// The timeout for a free connection: less than the gateway's timeout for a submission. Statements take
-// milliseconds, so a longer wait means a queue of thousands or a server that hangs.
+// Milliseconds that a statement waits for a free connection before it is rejected: less than the gateway's
+// timeout for a submission. Statements take milliseconds, so a longer wait means that thousands wait or that
+// the server hangs.
 const TURN_TIMEOUT_MS = 10_000;
 
-/** An SQL statement of PostgreSQL. Without a name, the server plans it at each use. */
+/** An SQL statement of PostgreSQL. The server plans a statement without a name anew at each use. */
 export type PostgresStatement = Statement & { readonly text: string };
 
-/** A PostgreSQL database. Values may be all that the driver takes: arrays and booleans, too. */
+/**
+ * A PostgreSQL database. Parameters of statements may be of every type that the driver takes, such as arrays
+ * and booleans.
+ */
 export type PostgresDatabase = Database<unknown>;
 
 const PING = { name: "ping", text: "SELECT 1" };
 
 /**
- * A pool of at most `max` connections, which are opened when they are needed. A statement waits here for a
- * free connection, and not in the driver, because the driver's timeout does not tell a busy pool from a
- * server that is away. `circuit` refuses statements at once while the server is away.
+ * A pool of at most `max` connections, which are opened when they are needed. A statement waits for a free
+ * connection in a queue of this function and not in the driver, because the driver reports a busy pool with
+ * the same error as a server that cannot be reached. `circuit` refuses statements at once while the server
+ * cannot be reached.
  */
 export function openPool(
   client: ClientConfig,
@@ -35,7 +40,7 @@ export function openPool(
   const pool = new Pool({ ...client, max, idleTimeoutMillis: 60_000 });
   pool.on("error", (error) => log.warn({ reason: describe(error) }, "idle database connection lost"));
 
-  /** Asks the server. Rejects with an AirlockError. */
+  /** Runs `work`, one exchange with the server, through the circuit breaker. Rejects with an AirlockError. */
   const ask = async <Result>(work: () => Promise<Result>, inTurn = circuit.run) => {
     try {
       return await inTurn(work);
@@ -83,10 +88,10 @@ export function openPool(
   };
 }
 
-/** Ends the transaction that failed with `error`. Resolves to whether the connection can be used again. */
+/** Undoes the transaction that failed with `error`. Resolves to whether the connection can be used again. */
 async function rollBack(connection: PoolClient, error: unknown): Promise<boolean> {
-  // A server that has not answered yet would not answer ROLLBACK either. It ends the transaction together with
-  // the connection.
+  // A server that has not answered the failed statement would not answer ROLLBACK either. The server undoes
+  // the transaction when the connection is closed.
   if (error instanceof AirlockError && error.code === "unavailable") return false;
   return await connection.query("ROLLBACK").then(
     () => true,

@@ -3,19 +3,23 @@ import { repeat } from "../../resilience/repeat.ts";
 import type { Log } from "../../service/log.ts";
 import type { PostgresDatabase, PostgresStatement } from "./pool.ts";
 
-/** The time of a PostgreSQL server. */
+/** The clock of a PostgreSQL server, as this process knows it. */
 export type ServerTime = {
-  /** Epoch milliseconds by the server's clock. Behind it by the time of one exchange, never ahead of it. */
+  /**
+   * Epoch milliseconds by the server's clock. The value lags behind that clock by the duration of one query
+   * at most, apart from drift of up to TOLERANCE_MS, which is not corrected.
+   */
   now(): number;
-  /** Stops the readings; `now` goes on from the last one. */
+  /** Stops reading the server's clock; `now` then counts on from the last reading. */
   stop(): Promise<void>;
 };
 
 const READ_EVERY_MS = 10_000;
-// A smaller difference is ignored, because time would otherwise go back by some milliseconds between two
-// moments of one row.
+// Milliseconds. A new reading that differs by less from the time counted so far is ignored, because time
+// would otherwise go back by some milliseconds between two moments that one row stores.
 const TOLERANCE_MS = 1_000;
-// A larger difference between this machine and the server is logged as a warning.
+// Milliseconds. A larger difference between the clocks of this machine and of the server is logged as a
+// warning.
 const WRONG_CLOCK_MS = 10_000;
 
 const READ: PostgresStatement = {
@@ -25,10 +29,10 @@ const READ: PostgresStatement = {
 };
 
 /**
- * Reads the clock of the server, and from then on every ten seconds. Moments that several machines store and
- * compare need one clock, because a machine's own clock may be wrong by days. Between two readings the
- * monotonic clock counts, so that a step of this machine's clock has no effect. Rejects when the server
- * cannot be read.
+ * Reads the clock of the PostgreSQL server once, and again every ten seconds until `stop`. Moments that
+ * several machines store and compare need one clock, because a machine's own clock may be wrong by days.
+ * Between two readings this process's monotonic clock counts, so that setting this machine's clock has no
+ * effect. Rejects when the first reading fails; a later failure is logged.
  */
 export async function openServerTime(db: PostgresDatabase, clock: Clock, log: Log): Promise<ServerTime> {
   let aheadMs = await read();

@@ -9,11 +9,13 @@ export type PostgresAddress = {
   readonly tls: PostgresTls | undefined;
 };
 
-/** The paths of PEM files. */
+/** The paths of the PEM files for a TLS connection to PostgreSQL. */
 export type PostgresTls = {
-  /** The authorities to trust; undefined for the public ones. */
+  /** The authorities that may certify the server; undefined for the public ones. */
   readonly caFile: string | undefined;
+  /** The client certificate of this service; undefined when the server asks for none. */
   readonly certFile: string | undefined;
+  /** The private key of `certFile`; undefined when there is no client certificate. */
   readonly keyFile: string | undefined;
 };
 
@@ -21,8 +23,8 @@ const PARAMETERS = ["sslmode", "sslrootcert", "sslcert", "sslkey"];
 const EXAMPLE = "postgres://airlock:PASSWORD@db.example:5432/airlock?sslmode=verify-full";
 
 /**
- * Parses a `postgres://` URL without its password. When it is wrong, returns undefined and reports the
- * problems to `refuse`; they never contain the URL.
+ * Parses a `postgres://` URL without its password. When the URL is wrong, returns undefined and reports each
+ * problem to `refuse`. The problems never contain the URL, because it has the password.
  */
 export function readPostgresUrl(
   text: string,

@@ -6,15 +6,16 @@ import type { ServiceTables } from "../tables.ts";
 import { toDatabaseError } from "./errors.ts";
 import { openSqliteFile, rollBack } from "./file.ts";
 
-// The timeout for the one connection: as for those of PostgreSQL.
+// Milliseconds that a statement waits for the only connection before it is rejected; the same as for
+// connections of PostgreSQL.
 const TURN_TIMEOUT_MS = 10_000;
 
 /** Opens a service's SQLite file as its database. Throws when the file cannot be used. */
 export function openSqliteDatabase(path: string, tables: ServiceTables, clock: Clock): Database {
   const file = openSqliteFile(path, tables);
   const now = statementsOf(file.db);
-  // All callers share one connection, so that a statement that came between the statements of a transaction
-  // would be a part of it.
+  // Only one statement or transaction runs at a time. All callers share one connection, so a statement that
+  // ran between the statements of a transaction would become a part of that transaction.
   const turns = createStatementTurns(1, TURN_TIMEOUT_MS, clock);
   const inTransaction = async <Result>(work: (statements: Statements) => Promise<Result>) => {
     await now.change({ text: "BEGIN IMMEDIATE" });
@@ -38,14 +39,14 @@ export function openSqliteDatabase(path: string, tables: ServiceTables, clock: C
   };
 }
 
-/** The statements of a connection, which run at once. */
+/** Runs statements on the connection `db` at once, without waiting for other statements. */
 function statementsOf(db: DatabaseSync): Statements {
   const prepared = new Map<string, StatementSync>();
   const prepare = ({ name, text }: Statement): StatementSync => {
     const own = typeof text === "string" ? text : text.sqlite;
     const known = prepared.get(own);
     if (known) return known;
-    // SQLite numbers values as ?1, and takes $1 for the name of a value.
+    // SQLite writes the number of a parameter as ?1, and would take $1 for the name of a parameter.
     const statement = db.prepare(own.replace(/\$(\d)/g, "?$1"));
     if (name !== undefined) prepared.set(own, statement);
     return statement;

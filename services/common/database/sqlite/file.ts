@@ -10,23 +10,28 @@ import { openReserve, type Reserve } from "./reserve.ts";
 /** An open SQLite file, which belongs to this process alone. */
 export type SqliteFile = {
   readonly db: DatabaseSync;
-  /** Space on the disk for small statements, for when the disk is full. Empty until its first `refill`. */
+  /**
+   * A file that occupies disk space, which small statements can use when the disk is full. Empty until its
+   * first `refill`.
+   */
   readonly reserve: Reserve;
-  /** Runs `work` in a transaction, and keeps all its changes or none: none when it throws. */
+  /** Runs `work` in a transaction. When `work` throws, all its changes are undone. */
   inTransaction<Result>(work: () => Result): Result;
   close(): Promise<void>;
 };
 
 /**
- * Opens a service's SQLite file, makes it and its directory when they are missing, and applies missing
- * migrations. Commits survive the death of the process; a power cut may lose the last moments
- * (docs/decisions/0001). Throws when the file cannot be used, or another process has it open.
+ * Opens a service's SQLite file, creates it and its directory when they are missing, and applies missing
+ * migrations. Commits survive the death of the process; a power cut may lose the commits of the last moments
+ * (docs/decisions/0001). Throws when the file cannot be used, or when another process has it open.
  */
 export function openSqliteFile(path: string, tables: ServiceTables): SqliteFile {
   mkdirSync(dirname(path), { recursive: true });
-  // SQLite gives its other files the mode of this one. Other users must not read what it holds.
+  // The file is created with mode 0600 before SQLite opens it, because other users must not read its data.
+  // SQLite gives the same mode to the files that it creates beside it.
   closeSync(openSync(path, "a", 0o600));
-  // The reserve comes first, because on a full disk all steps below need its space, the lock's journal too.
+  // The reserve is opened first, because on a full disk all steps below need its space, even the journal of
+  // the lock file.
   const reserve = openReserve(`${path}-reserve`);
   const lock = reserve.use(() => lockFile(`${path}-lock`));
   const db = new DatabaseSync(path);
@@ -68,15 +73,16 @@ export function openSqliteFile(path: string, tables: ServiceTables): SqliteFile 
   };
 }
 
-/** Ends an open transaction without its changes. */
+/** Undoes the open transaction; does nothing when there is none. */
 export function rollBack(db: DatabaseSync): void {
-  // On a full disk SQLite has rolled back already, and another ROLLBACK would hide the cause.
+  // On a full disk SQLite has undone the transaction already. Another ROLLBACK would then fail, and its error
+  // would hide the cause.
   if (db.isTransaction) db.exec("ROLLBACK");
 }
 
 /**
- * Keeps a second process from opening the file. The kernel releases the lock when the process ends, however
- * it ends.
+ * Locks the file at `path`, so that no second process opens the database. Throws when another process still
+ * holds the lock after 2 s. The kernel releases the lock when the process ends, however it ends.
  */
 function lockFile(path: string): DatabaseSync {
   closeSync(openSync(path, "a", 0o600));
@@ -90,7 +96,10 @@ function lockFile(path: string): DatabaseSync {
   }
 }
 
-/** Applies missing migrations, each in a transaction. The file stores the number of its last one. */
+/**
+ * Applies missing migrations, each in a transaction. The database stores the number of the last applied one
+ * in `PRAGMA user_version`. Throws a ConfigError when a newer Airlock has written the database.
+ */
 function migrate(db: DatabaseSync, path: string, directory: string): void {
   const { user_version: version } = db.prepare("PRAGMA user_version").get() as { user_version: number };
   const migrations = readMigrations(directory, "sqlite");

@@ -5,8 +5,8 @@ import { isFull, refusalOfFull } from "./errors.ts";
 const MIB = 1024 * 1024;
 const RESERVE_BYTES = 32 * MIB;
 /**
- * The bytes that the reserve gives back at a time. Few, because another program that fills the disk could
- * take the rest.
+ * The bytes by which the reserve shrinks at a time. Few, because another program that fills the disk could
+ * take what the statement does not need.
  */
 const STEP_BYTES = MIB;
 
@@ -17,7 +17,7 @@ const STEP_BYTES = MIB;
 export type Reserve = {
   /** The bytes that the reserve holds now. */
   readonly bytes: number;
-  /** Grows the reserve to its full size, as far as the disk has free space. */
+  /** Grows the reserve to its full size of 32 MiB, as far as the disk has free space. */
   refill(): Promise<void>;
   /**
    * Runs `work`, a small statement. On a full disk the reserve gives back space until `work` succeeds. Throws
@@ -42,7 +42,7 @@ export function openReserve(path: string): Reserve {
         await nextTurn();
       }
     } catch {
-      // The disk has no more space now; the next refill tries again.
+      // The disk has no more space now. The reserve keeps what it has, and the next refill tries again.
     }
   };
 

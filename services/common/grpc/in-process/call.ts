@@ -14,13 +14,13 @@ import { type Served, serve } from "./serve.ts";
 
 type ClientCall = ReturnType<Channel["createCall"]>;
 
-/** Node's timers take no more milliseconds than this. */
+/** Milliseconds of the longest timer of Node, because setTimeout fires at once for anything longer. */
 const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
- * One gRPC call whose client and server are in the same process: grpc-js's client calls the methods of `ClientCall`,
- * the handler those of `ServerCall`. Deadline, cancellation, limits, statuses and flow control are those of a call
- * over a socket.
+ * One gRPC call whose client and server are in the same process, so that no socket is needed. grpc-js's
+ * client calls the methods of `ClientCall`, the handler those of `ServerCall`. Deadline, cancellation,
+ * limits, statuses and flow control are those of a call over a socket.
  */
 export class InProcessCall implements ClientCall {
   readonly #method: HostedMethod;
@@ -32,7 +32,10 @@ export class InProcessCall implements ClientCall {
   #served: Served | undefined;
   #timer: NodeJS.Timeout | undefined;
   #hasMetadata = false;
-  /** The status that the handler gave; the client sees it once it has read all messages. */
+  /**
+   * The final gRPC status that the handler of the call gave; undefined until then. The client gets this
+   * status after it has read all response messages.
+   */
   #answered: StatusObject | undefined;
   #isOver = false;
 
@@ -91,7 +94,10 @@ export class InProcessCall implements ClientCall {
     setImmediate(() => this.#tell({ code, details, metadata: new Metadata() }));
   }
 
-  /** Ends the call as a server does that is stopped by force. */
+  /**
+   * Ends the call with CANCELLED, as a server does that is stopped by force. Called when the server is
+   * stopped and the calls' time to finish is over.
+   */
   breakOff(): void {
     this.cancelWithStatus(status.CANCELLED, "The server stopped.");
   }
@@ -126,7 +132,10 @@ export class InProcessCall implements ClientCall {
     this.#listener?.onReceiveStatus(answer);
   }
 
-  /** From here on the handler's messages go nowhere, and it learns that the call is over. */
+  /**
+   * Ends the handler's half of the call: requests that the handler has not read are dropped, messages that it
+   * still sends are ignored, and the handler is told that the call is over.
+   */
   #endServer(): void {
     this.#requests.close();
     const served = this.#served;

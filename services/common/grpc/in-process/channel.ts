@@ -3,11 +3,11 @@ import { InProcessCall } from "./call.ts";
 import { hostedMethod, isHosted } from "./host.ts";
 
 /**
- * A channel to a Unix socket. A call whose server runs in this process is handed over to it without the socket; every
- * other call goes through the socket.
+ * A grpc-js channel to a Unix socket. A call whose server runs in this process becomes an InProcessCall,
+ * which needs no socket. Every other call goes through the socket.
  */
 export class UnixChannel extends Channel {
-  /** Whether the calls of this method are handed over within the process. */
+  /** Whether calls of the RPC with this path go to a server in this process, without the socket. */
   handsOver(path: string): boolean {
     return hostedMethod(this.getTarget(), path) !== undefined && !this.#isClosed();
   }
@@ -33,7 +33,10 @@ export class UnixChannel extends Channel {
 
 const asItIs = (message: unknown) => message as Buffer;
 
-/** Lets messages of calls that are handed over within the process reach their channel without being serialised. */
+/**
+ * A hook for grpc-js clients: messages of in-process calls reach the channel as objects and not as bytes,
+ * because InProcessCall copies the objects itself. Calls over the socket are left as they are.
+ */
 export const withoutSerialising: CallInvocationTransformer = (call) => {
   const { channel, methodDefinition } = call;
   if (!(channel instanceof UnixChannel && channel.handsOver(methodDefinition.path))) return call;

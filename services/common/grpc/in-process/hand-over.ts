@@ -1,11 +1,14 @@
 import { status } from "@grpc/grpc-js";
 
-/** Why a message could not be handed over, as the status that ends its call. */
+/**
+ * The reason why an in-process message is too large to be passed on, as the gRPC status that ends its call.
+ */
 export type Refusal = { readonly code: status; readonly details: string };
 
 /**
- * The message as its receiver gets it: a copy, so that neither side can change what the other one has. Throws when the
- * message does not fit its type. Returns a Refusal when it has more than `maxBytes` bytes in protobuf.
+ * Copies a message of an in-process call for its receiver, by writing and parsing protobuf, so that client
+ * and handler cannot change each other's objects. Throws when the message does not fit its type. Returns a
+ * Refusal when the message has more than `maxBytes` bytes in protobuf.
  */
 export function handOver<Message>(
   message: Message,

@@ -5,17 +5,20 @@ import type {
   UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 
-/** A method of a server that runs in this process. */
+/** One RPC of a gRPC server of this process, which clients in the same process call without a socket. */
 export type HostedMethod = {
   readonly definition: MethodDefinition<unknown, unknown>;
   readonly handler: UntypedHandleCall;
-  /** The open calls of the whole server. */
+  /** The open in-process calls of the server that this RPC belongs to, of all its RPCs. */
   readonly calls: OpenCalls;
 };
 
 type OpenCall = { breakOff(): void };
 
-/** The calls of one server that have not ended. */
+/**
+ * The in-process calls of one server that have not ended. A stopping server waits for them, then ends those
+ * that are left.
+ */
 export class OpenCalls {
   readonly #open = new Set<OpenCall>();
   #whenNone: (() => void) | undefined;
@@ -29,7 +32,7 @@ export class OpenCalls {
     if (this.#open.size === 0) this.#whenNone?.();
   }
 
-  /** Resolves once no call is open. */
+  /** Resolves when no in-process call of the server is open; at once when there is none. */
   async none(): Promise<void> {
     if (this.#open.size === 0) return;
     await new Promise<void>((resolve) => {
@@ -37,7 +40,7 @@ export class OpenCalls {
     });
   }
 
-  /** Ends every open call. */
+  /** Ends every open call with CANCELLED, because the time that a stopping server gives its calls is over. */
   breakOff(): void {
     for (const call of this.#open) call.breakOff();
   }
@@ -45,20 +48,28 @@ export class OpenCalls {
 
 /** A gRPC server that clients in the same process reach without its socket. */
 export type InProcessServer = {
-  /** Hands over no new calls: they go to the socket. Resolves once all calls that were handed over have ended. */
+  /**
+   * Sends every new call of a client in this process through the socket. Resolves when all in-process calls
+   * that had begun have ended.
+   */
   drain(): Promise<void>;
-  /** Ends every open call. */
+  /** Ends every open in-process call with CANCELLED. */
   breakOff(): void;
 };
 
 const hosts = new Map<string, ReadonlyMap<string, HostedMethod>>();
 
-/** The method behind `path` of the server at `address`; undefined unless that server runs in this process. */
+/**
+ * The RPC with the gRPC path `path` of the server at `address`; undefined unless that server runs in this
+ * process.
+ */
 export function hostedMethod(address: string, path: string): HostedMethod | undefined {
   return hosts.get(address)?.get(path);
 }
 
-/** Whether a server in this process has the address. */
+/**
+ * Whether a server in this process serves `address`, so that clients in this process need no socket for it.
+ */
 export function isHosted(address: string): boolean {
   return hosts.has(address);
 }

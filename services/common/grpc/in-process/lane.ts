@@ -1,17 +1,22 @@
-/** A message on its way, and what to do once the reader has taken it. */
+/**
+ * A message that waits for its reader. `taken` is called when the reader has got the message, or when the
+ * message is dropped.
+ */
 type Sent = { readonly message: unknown; readonly taken: () => void };
 
-/** What the reader of a lane is told. */
+/** The callbacks of a lane's reader. */
 export type LaneReader = {
+  /** Called with one message for each time that the reader called `want`. */
   onMessage(message: unknown): void;
-  /** Every message was read and the writer sends no more. */
+  /** Called once, when every message has been read and the writer sends no more. */
   onEnd(): void;
 };
 
 /**
- * One direction of a call. A message waits until its reader asks for it, so a slow reader slows its writer down.
- * Messages are passed on by `setImmediate`, as if they came from a socket: between two of them the event loop serves
- * timers and other connections.
+ * One direction of an in-process gRPC call: from client to handler, or from handler to client. A message
+ * waits until its reader asks for it, so a slow reader slows the writer down. Messages are passed on by
+ * `setImmediate`, as if they came from a socket: between two messages the event loop serves timers and other
+ * connections.
  */
 export class Lane {
   readonly #reader: LaneReader;
@@ -24,27 +29,30 @@ export class Lane {
     this.#reader = reader;
   }
 
-  /** Sends one message; `taken` is called once the reader has it, or never will have it. */
+  /**
+   * Sends one message. `taken` is called when the reader has got the message, or when it is certain that the
+   * reader will never get it.
+   */
   send(message: unknown, taken: () => void): void {
     if (this.#state !== "open") return void setImmediate(taken);
     this.#waiting.push({ message, taken });
     this.#schedule();
   }
 
-  /** The writer sends no more. */
+  /** Called by the writer when it sends no more. The reader gets `onEnd` after the last message. */
   end(): void {
     if (this.#state !== "open") return;
     this.#state = "ended";
     this.#schedule();
   }
 
-  /** The reader asks for one message. */
+  /** Called by the reader to ask for one message. */
   want(): void {
     this.#isWanted = true;
     this.#schedule();
   }
 
-  /** Drops what was not read. The reader is told nothing more. */
+  /** Drops the messages that were not read. No further callback of the reader is called. */
   close(): void {
     this.#state = "closed";
     for (const { taken } of this.#waiting.splice(0)) setImmediate(taken);

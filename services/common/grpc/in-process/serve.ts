@@ -9,15 +9,22 @@ import type { ServerInterceptingCallInterface as ServerCall } from "@grpc/grpc-j
 import type { HostedMethod } from "./host.ts";
 import type { LaneReader } from "./lane.ts";
 
-/** The handler's side of a call, told of requests and of the end of the call. */
+/**
+ * The handler's half of an in-process call. InProcessCall tells it of each request and of the end of the
+ * call.
+ */
 export type Served = LaneReader & {
-  /** The call is over. Like grpc-js, this is said after every call, also after one that ended well. */
+  /**
+   * Called when the call is over, also when the call ended well, because grpc-js emits `cancelled` on a
+   * server call after every call.
+   */
   onOver(): void;
 };
 
 /**
- * Runs the handler of `method` for one call, with the same call objects as grpc-js's own server. The handler of a
- * single request starts with that request, the handler of a stream of requests at once.
+ * Runs the handler of `method` for one in-process call, with the same call objects as grpc-js's own server. A
+ * handler that takes one request starts when that request has arrived. A handler that takes a stream of
+ * requests starts at once.
  */
 export function serve(method: HostedMethod, call: ServerCall, metadata: Metadata): Served {
   return method.definition.requestStream

@@ -12,7 +12,10 @@ export const INJECT = {
   properties: { host: TEXT, header: TEXT, format: TEXT },
 } as const;
 
-/** The only place where a brokered secret may be sent: one header in requests to one host. */
+/**
+ * The only destination to which the egress service may send a brokered secret: one header in requests to one
+ * host.
+ */
 export type Injection = {
   readonly host: string;
   readonly port: number;
@@ -24,18 +27,24 @@ export type Injection = {
 type InjectDocument = FromSchema<typeof INJECT>;
 
 const HEADER_PATTERN = /^[A-Za-z0-9-]+$/;
-// Headers that frame the HTTP message or steer the connection.
+// Headers that a secret must not replace, because they frame the HTTP message or steer the connection.
 const RESERVED_HEADERS =
   /^(host|content-.*|transfer-encoding|connection|keep-alive|upgrade|te|trailer|expect|range|accept-encoding|proxy-.*)$/i;
 const HEADER_VALUE_PATTERN = /^[\x20-\x7e]*$/;
 
-/** The place where a secret is injected, from the `inject` of its project file. */
+/**
+ * Reads the `inject` of a secret in a project file. The port is 443 and the format `{}` unless the file says
+ * otherwise.
+ */
 export function injectionOf({ host, header, format = "{}" }: InjectDocument): Injection {
   const target = parseAllowedHost(host);
   return { host: target?.host ?? host, port: target?.port ?? 443, header: header.toLowerCase(), format };
 }
 
-/** Problems of an `inject`, which stands in the file at `field`. */
+/**
+ * The problems of an `inject`; `field` is its place in the file, such as `secrets.TOKEN.inject`. An empty
+ * list when there are none.
+ */
 export function injectionProblems(
   field: string,
   { host, header, format = "{}" }: InjectDocument,

@@ -15,7 +15,7 @@ export type Isolation = NonNullable<IsolationDocument["isolation"]>;
 
 type ReadIsolation = {
   readonly isolation: Isolation;
-  /** The OCI runtime that the project's containers need; undefined means any. */
+  /** The OCI runtime that the project's containers need; undefined means any runtime of the Docker engine. */
   readonly runtime: string | undefined;
 };
 

@@ -1,12 +1,14 @@
 import { type DocumentOf, section } from "./section.ts";
 
-// A result and two outputs of this size must fit into one message (see grpc/limits.ts).
+// The largest limit, in MB, of a run's result and of each output (stdout and stderr), because all three must
+// fit into one gRPC message (see grpc/limits.ts).
 const MAX_CHANNEL_MB = 32;
 
 // The smallest limit, in MB: one byte.
 const LEAST_MB = 0.000_001;
 
-// Megabytes of the largest request, 16, and one for what Airlock itself stores with an execution.
+// Megabytes that an execution may store besides its result and outputs: the largest request, 16, and one for
+// what Airlock itself stores.
 const REQUEST_MB = 17;
 
 const MIB = 1024 * 1024;
@@ -23,7 +25,7 @@ const properties = {
       max_result_mb: { type: "number", minimum: LEAST_MB, maximum: MAX_CHANNEL_MB },
       disk_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
       pids: { type: "integer", minimum: 1, maximum: 100_000 },
-      // The kernel grants no smaller share of a CPU.
+      // The smallest share of a CPU that the kernel grants.
       cpus: { type: "number", minimum: 0.01, maximum: 1_024 },
       network_mb: { type: "integer", minimum: 1, maximum: 1_048_576 },
       queue: { type: "integer", minimum: 1, maximum: 1_000_000 },
@@ -44,14 +46,17 @@ export type ProjectLimits = {
   readonly diskBytes: number;
   readonly pids: number;
   readonly cpus: number;
+  /**
+   * The number of the project's executions that may be unfinished at the same time; further ones are refused.
+   */
   readonly queue: number;
   /** Bytes that all executions of the project may store together, whether or not they have ended. */
   readonly storedBytes: number;
 };
 
 /**
- * The bounds of one run, which worker and container keep, and those of the project's queue and stored bytes,
- * which the router keeps.
+ * The limits of a project: those of one run, which the worker and its container enforce, and those of the
+ * project's queue and stored bytes, which the router enforces.
  */
 export const limitsSection = section({
   properties,
@@ -83,7 +88,7 @@ export const limitsSection = section({
 
 /**
  * Megabytes that one execution may store at most: its request, stdout and stderr (`max_output_mb` each), its
- * result and its memory updates (`max_result_mb` each).
+ * result and the changes that the script makes to its memory (`max_result_mb` each).
  */
 function largestExecutionMb(limits: NonNullable<LimitsDocument["limits"]>): number {
   return Math.ceil(REQUEST_MB + 2 * (limits.max_output_mb ?? 10) + 2 * (limits.max_result_mb ?? 10));

@@ -20,9 +20,8 @@ const properties = {
 type NetworkDocument = DocumentOf<typeof properties>;
 
 /**
- * The hosts that scripts may reach, which the egress service enforces: those of `network_allowlist`, and
- * those of brokered secrets, which are allowed without an entry of their own. `limits.network_mb` bounds the
- * bytes of a run.
+ * The hosts that scripts may reach, which the egress service enforces: those of `network_allowlist`, and the
+ * hosts of brokered secrets, which need no entry in that list. `limits.network_mb` bounds the bytes of a run.
  */
 export const networkSection = section({
   properties,

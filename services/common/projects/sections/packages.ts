@@ -47,7 +47,10 @@ type PackagesDocument = DocumentOf<typeof properties>;
 
 type Packages = {
   readonly packages: readonly string[];
-  /** Modules that the zygote imports; undefined means all modules that the packages provide. */
+  /**
+   * Modules that the worker imports before it runs scripts; undefined means all modules that the packages
+   * provide.
+   */
   readonly preload: readonly string[] | undefined;
   /**
    * Names of programs of the worker's machine that scripts may run; `coreutils` stands for all of GNU

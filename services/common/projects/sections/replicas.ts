@@ -22,15 +22,22 @@ const properties = {
 type ReplicasDocument = DocumentOf<typeof properties>;
 
 type Replicas = {
-  /** The number of workers that `up` starts. */
+  /**
+   * The number of workers that the pool-manager starts; with `scaling`, the number that it starts at first.
+   */
   readonly replicas: number;
   /**
-   * Bounds within which the number of workers follows the queue; undefined means always `replicas` workers.
+   * The least and the most workers between which the pool-manager follows the queue. The pool grows while the
+   * 95th percentile of the waits for a worker is over `targetWaitMs` milliseconds. Undefined means always
+   * `replicas` workers.
    */
   readonly scaling: { readonly min: number; readonly max: number; readonly targetWaitMs: number } | undefined;
 };
 
-/** How many workers the pool-manager starts. */
+/**
+ * The section `replicas` of a project file: how many workers the pool-manager starts, and whether their
+ * number follows the queue.
+ */
 export const replicasSection = section({
   properties,
   problems: ({ replicas }: ReplicasDocument) =>

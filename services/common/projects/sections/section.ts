@@ -1,12 +1,13 @@
 import type { FromSchema, JSONSchema } from "json-schema-to-ts";
 
 /**
- * A broken rule of a project file: its `field` (`limits.timeout`), and a sentence after it that says what is
- * allowed. A sentence never repeats a value, because values could be secrets.
+ * A broken rule of a project file: its `field` (`limits.timeout`), and a `message` that continues a sentence
+ * after the field's name and says what is allowed. A message never repeats a value, because values could be
+ * secrets.
  */
 export type FieldProblem = { readonly field: string; readonly message: string };
 
-/** The fields of a section as a project file writes them, when they have the form of their schemas. */
+/** The type of a section's fields in a project file that satisfies their JSON schemas. */
 export type DocumentOf<Properties extends Fields> = FromSchema<{
   readonly type: "object";
   readonly additionalProperties: false;
@@ -14,23 +15,26 @@ export type DocumentOf<Properties extends Fields> = FromSchema<{
 }>;
 
 /**
- * The values of a section by what a change of them does to running workers. Values that stand in none take
- * effect without a change of workers.
+ * The values of a section, grouped by what the pool-manager does with running workers when a value changes. A
+ * value in no group takes effect without the workers. Undefined for a group means no values.
  */
 export type RevisionParts = {
-  /** A running worker cannot adopt them, so that it must be replaced. */
+  /** Values that a running worker cannot adopt: a change replaces the worker. */
   readonly pool?: readonly unknown[];
-  /** Bounds of a worker as a whole: a worker in a container must be replaced by one of another size. */
+  /**
+   * Limits of a worker as a whole, such as its CPUs: a change replaces a worker in a container by one of
+   * another size, and leaves a worker that is a plain process.
+   */
   readonly size?: readonly unknown[];
-  /** A running worker can be given them anew. */
+  /** Values that the pool-manager sends to a running worker again when they change. */
   readonly provision?: readonly unknown[];
 };
 
 /** A section of the project file: some fields of its top level, and all that Airlock knows about them. */
 export type Section<Properties extends Fields, Document, Read extends object> = {
   /**
-   * The JSON schema of each field, by the field's name. The `$comment` of a pattern or of a choice of forms
-   * describes it in error messages.
+   * The JSON schema of each field, by the field's name. In error messages, the `$comment` of a schema
+   * describes its pattern, or the forms among which a value can choose.
    */
   readonly properties: Properties;
   /**
@@ -40,7 +44,7 @@ export type Section<Properties extends Fields, Document, Read extends object> = 
   readonly problems?: (document: Document, fileStem: string) => readonly FieldProblem[];
   /** The section's part of `Project`, with every default filled in. The document has no problem. */
   readonly read: (document: Document) => Read;
-  /** Undefined when no change of the section concerns running workers. */
+  /** The values that concern running workers; undefined when the section has none. */
   readonly revisions?: (read: Read) => RevisionParts;
 };
 
@@ -48,7 +52,10 @@ export type Section<Properties extends Fields, Document, Read extends object> = 
 // biome-ignore lint/suspicious/noExplicitAny: sections read documents of different types
 export type AnySection = Section<Fields, any, any>;
 
-/** Gives a section its type. `Document` names the fields of other sections too, when this one reads them. */
+/**
+ * Returns the definition of a section unchanged, for its type. `Document` names the fields of other sections
+ * too, when this section reads them.
+ */
 export function section<const Properties extends Fields, Document, Read extends object>(
   definition: Section<Properties, Document, Read>,
 ): Section<Properties, Document, Read> {

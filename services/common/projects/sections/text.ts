@@ -1,6 +1,6 @@
 import type { FieldProblem } from "./section.ts";
 
-/** The schema of a text that is taken as it stands. */
+/** The JSON schema of a text of at most 10,000 characters, which is used exactly as it is written. */
 export const TEXT = { type: "string", maxLength: 10_000 } as const;
 
 /** The schema of the name of an environment variable. */
@@ -10,7 +10,10 @@ export const ENVIRONMENT_NAME = {
   $comment: "letters, digits and _, with no digit first",
 } as const;
 
-/** The problem of a text that cannot be written as UTF-8; none for any other text. */
+/**
+ * The problem of a text that cannot be written as UTF-8, because it has half of a surrogate pair. An empty
+ * list for any other text.
+ */
 export function halfCharacter(field: string, text: string): FieldProblem[] {
   if (text.isWellFormed()) return [];
   return [{ field, message: "contains half of a surrogate pair, which is not a character" }];
