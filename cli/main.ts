@@ -33,7 +33,10 @@ function help(name?: string): number {
   return 0;
 }
 
-/** A sentence for the person at the terminal; everything about an error that was not foreseen. */
+/**
+ * The text that is printed for a failed command: one sentence for an error that was foreseen, the whole error
+ * with its stack for any other.
+ */
 function textOf(error: unknown): string {
   if (error instanceof ApiError) return sentenceOf(error);
   return error instanceof ConfigError || error instanceof AirlockError ? error.message : inspect(error);
@@ -57,8 +60,8 @@ watchOutput();
 try {
   await exit(await main(process.argv.slice(2)));
 } catch (error) {
-  // The error is printed here, because Node would print an uncaught error past the guard against control
-  // characters.
+  // The error is printed here, because Node would print an uncaught error directly, and not through
+  // `guardTerminal`, which escapes control characters.
   process.stderr.write(`${textOf(error)}\n`);
   await exit(error instanceof ConfigError ? 2 : 1);
 }

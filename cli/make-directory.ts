@@ -4,8 +4,8 @@ import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 
 /**
- * Makes a directory, and missing ones above it, for this user only. Node's own `recursive` never ends where
- * the system says of a new directory that it does not exist, as /proc does.
+ * Makes a directory, and missing ones above it, for this user only. The `recursive` option of Node's `mkdir`
+ * is not used, because it never ends where the system reports ENOENT for a new directory, as in /proc.
  */
 export async function makeDirectory(path: string): Promise<void> {
   const found = await stat(path).catch(() => undefined);

@@ -4,13 +4,17 @@ import { join } from "node:path";
 export const ROOT = join(import.meta.dirname, "..");
 const BIN = join(ROOT, "node_modules", ".bin");
 
-/** The Python of the virtual environment, which ./airlock makes, or AIRLOCK_PYTHON. */
+/**
+ * The path of the Python that runs the worker and its tools: AIRLOCK_PYTHON, or that of the virtual
+ * environment which ./airlock makes.
+ */
 export const PYTHON = process.env.AIRLOCK_PYTHON || join(ROOT, ".venv", "bin", "python");
 
 export type ToolOptions = { readonly cwd?: string; readonly env?: Readonly<Record<string, string>> };
 export type ToolResult = { readonly ok: boolean; readonly output: string };
 
-// The tools of node_modules come first in PATH, among them the pinned Node.
+// The environment of a tool. node_modules/.bin comes first in PATH, so that the project's own tools are used,
+// among them the pinned Node.
 function environment(extra: Readonly<Record<string, string>> = {}): NodeJS.ProcessEnv {
   return { ...process.env, PATH: `${BIN}:${process.env.PATH ?? ""}`, ...extra };
 }

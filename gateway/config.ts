@@ -5,8 +5,8 @@ import { readHostNames } from "./rest/web-pages.ts";
 export type GatewayConfig = {
   readonly host: string;
   /**
-   * A network such as 10.1.2.0/24. Connections that arrive at this machine's address in that network are
-   * closed. Undefined: none are.
+   * A network such as 10.1.2.0/24 that the gateway does not serve: connections that arrive at this machine's
+   * address in that network are closed. Undefined: no connection is closed for that reason.
    */
   readonly exceptNetwork?: string | undefined;
   /** TCP port; 0 takes any free one. */
@@ -18,8 +18,8 @@ export type GatewayConfig = {
   /** The gRPC target of the pool-manager, `unix:/path` or `host:port`. */
   readonly poolManagerAddress: string;
   /**
-   * The directory of this service's certificates. Undefined only where all services are on one machine and
-   * use Unix sockets.
+   * The directory of the gateway's TLS certificates. Undefined only where all services are on one machine and
+   * call each other over Unix sockets.
    */
   readonly tlsDirectory?: string | undefined;
 };

@@ -16,21 +16,26 @@ export type ListenAt = {
   readonly host: string;
   readonly port: number;
   /**
-   * A network such as 10.1.2.0/24. Connections that arrive at this machine's address in that network are
-   * closed. Undefined: none are.
+   * A network such as 10.1.2.0/24 that the gateway does not serve: connections that arrive at this machine's
+   * address in that network are closed. Undefined: no connection is closed for that reason.
    */
   readonly exceptNetwork?: string | undefined;
   /** Host names that clients may use for this gateway, besides localhost and its IP addresses. */
   readonly hostNames?: readonly string[];
-  /** Milliseconds without progress after which the connection of an answer is closed. */
+  /**
+   * Milliseconds for which a client may read nothing of its answer before the gateway closes the connection.
+   */
   readonly stalledAfterMs?: number;
 };
 
-// Idle connections stay open for so long after the gateway begins to stop, because a client may be sending at
-// that moment.
+// Milliseconds for which idle connections stay open after the gateway begins to stop, because a client may be
+// sending a request at that moment.
 const LINGER_MS = 100;
 
-/** Serves the REST API and owns `backends` from here. Rejects when the port cannot be bound. */
+/**
+ * Serves the REST API over `backends`, which are closed when the gateway has stopped. Rejects when the port
+ * cannot be bound.
+ */
 export async function serve(
   { host, port, exceptNetwork, hostNames = [], stalledAfterMs = STALLED_AFTER_MS }: ListenAt,
   backends: Backends,
@@ -45,7 +50,8 @@ export async function serve(
       if (socket.localAddress === undefined || isIn(socket.localAddress, exceptNetwork)) socket.destroy();
     });
   }
-  // For the name localhost fastify would open a second server at ::1, without the limits of this one.
+  // For the host "localhost" fastify would open a second server at ::1, to which the connection limits of
+  // this one do not apply. So it gets the address instead.
   await app.listen({ host: host === "localhost" ? "127.0.0.1" : host, port });
   const bound = app.server.address() as AddressInfo;
   return {
@@ -53,11 +59,12 @@ export async function serve(
     address: `${bound.family === "IPv6" ? `[${bound.address}]` : bound.address}:${bound.port}`,
     async drain(graceMs) {
       drain.begin();
-      // The plain net.Server close only stops new connections. The close of http.Server would cut idle
-      // connections at once.
+      // The `close` of net.Server is called, because it only stops new connections. The `close` of
+      // http.Server would cut idle connections at once.
       Server.prototype.close.call(app.server);
       await sleep(Math.min(LINGER_MS, graceMs));
-      // Reads requests that had already arrived while this process was stopped, because they came in time.
+      // One more turn of the event loop reads requests that arrived while this process was suspended. They
+      // came before the stop, so they are still served.
       await nextTurn();
       const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
       await app.close();

@@ -18,7 +18,7 @@ import {
 
 /** A certificate authority, which issues the certificates of one deployment. */
 export type Authority = {
-  /** The authority's own certificate, PEM. */
+  /** The certificate of the authority itself, PEM. */
   readonly pem: string;
   readonly certificate: X509Certificate;
   readonly validTo: Date;
@@ -28,7 +28,8 @@ export type Authority = {
 const ALGORITHM = { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" };
 const AUTHORITY_DAYS = 5 * 365;
 const DAY_MS = 86_400_000;
-// Certificates are valid from five minutes ago, because the clocks of some machines are a little behind.
+// Each new certificate is valid from five minutes before it was made, because a machine whose clock is a
+// little behind would otherwise refuse the certificate as not valid yet.
 const BACKDATED_MS = 5 * 60_000;
 
 export async function makeAuthority(
@@ -61,8 +62,8 @@ export async function readAuthority(pem: string, keyPem: string): Promise<Author
 }
 
 /**
- * Issues a certificate and its private key, both PEM. With `hosts` the certificate is for a server that also
- * calls; without, for a caller only.
+ * Issues a certificate and its private key, both PEM. With host names in `hosts` the certificate is for a
+ * service, which serves and calls; with an empty list it is for a client, which only calls.
  */
 export async function issue(
   authority: Authority,

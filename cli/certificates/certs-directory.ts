@@ -14,14 +14,13 @@ export type Renewal = {
   readonly now: Date;
 };
 
-/**
- * The outcome of a renewal: `trusted` is the number of authorities that services trust from now on, `dropped`
- * the number of removed ones.
- */
+/** The outcome of `renewCertificates`. */
 export type Renewed = {
   readonly names: readonly string[];
   readonly validTo: Date;
+  /** The number of authorities that services trust from now on. */
   readonly trusted: number;
+  /** The number of old authorities that were removed, and that services no longer trust. */
   readonly dropped: number;
 };
 
@@ -29,9 +28,10 @@ const DAY_MS = 86_400_000;
 const CLIENT_PREFIX = "client-";
 
 /**
- * Writes `ca.pem`, `cert.pem` and `key.pem` for every service, and for every client that is named now or was
- * named before. A new authority only becomes trusted in this run and issues certificates from the next run
- * on, because services that still have the old `ca.pem` would refuse its certificates.
+ * Writes `ca.pem`, `cert.pem` and `key.pem` for every service, and for every client that is named in
+ * `renewal` or was named in an earlier call. An authority that is made by this call is only trusted at first;
+ * it issues certificates from the next call on, because services that still have the old `ca.pem` would
+ * refuse its certificates.
  */
 export async function renewCertificates(directory: string, renewal: Renewal): Promise<Renewed> {
   const caDirectory = join(directory, "ca");
@@ -72,7 +72,9 @@ function hostsOf(service: ServiceIdentity): string[] {
 
 type Named = { readonly name: string; readonly authority: Authority };
 
-/** Reads the authorities that have not expired, oldest first. */
+/**
+ * Reads the authorities that have not expired, oldest first. Throws a ConfigError when a file cannot be read.
+ */
 async function readAuthorities(caDirectory: string, now: Date): Promise<Named[]> {
   const names = (await readdir(caDirectory)).flatMap((file) => /^(\d{4})\.pem$/.exec(file)?.[1] ?? []).sort();
   const all = await Promise.all(

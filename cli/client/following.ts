@@ -8,16 +8,19 @@ import { quoted } from "../terminal/terminal.ts";
 import { type LineReader, openLineReader } from "./line-reader.ts";
 import { sentenceOf } from "./sentence-of.ts";
 
+/** Milliseconds between two reads of the execution. */
 const POLL_MS = 150;
+/** Milliseconds between two attempts of a call while Airlock does not answer. */
 const RETRY_MS = 500;
-// Milliseconds before and between lines about waiting, because a short wait or each step in a long queue is
-// not worth a line.
+// Milliseconds before the first line that says what a pending execution waits for, and between two such
+// lines, because a short wait, or each step in a long queue, is not worth a line.
 const REPORT_WAITING_MS = 2_000;
-// Milliseconds to retry while Airlock does not answer. A restart takes less: ten seconds for its runs, some
-// more for its workers.
+// Milliseconds for which a call is repeated while Airlock does not answer. A restart of Airlock takes less:
+// ten seconds for its runs to end, some more for its workers to start.
 const AWAY_MS = 60_000;
-// An offset beyond the end of any output, so that the answer holds no output.
+// A byte offset beyond the end of any output. A read from this offset returns no output.
 const ALL_BYTES = 2 ** 40;
+/** HTTP statuses that mean that Airlock does not answer; undefined: there was no HTTP answer at all. */
 const AWAY_STATUSES: readonly (number | undefined)[] = [undefined, 502, 503, 504];
 
 /** Polls one execution until it ends, for `./airlock run`. */
@@ -26,11 +29,11 @@ export class Following {
   readonly #executionId: string;
   readonly #shown: boolean;
   readonly #stdinIsTaken: boolean;
-  // Bytes of UTF-8 that were printed so far. With --json nothing is printed before the end, so no output is
-  // requested before.
+  // Bytes of UTF-8 of each output that were printed so far; the next read asks only for the output after
+  // them. With --json nothing is printed before the execution has ended, so no output is read before either.
   readonly #printed = { stdout: 0, stderr: 0 };
   #answers: LineReader | undefined;
-  /** Whether the standard output that was printed ends without a line end. */
+  /** Whether the last standard output that was printed does not end with a line end. */
   endsWithinLine = false;
   #reportedWaiting = "";
   #reportedWaitingMs = performance.now();
@@ -43,8 +46,8 @@ export class Following {
   }
 
   /**
-   * Prints output, asks the user for responses, and cancels the execution when `interrupt` aborts. Resolves
-   * to the ended execution, without the output that was printed before.
+   * Prints the script's output, asks the user for responses to llm requests, and cancels the execution when
+   * `interrupt` aborts. Resolves to the ended execution, whose output lacks what was printed already.
    */
   async toTheEnd(interrupt: AbortSignal): Promise<Execution> {
     let isCancelled = false;
@@ -108,8 +111,8 @@ export class Following {
   }
 
   /**
-   * Sends a change and ignores a 409, because the execution may have ended or another client may have
-   * responded. The next poll shows the outcome.
+   * Sends a response or a cancellation, and ignores the status 409: the execution may have ended already, or
+   * another client may have responded. The next read shows the outcome.
    */
   async #unlessTooLate(change: (options: CallOptions) => Promise<Execution>): Promise<void> {
     await this.#withRetries(change).catch((error: unknown) => {
@@ -119,7 +122,7 @@ export class Following {
 
   /**
    * Repeats the call while Airlock does not answer, because a restarted Airlock still knows the execution.
-   * Rejects after AWAY_MS.
+   * Rejects with a sentence for the user after AWAY_MS.
    */
   async #withRetries(call: (options: CallOptions) => Promise<Execution>): Promise<Execution> {
     let isReported = false;
@@ -140,7 +143,8 @@ export class Following {
   }
 
   /**
-   * Prints what a pending execution waits for, when the text has changed and REPORT_WAITING_MS have passed.
+   * Prints what a pending execution waits for, if the text has changed since the last such line and
+   * REPORT_WAITING_MS have passed.
    */
   #reportWaiting({ waiting_on: waitingOn }: Execution): void {
     const detail = waitingOn?.detail ?? "";
@@ -151,7 +155,10 @@ export class Following {
     this.#reportedWaitingMs = performance.now();
   }
 
-  /** The bytes of output that are left out of the next answer, because they were printed already. */
+  /**
+   * The number of bytes at the beginning of each output that the next read leaves out: those that were
+   * printed already, or all with --json.
+   */
   #printedBefore(): { readonly stdoutFrom: number; readonly stderrFrom: number } {
     const { stdout, stderr } = this.#shown ? this.#printed : { stdout: ALL_BYTES, stderr: ALL_BYTES };
     return { stdoutFrom: stdout, stderrFrom: stderr };

@@ -8,7 +8,10 @@ import { ReadStream } from "node:tty";
  */
 export type LineReader = { next(signal: AbortSignal): Promise<string | null>; close(): void };
 
-/** Reads lines from standard input, or from the terminal when the script itself came from standard input. */
+/**
+ * Reads the user's lines from standard input, or from the terminal when the script itself came from standard
+ * input. Without a terminal `next` resolves to null at once.
+ */
 export function openLineReader(stdinIsTaken: boolean): LineReader {
   const input = stdinIsTaken ? openTerminal() : process.stdin;
   if (!input) return { next: async () => null, close: () => undefined };

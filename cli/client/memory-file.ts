@@ -8,14 +8,18 @@ import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { readBytes } from "./script-file.ts";
 
+/**
+ * Milliseconds that no command takes to write its temporary file. An older one was left by a command that was
+ * killed.
+ */
 const LONGEST_WRITE_MS = 60_000;
 
 /** Memory values by category and key. Each value stays JSON text, so that numbers keep their digits. */
 type Memory = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
 /**
- * Reads a memory file; undefined when it may be missing and is. Throws a ConfigError that names the file when
- * its text is not valid as a request's `memory`.
+ * Reads a file of script memory as JSON text. Undefined when `mayBeMissing` is set and there is no such file.
+ * Throws a ConfigError that names the file when its text is not valid as a request's `memory`.
  */
 export async function readMemoryFile(
   path: string,
@@ -23,7 +27,8 @@ export async function readMemoryFile(
 ): Promise<string | undefined> {
   if (mayBeMissing && !existsSync(path)) return undefined;
   const bytes = await readBytes(path);
-  // Other encodings are refused, because values would arrive changed at the script and be saved changed.
+  // An encoding other than UTF-8 is refused, because values would arrive changed at the script and be saved
+  // changed.
   if (!isUtf8(bytes)) {
     throw new ConfigError([
       `${path} is not encoded as UTF-8. Convert it first, such as with: iconv -f latin1 -t utf-8.`,
@@ -52,8 +57,8 @@ export async function saveMemoryFile(path: string, text: string, updates: string
 }
 
 /**
- * Writes a temporary file beside the target and renames it. A symbolic link stays, and its target is
- * replaced.
+ * Writes a temporary file beside the target and renames it to the target. When `path` is a symbolic link, the
+ * link stays and the file that it leads to is replaced.
  */
 async function replaceFile(path: string, text: string): Promise<void> {
   const known = await stat(path).catch(() => undefined);
@@ -76,15 +81,18 @@ async function replaceFile(path: string, text: string): Promise<void> {
   }
 }
 
-/** Removes temporary files of commands that were killed while they wrote. */
+/**
+ * Removes temporary files that earlier commands left beside the target, because they were killed while they
+ * wrote.
+ */
 async function removeLeftovers(target: string): Promise<void> {
   const [directory, prefix] = [dirname(target), `${basename(target)}.`];
   for (const name of await readdir(directory)) {
     const pid = name.startsWith(prefix) ? /^(\d+)\.new$/.exec(name.slice(prefix.length))?.[1] : undefined;
     if (pid === undefined || isAlive(Number(pid))) continue;
     const path = join(directory, name);
-    // A process on another machine that shares the directory does not appear here as alive, so young files
-    // are kept.
+    // Another machine may share the directory, and its processes do not appear here as alive. So a file
+    // younger than LONGEST_WRITE_MS is kept, because a command there may still write it.
     const { mtimeMs } = await stat(path);
     if (Date.now() - mtimeMs > LONGEST_WRITE_MS) await rm(path, { force: true });
   }

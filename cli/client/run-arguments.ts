@@ -4,11 +4,17 @@ export type RunArguments = {
   /** The path of the script, or - for standard input. */
   readonly file: string;
   readonly project: string;
+  /** Seconds that the script may run; undefined: 60, or the project's limit if that is less. */
   readonly timeoutSeconds: number | undefined;
   readonly settings: Readonly<Record<string, string>>;
+  /** The path of the file with the memory that the script gets; undefined: it gets none. */
   readonly memoryFile: string | undefined;
-  /** The file that gets the memory with the script's updates; undefined: they are not saved. */
+  /**
+   * The path of the file to which the memory with the script's updates is written; undefined: the updates are
+   * not saved.
+   */
   readonly saveMemory: string | undefined;
+  /** Whether only the ended execution is printed, as the JSON that the gateway sent. */
   readonly json: boolean;
 };
 

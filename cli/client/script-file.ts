@@ -19,8 +19,8 @@ export async function readScript(path: string): Promise<string> {
 }
 
 /**
- * Decodes a script as CPython would. A script in another encoding is refused, because Airlock sends text, so
- * its characters would arrive changed.
+ * Decodes a script as CPython would. Throws a ConfigError for a script that is not UTF-8, because Airlock
+ * sends scripts as text, so the characters of another encoding would arrive changed.
  */
 export function decodeScript(name: string, bytes: Buffer): string {
   const nul = bytes.indexOf(0);
@@ -45,14 +45,17 @@ export function decodeScript(name: string, bytes: Buffer): string {
 }
 
 /**
- * Reads a file that becomes a part of a request. Rejects with a ConfigError that says why it cannot be read,
- * or that no request could hold it.
+ * Reads a file that becomes a part of a request, such as a script or a memory. Rejects with a ConfigError
+ * when the file cannot be read, or is larger than the largest request.
  */
 export async function readBytes(path: string): Promise<Buffer> {
   return await readAll(path, createReadStream(path));
 }
 
-/** Reads to the end, but not beyond the largest request, because a device or a pipe may have no end. */
+/**
+ * Reads a file or standard input to its end. Rejects with a ConfigError as soon as it is larger than the
+ * largest request, because a device or a pipe may have no end.
+ */
 async function readAll(name: string, source: AsyncIterable<Buffer>): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let bytes = 0;

@@ -4,7 +4,8 @@ import type { ApiError } from "#sdk/api-error.ts";
 /** The failure of a call as one sentence for the person at the terminal. */
 export function sentenceOf({ code, message, url, cause }: ApiError): string {
   if (code !== "unreachable") return message;
-  // The error of the system is the cause of fetch's own error.
+  // `fetch` puts the system's error, such as ECONNREFUSED, into the cause of its own error. The system's
+  // error is used where there is one, because it says what went wrong.
   const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
   const { code: reasonCode } = (reason ?? {}) as { code?: string };
   if (reasonCode === "ECONNREFUSED") return `Airlock is not running at ${url}; start it with ./airlock up.`;

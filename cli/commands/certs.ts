@@ -44,8 +44,8 @@ export async function certs(args: readonly string[]): Promise<number> {
 }
 
 /**
- * Says which of the three steps to a new authority this was, and the next one; empty when there is only one
- * authority.
+ * The sentence that says which of the three steps to a new certificate authority this call was, and what to
+ * do next; empty when there is only one authority.
  */
 function stepOf(
   directory: string,

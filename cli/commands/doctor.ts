@@ -64,7 +64,7 @@ export async function doctor(args: readonly string[]): Promise<number> {
   }
 }
 
-/** The measurements as JSON, in the form of GET /projects/{name}. */
+/** The measured protections as JSON, in the form in which GET /projects/{name} shows them. */
 function asJson(layers: Worker["posture"]["layers"], facts: Worker["posture"]["facts"]): object {
   return {
     isolation_layers: layers.map(({ name, inForce, detail }) => ({

@@ -8,7 +8,8 @@ import { renewCertificates } from "../certificates/certs-directory.ts";
 import { parseFlags, usageError } from "../flags.ts";
 import { neededDirectory } from "../make-directory.ts";
 
-// User id of the containers where the operator is root. No account of the machine should have it.
+// User and group id of the containers when root calls `./airlock init`. No account of the machine should have
+// this id.
 const UNPRIVILEGED = 10_001;
 const DOCKER_SOCKET = "/var/run/docker.sock";
 
@@ -33,9 +34,10 @@ export async function init(args: readonly string[]): Promise<number> {
   // is closed to other users of this machine.
   const passwordPath = join(deployment, "database-password");
   await written(passwordPath, randomBytes(24).toString("hex"), 0o644);
-  // The password is read back, because an earlier init may have been interrupted between the two files.
+  // The password is read from its file, because an earlier `init` may have written that file and then been
+  // interrupted before it wrote `database-url`.
   const password = (await readFile(passwordPath, "utf8")).trim();
-  // TLS is off, because only the routers and the database are in this container network.
+  // TLS to the database is off, because only the routers and the database are in this container network.
   const url = `postgres://airlock:${encodeURIComponent(password)}@postgres:5432/airlock?sslmode=disable`;
   await written(join(deployment, "database-url"), url, 0o600);
   await written(join(deployment, "version-key"), randomBytes(32).toString("hex"), 0o600);
@@ -61,7 +63,10 @@ function ownerOfFiles(): Owner {
   return uid === 0 ? { uid: UNPRIVILEGED, gid: UNPRIVILEGED } : { uid, gid };
 }
 
-/** The variables of docker-compose.yml that have no default. */
+/**
+ * The variables that docker-compose.yml needs and that have no default: the user and group of the containers,
+ * and the group of Docker's socket. Throws a ConfigError when there is no such socket.
+ */
 async function environmentOf({ uid, gid }: Owner): Promise<ReadonlyMap<string, number>> {
   const docker = await stat(DOCKER_SOCKET).catch(() => {
     throw new ConfigError([
@@ -76,8 +81,8 @@ async function environmentOf({ uid, gid }: Owner): Promise<ReadonlyMap<string, n
 }
 
 /**
- * Appends to an environment file the variables that have no value in it. The operator's lines, the file's mode
- * and owner, and a symbolic link stay. `docker compose` takes the last line of a name.
+ * Appends to an environment file the variables that have no value in it; the last line of a name counts for
+ * `docker compose`. The operator's lines, the file's mode and owner, and a symbolic link stay.
  */
 async function completed(path: string, variables: ReadonlyMap<string, number>): Promise<void> {
   const known = await fileAt(path);
@@ -97,7 +102,10 @@ async function completed(path: string, variables: ReadonlyMap<string, number>): 
   );
 }
 
-/** The file at this path; undefined when there is none. */
+/**
+ * The file at this path; undefined when there is none. Throws a ConfigError when something else than a file
+ * is there.
+ */
 async function fileAt(path: string): Promise<Stats | undefined> {
   const known = await stat(path).catch(() => undefined);
   if (known && !known.isFile())
@@ -115,7 +123,10 @@ async function written(path: string, text: string, mode: number): Promise<void> 
   if (known === undefined || known.size === 0) await replaced(path, text, mode);
 }
 
-/** Writes a file, whole or not at all. It belongs to the owner of the file `like`, if one is given. */
+/**
+ * Writes a file completely or not at all, as a draft that is then renamed. The file belongs to the owner of
+ * the file `like`, if one is given.
+ */
 async function replaced(path: string, text: string, mode: number, like?: Stats): Promise<void> {
   const draft = `${path}.${process.pid}.new`;
   try {
@@ -132,8 +143,8 @@ async function replaced(path: string, text: string, mode: number, like?: Stats):
 }
 
 /**
- * Gives the files to the containers' user, except the certificate authority, because no container may read
- * its key.
+ * Makes the containers' user the owner of the files in `deployment/`. The certificate authority stays root's,
+ * because no container may read its key.
  */
 async function giveTo({ uid, gid }: Owner, deployment: string): Promise<void> {
   const services = (await readdir(join(deployment, "tls"))).filter((name) => name !== "ca");

@@ -21,7 +21,8 @@ export async function lock(args: readonly string[]): Promise<number> {
     return 1;
   }
   const path = join(projectsDirectory, `${name}.lock`);
-  // An existing lock file is rewritten even without packages, because its old pins are no longer wanted.
+  // An existing lock file is rewritten even for a project without packages, because the file still pins
+  // packages that the project no longer has.
   if (project.packages.length === 0 && !existsSync(path)) {
     process.stdout.write(`Project "${name}" has no packages, so it needs no lock file.\n`);
     return 0;

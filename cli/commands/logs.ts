@@ -62,7 +62,10 @@ export async function logs(args: readonly string[]): Promise<number> {
   });
 }
 
-/** Prints lines at once, or with `tail` only the last ones at the end. */
+/**
+ * Prints the lines that are added: without `tail` each at once, otherwise only the last `tail` lines, when
+ * `end` is called.
+ */
 function lastLines(tail: number | undefined) {
   const kept: string[] = [];
   let count = 0;
@@ -117,7 +120,9 @@ async function rotatedBefore(path: string): Promise<string[]> {
   return rotated.map((name) => join(directory, name));
 }
 
-/** Prints lines that are appended to the log, also after the file is rotated. Never resolves. */
+/**
+ * Prints each line that is appended to the log from now on, also after the file is rotated. Never resolves.
+ */
 async function follow(
   path: string,
   firstInode: number | undefined,
@@ -140,7 +145,10 @@ async function identityOf(path: string): Promise<{ ino: number; size: number } |
   return await stat(path).catch(() => undefined);
 }
 
-/** Prints the complete lines from byte `start` on. Resolves to the byte at which the next line begins. */
+/**
+ * Prints the complete lines of the log from byte `start` on. Resolves to the position after the last complete
+ * line, from which the next call continues.
+ */
 async function printFrom(path: string, start: number, print: (line: string) => void): Promise<number> {
   let rest = "";
   let position = start;

@@ -29,7 +29,8 @@ export async function run(args: readonly string[]): Promise<number> {
   else report(execution, following.endsWithinLine);
   const { memory_updates: updates, memoryUpdatesJson } = execution;
   const hasUpdates = Object.keys(updates).length > 0;
-  // Another file than the one that was read gets the memory without updates too, because the next run reads it.
+  // When --save-memory names another file than --memory, that file is written even if the script changed
+  // nothing, because the next run reads its memory from there.
   const isCopy = saveMemory !== parsed.memoryFile && execution.status === "completed";
   if (saveMemory !== undefined && (hasUpdates || isCopy)) {
     await saveMemoryFile(saveMemory, memory ?? "{}", memoryUpdatesJson);
@@ -40,8 +41,8 @@ export async function run(args: readonly string[]): Promise<number> {
 }
 
 /**
- * Reads the memory file; undefined without one. A file that also receives the updates may be missing, because
- * the first run creates it.
+ * Reads the file of --memory; undefined without that flag. The file may be missing when --save-memory names
+ * it too, because then the first run creates it.
  */
 async function readMemory({ memoryFile, saveMemory }: RunArguments): Promise<string | undefined> {
   if (memoryFile === undefined) return undefined;

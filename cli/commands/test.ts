@@ -54,7 +54,7 @@ async function runVitest(filters: readonly string[], reports: string): Promise<F
   return withExitStatus(tallies, status);
 }
 
-/** Runs one test file by itself, after it failed beside others. */
+/** Runs one test file a second time, by itself, after it failed while other files ran at the same time. */
 async function runAgain(run: Runner, file: string, reports: string): Promise<Tally> {
   process.stdout.write(`\nOnce more, by itself: ${file}\n`);
   const { files, errorsOutside } = await run([file], reports);
@@ -69,7 +69,8 @@ async function runPytest(filters: readonly string[], reports: string): Promise<F
   const options = ["-o", "junit_family=xunit1", `--junitxml=${report}`];
   const status = await runVisibly([PYTHON, "-m", "pytest", ...options, ...paths], { cwd: WORKER });
   const { files, errorsOutside } = withExitStatus(await readReport(report, talliesOfJunit), status);
-  // Paths from the top of the tree, as those of vitest and of filters.
+  // pytest gives paths from worker/ on. They are changed to paths from the top of the repository, as vitest
+  // and the filters have them.
   const named = Object.entries(files).map(([file, tally]) => [`worker/${file}`, tally] as const);
   return { files: Object.fromEntries(named), errorsOutside };
 }

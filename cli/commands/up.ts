@@ -67,7 +67,8 @@ async function startReal(config: EmbeddedConfig): Promise<Running> {
       `The data directory ${dataDirectory} cannot be made: ${systemReason(error)}; name another with --data DIR.`,
     ]);
   });
-  // The lock is taken before any file of the data directory is opened, also before the log.
+  // The lock of the data directory is taken before any file in it is opened, even the log, because another
+  // Airlock may be using them.
   const lock = await lockDataDirectory(dataDirectory, (sentence) => process.stderr.write(`${sentence}\n`));
   return await startEmbedded(config, lock, openLogs(dataDirectory, config.logLevel));
 }
@@ -87,8 +88,8 @@ function refuseOtherDatabase(): void {
 }
 
 /**
- * The name of a project for the example in the banner: demo, or the first with a valid file; undefined when
- * there is none.
+ * The name of a project for the example in the banner: demo if it is usable, otherwise the first project
+ * whose file is valid; undefined when there is none.
  */
 async function exampleProject({ projectsDirectory }: EmbeddedConfig): Promise<string | undefined> {
   const { isUsable, openProjectCatalogue } = await import("#common/projects/catalogue.ts");
@@ -121,7 +122,7 @@ async function requireProjects(directory: string): Promise<void> {
 /** A sentence about an error that the operator can mend; undefined for any other error. */
 function explain(error: unknown, args: readonly string[]): string | undefined {
   if (error instanceof ConfigError) return error.message;
-  // A disk that is full is the store's own error; its cause names the database.
+  // The store reports a full disk as an AirlockError of its own, whose cause is the database's error.
   if (error instanceof AirlockError)
     return error.cause === undefined ? undefined : explain(error.cause, args);
   const { code, errno, path, errstr } = error as NodeJS.ErrnoException & { errstr?: string };
@@ -179,7 +180,8 @@ ${clients}${grpc}${ways}`;
 async function whatIsOpen(url: string, { mock, settings }: EmbeddedConfig): Promise<string> {
   if (mock) return "";
   const [running, paused] = await Promise.all([countOf(url, "running"), countOf(url, "awaiting_llm")]);
-  // A worker in a container survives this process, and the next start takes it over.
+  // A worker in a container survives this process, and the next `./airlock up` takes it over. A worker that
+  // is a plain process ends with this one.
   const fates =
     settings["pool-manager"].driver === "docker"
       ? ["is", "are", " taken over by the next start"]
@@ -217,10 +219,11 @@ function untilStopped(): Promise<void> {
   return new Promise((resolve) => {
     let asked = false;
     const stop = () => {
-      // Workers exit by themselves when this process has ended.
+      // Workers need no signal from here, because they exit by themselves when this process has ended.
       if (asked) process.exit(130);
       asked = true;
-      // A closed terminal must not end the process while runs are finishing.
+      // A closed terminal is ignored from now on, because it must not end the process while runs are
+      // finishing.
       whenOutputCloses(() => undefined);
       resolve();
     };

@@ -13,14 +13,15 @@ const RENEW_BEFORE_MS = 10 * 86_400_000;
 const LOOK_EVERY_MS = 6 * 3_600_000;
 
 /**
- * Makes the certificates now and renews them ten days before they expire. Rejects when they cannot be made.
+ * Makes the certificates of the services and workers, unless there are valid ones, and renews them ten days
+ * before they expire. Rejects when the first ones cannot be made; a renewal that fails is logged and tried
+ * again six hours later.
  */
 export async function keepCertificates(dataDirectory: string, log: Log): Promise<KeptCertificates> {
   const directory = tlsDirectoryIn(dataDirectory);
   const renew = async () => {
     if ((await validUntil(directory)) - Date.now() > RENEW_BEFORE_MS) return;
-    // The import is late because it takes a tenth of a second, which a start with valid certificates does not
-    // need.
+    // The module is imported only when certificates are made, because loading it takes a tenth of a second.
     const { renewCertificates } = await import("../certificates/certs-directory.ts");
     await renewCertificates(directory, {
       clients: [],

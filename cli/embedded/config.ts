@@ -6,8 +6,9 @@ import { readSettings, type Settings } from "../../services/composition.ts";
 import { parseFlags, usageError } from "../flags.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
-// The path of a Unix socket has at most 107 characters. A worker's socket path adds this suffix to the run
-// directory. The suffix has a random part, because another user may have taken the plain name.
+// Characters of the longest run directory. The path of a Unix socket has at most 107 characters, and a
+// worker's socket adds the suffix below to the run directory. The suffix has a random part, because another
+// user may have taken the plain name of the directory.
 const LONGEST_RUN_DIRECTORY = 107 - "-random/00000000-0000-0000-0000-000000000000/worker.sock".length;
 
 /** The configuration of `./airlock up`: from flags first, then from the environment, then defaults. */
@@ -36,7 +37,7 @@ const OPTIONS = {
   mock: { type: "boolean", default: false },
 } as const;
 
-/** The environment variable that each flag sets. */
+/** The environment variable that each flag of `./airlock up` overrides. */
 const VARIABLES = {
   port: "AIRLOCK_PORT",
   projects: "AIRLOCK_PROJECTS_DIR",

@@ -26,10 +26,11 @@ type Holder = {
 };
 
 const POLL_MS = 100;
-// Milliseconds to wait for a lock whose holder has not marked itself as stopping, because it may do so in a
-// moment.
+// Milliseconds to wait for the lock when the Airlock that has it has not marked itself as stopping, because
+// it may do so in a moment.
 const RUNNING_WAIT_MS = 2_000;
-// Milliseconds that workers and services may take to end after their runs.
+// Milliseconds to wait in addition to the grace time of a stopping Airlock, because its workers and services
+// take some time to end after its runs.
 const ENDING_MS = 20_000;
 const SQLITE_BUSY = 5;
 
@@ -75,7 +76,7 @@ export async function lockDataDirectory(
 function tryToLock(path: string): DatabaseSync | undefined {
   let database: DatabaseSync | undefined;
   try {
-    // Mode 0600, because any user who can read the file could lock it.
+    // The file gets mode 0600, because any user who can read it could lock it.
     closeSync(openSync(path, "a", 0o600));
     database = new DatabaseSync(path);
     database.exec("PRAGMA busy_timeout = 0; BEGIN EXCLUSIVE");

@@ -58,7 +58,8 @@ export async function startEmbedded(
     }
   };
   try {
-    // Workers in containers are called over a network, and only with certificates.
+    // Certificates are needed only for workers in containers, because these are called over a network and not
+    // over a Unix socket.
     if (settings["pool-manager"].driver === "docker")
       certificates = await keepCertificates(dataDirectory, logFor("certificates"));
     for (const name of START_ORDER.filter((each) => each !== "gateway")) await composition.start(name);

@@ -43,7 +43,7 @@ async function runDirectory(path: string): Promise<RunDirectory> {
   };
 }
 
-/** Directories with a longer random name that an earlier Airlock of this user left. */
+/** Run directories with a random suffix that an earlier Airlock of this user left when it was killed. */
 async function leftBeside(directory: string): Promise<string[]> {
   const prefix = `${basename(directory)}-`;
   // The parent directory may not be listable, so an error means that nothing is found.
@@ -61,8 +61,9 @@ function isOurs(found: Stats | undefined): boolean {
 }
 
 /**
- * Removes a left directory. The lock should prove that no Airlock uses it. The sockets are checked all the
- * same, because the lock is lost when the data directory is removed while an Airlock runs.
+ * Removes a run directory that an earlier Airlock left. The lock of the data directory should prove that no
+ * Airlock uses it. Its sockets are checked all the same, because the lock is lost when the data directory is
+ * removed while an Airlock runs. Throws a ConfigError when a socket is still served.
  */
 async function empty(directory: string): Promise<void> {
   const sockets = (await readdir(directory)).filter((name) => name.endsWith(".sock"));

@@ -9,8 +9,8 @@ const SDK = join(ROOT, "sdk", "typescript");
 const GENERATOR = join(SDK, "node_modules", "openapi-typescript", "bin", "cli.js");
 
 /**
- * Writes the types of the REST API, from the OpenAPI document that the gateway serves, to the file `path`. The
- * SDK's own packages, which hold the generator, are installed when they are missing.
+ * Writes the TypeScript types of the REST API to the file `path`, from the OpenAPI document that the gateway
+ * serves. The client SDK's own packages, which hold the generator, are installed when they are missing.
  */
 export async function restTypes(path: string): Promise<ToolResult> {
   const installed = await installPackages();
@@ -26,7 +26,10 @@ export async function restTypes(path: string): Promise<ToolResult> {
   }
 }
 
-/** The OpenAPI document, which is the same over the mock as over the services. */
+/**
+ * The OpenAPI document, read from the mock gateway, because the gateway over real services serves the same
+ * one.
+ */
 async function openApiText(): Promise<string> {
   const gateway = await startMockGateway({ host: "127.0.0.1", port: 0 }, createLog("gateway", "silent"));
   try {
@@ -36,7 +39,7 @@ async function openApiText(): Promise<string> {
   }
 }
 
-/** Installs the packages of the SDK's lock file, once for each content of that file. */
+/** Installs the packages of the client SDK's lock file, unless exactly these are installed already. */
 async function installPackages(): Promise<ToolResult> {
   const lock = join(SDK, "package-lock.json");
   const stamp = join(SDK, "node_modules", ".airlock-lock");

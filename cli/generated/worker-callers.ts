@@ -19,7 +19,8 @@ ${rows.join("")}}
 }
 
 function quoted(callers: readonly string[]): string {
-  // A client's certificate has the identity "client/NAME", which the worker does not look for.
+  // The worker compares a caller only with the names of services. A client's identity is "client/NAME", so
+  // the worker could not recognise it.
   if (callers.includes("client")) throw new Error("a worker takes no calls of clients");
   return callers.map((caller) => `"${caller}"`).join(", ");
 }

@@ -8,21 +8,25 @@ let handler: Handler = (status) => process.exit(status);
 let isIncomplete = false;
 
 /**
- * Sets a handler for a standard output that is closed or cannot be written; without one the process ends. The
- * handler gets the exit status.
+ * Sets what happens when standard output is closed or cannot be written. `then` gets the exit status for that
+ * case. Without a handler the process ends with this status.
  */
 export function whenOutputCloses(then: Handler): void {
   handler = then;
 }
 
-/** Whether standard output lacks a part of what was written to it, although its reader was there. */
+/**
+ * Whether a part of standard output could not be written for another reason than a closed reader, such as a
+ * full disk.
+ */
 export function isOutputIncomplete(): boolean {
   return isIncomplete;
 }
 
 /**
- * Ends the command quietly when its output is closed, for example by `head` or a closed terminal. Says on
- * standard error why the output cannot be written otherwise.
+ * Ends the command quietly when its output is closed, for example by `head` or a closed terminal. When
+ * standard output cannot be written for another reason, such as a full disk, a sentence on standard error
+ * says so.
  */
 export function watchOutput(): void {
   writeWhole(process.stdout);
@@ -39,8 +43,8 @@ export function watchOutput(): void {
 }
 
 /**
- * Writes each text to a file as a whole. Node calls `write` once and ignores that a full disk takes only a
- * part.
+ * Repeats a write to a file until all bytes are written, because Node calls `write` once and ignores that a
+ * full disk takes only a part. Does nothing for a terminal or a pipe.
  */
 function writeWhole(stream: Writable & { readonly fd: number }): void {
   if (!fstatSync(stream.fd).isFile()) return;

@@ -6,13 +6,14 @@ import { createLog, type Log } from "#common/service/log.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { printable } from "./log-lines.ts";
 
+/** Milliseconds until a log file that could not be written is opened again. */
 const REOPEN_AFTER_MS = 5_000;
 
-// Lines of so many milliseconds are written together: an execution logs five lines, and a write for each took 6 % of
-// the services' processor time.
+// Milliseconds for which log lines are collected before they are written together. An execution logs five
+// lines, and a write for each took 6 % of the services' processor time.
 const BATCH_MS = 25;
 
-// Characters after which a batch is written at once.
+// Characters of collected log lines at which they are written at once.
 const MAX_BATCH = 64 * 1024;
 
 /** The path of the log in a data directory. */
@@ -64,7 +65,8 @@ function openLogFile(path: string, reopenAfterMs: number): { write(line: string)
         );
       failedAtMs = performance.now();
     });
-    // A line end is written first, because the last line before the failure may be incomplete.
+    // A file that is opened again after a failure gets a line end first, because its last line may be
+    // incomplete.
     if (failedAtMs !== undefined) opened.write("\n");
     return opened;
   };
@@ -94,7 +96,8 @@ function openLogFile(path: string, reopenAfterMs: number): { write(line: string)
       else isWritten();
     });
   };
-  // `process.exit` waits for no timer and no stream.
+  // The collected lines are written here with a blocking call, because `process.exit` waits for no timer and
+  // no stream.
   process.once("exit", () => {
     if (!file || batch.length === 0) return;
     try {

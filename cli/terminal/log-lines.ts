@@ -11,7 +11,7 @@ export type LogFilter = {
   readonly minLevel: number;
   readonly executionId: string | undefined;
   readonly project: string | undefined;
-  /** Epoch milliseconds; older events are left out. Undefined: none are. */
+  /** Epoch milliseconds: events before this time are left out. Undefined: all times are shown. */
   readonly sinceMs?: number | undefined;
   /** Whether the stack of an error is shown, which only Airlock's developers need. */
   readonly stack?: boolean;
@@ -20,8 +20,9 @@ export type LogFilter = {
 };
 
 /**
- * Formats a JSON line of the log for people. More lines of an error, and its stack if `filter` asks for it,
- * follow with an indent. Undefined when the filter excludes the event or the line is not JSON.
+ * Formats a JSON line of the log for people. Further lines of an error's text are indented below the first,
+ * and so is the error's stack if `filter` asks for it. Undefined when the filter excludes the event or the
+ * line is not JSON.
  */
 export function readableLogLine(line: string, filter: LogFilter): string | undefined {
   const event = parse(line);
@@ -34,13 +35,15 @@ export function readableLogLine(line: string, filter: LogFilter): string | undef
   if (filter.json) return printable(line);
   const name = [...LOG_LEVELS].find(([, value]) => value === level)?.[0] ?? String(level);
   const error = errorIn(err);
-  // A fact that equals the error's message is left out, so that it is not printed twice.
+  // A field of the event that equals the error's message is left out, so that the message is not printed
+  // twice.
   const others = Object.entries({ ...rest, ...error.facts }).filter(([, value]) => value !== error.message);
   const [texts, facts] = partition(others, ([key, value]) => key === "detail" && typeof value === "string");
   const details = facts.map(([key, value]) => `${key}=${shown(value)}`);
   const first = [time, name.toUpperCase().padEnd(5), String(service).padEnd(12), msg, ...details].join(" ");
   const sentences = [...texts.map(([key, value]) => `${key}=${value}`), ...error.text];
-  // The first line of a text follows on the line of its event; its other lines are indented below.
+  // The first line of a detail or an error follows on the line of its event; its further lines are indented
+  // below.
   const [before = "", ...below] = [first, ...sentences].join(" ").split(/\s*\r?\n/);
   return [before, ...below, ...(filter.stack ? error.stack : [])].map(printable).join("\n    ");
 }

@@ -20,8 +20,8 @@ export function guardTerminal(stream: Pick<WriteStream, "isTTY" | "write">): voi
 }
 
 /**
- * Escapes control characters in a foreign text that stands within Airlock's own words. Line ends and tabs
- * stay.
+ * Escapes control characters in a text that a script or a server wrote, before it is printed within Airlock's
+ * own words. Line ends and tabs stay.
  */
 export function quoted(text: string): string {
   return spelledOut(text, "\n\t");

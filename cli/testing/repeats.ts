@@ -2,9 +2,9 @@ import { type FileTallies, sumOf, type Tally } from "./tally.ts";
 
 /**
  * Test files that may be repeated after a failure, because they depend on timing: chaos, network faults,
- * soak, load, floods, containers, connections of real services. A race there is reported as flaky and does not
- * block other work. Every other file must pass the first time, above all those about numbers and secrets: a
- * script whose numbers differ now and then is the fault itself.
+ * soak, load, floods, containers, connections of real services. When such a file passes the second time, it
+ * is reported as flaky and does not block other work. Every other file must pass the first time, above all
+ * those about numbers and secrets, because a script whose numbers differ now and then is a fault of Airlock.
  */
 const REPEATED = [
   /^test\/(chaos|integration\/(faults|router|pool-manager|egress|grpc)|e2e\/docker)\//,
@@ -14,8 +14,8 @@ const REPEATED = [
 ];
 
 /**
- * The largest number of failing files that are repeated. With more, the change is probably at fault and not a
- * race.
+ * When more test files than this fail, none is repeated, because then the tested change is probably at fault
+ * and not a race.
  */
 const MAX_REPEATED = 4;
 
@@ -30,8 +30,8 @@ export function mayRepeat(file: string): boolean {
 }
 
 /**
- * Runs each failed file that may be repeated once more by itself; the second outcome counts. `runAgain` takes
- * a file's path and resolves to the totals of its tests.
+ * Runs each failed file that may be repeated once more by itself; its second outcome counts. `runAgain` takes
+ * the path of a file and resolves to the totals of its tests.
  */
 export async function repeatFailed(
   first: FileTallies,

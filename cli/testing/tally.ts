@@ -1,7 +1,9 @@
-/** Totals of tests. `skipped` has a line with name and reason for each skipped test. */
+/** The numbers of tests that passed and failed, and one line with name and reason for each skipped test. */
 export type Tally = { readonly passed: number; readonly failed: number; readonly skipped: readonly string[] };
 
-/** Totals of the tests of each file, by path, and the number of errors that belong to no file. */
+/**
+ * Totals of the tests of each file, by the file's path; `errorsOutside` counts errors that belong to no file.
+ */
 export type FileTallies = { readonly files: Readonly<Record<string, Tally>>; readonly errorsOutside: number };
 
 const NONE: Tally = { passed: 0, failed: 0, skipped: [] };
@@ -20,7 +22,9 @@ export function sumOf(tallies: readonly Tally[]): Tally {
   };
 }
 
-/** The summary `N passed, N failed`, with the number of skipped tests only if there are any. */
+/**
+ * The last line of a test run, `N passed, N failed`, with the number of skipped tests only if there are any.
+ */
 export function tallyLine({ passed, failed, skipped }: Tally): string {
   const tail = skipped.length > 0 ? `, ${skipped.length} skipped` : "";
   return `${passed} passed, ${failed} failed${tail}`;

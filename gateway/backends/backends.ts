@@ -6,7 +6,10 @@ import type { RouterBackend } from "./router.ts";
 export type Backends = {
   readonly router: RouterBackend;
   readonly poolManager: PoolManagerBackend;
-  /** The readiness of every service that the gateway depends on, also of unreachable ones. Never rejects. */
+  /**
+   * Asks every service that the gateway depends on whether it is ready; an unreachable one counts as not
+   * ready. Never rejects.
+   */
   readiness(): Promise<Dependency[]>;
   close(): void;
 };

@@ -14,8 +14,8 @@ import type { ShownExecution } from "../execution-text/execution-text.ts";
 import type { BackendCall, BackendChange } from "./call.ts";
 
 /**
- * The accepted execution. `replayed` is true when an earlier request with the same idempotency key started
- * it.
+ * An execution that the router accepted. `replayed` is true when an earlier request with the same idempotency
+ * key started the execution, so that this request started nothing.
  */
 export type Submitted = {
   readonly executionId: string;
@@ -24,8 +24,8 @@ export type Submitted = {
 };
 
 /**
- * Reserves memory for a large answer: resolves when `bytes` may be fetched, rejects with `overloaded` when
- * memory stays short.
+ * Reserves memory of the gateway for a large answer: resolves when `bytes` may be fetched from the router,
+ * rejects with `overloaded` when so much memory does not become free within five seconds.
  */
 export type ReserveMemory = (bytes: number) => Promise<void>;
 
@@ -33,9 +33,9 @@ export type ReserveMemory = (bytes: number) => Promise<void>;
 export type RouterBackend = {
   submit(request: SubmitRequest, call: BackendChange): Promise<Submitted>;
   /**
-   * Resolves when the execution is awaiting a response, has ended, or `waitMs` are over. `reserveMemory` is called
-   * before a large execution is fetched, and must resolve first. `outputFrom` says how much output the client
-   * has already; that part is left out.
+   * Reads an execution. Resolves when it is awaiting a response, has ended, or `waitMs` are over; 0 reads it
+   * as it is now. `reserveMemory` is called before a large execution is fetched, and must resolve first.
+   * `outputFrom` says how much output the client has already; that part is left out.
    */
   getExecution(
     executionId: string,

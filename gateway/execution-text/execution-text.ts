@@ -5,10 +5,13 @@ import { piecesOf } from "#common/text-pieces.ts";
 import { type Execution, type Waiting, WaitingKind } from "#proto/execution.ts";
 import { ExecutionText } from "#proto/router.ts";
 
-/** Texts are written in pieces of so many characters, because one piece takes less than a millisecond. */
+/** Characters of a text that are escaped in one step, which takes less than a millisecond. */
 const STEP_CHARACTERS = 128 * 1024;
 
-/** The long texts of an execution, as UTF-8 in pieces. A character may be split over two pieces. */
+/**
+ * The texts of an execution that the router streamed in pieces because they are long, such as stdout, as
+ * UTF-8. A character may be split over two pieces.
+ */
 export type LongTexts = ReadonlyMap<ExecutionText, readonly Buffer[]>;
 
 /** An execution to send to a client. A text that is in `longTexts` is empty in the execution itself. */
@@ -16,7 +19,7 @@ export type ShownExecution = Execution & { readonly longTexts?: LongTexts };
 
 /**
  * The value of a member in the JSON to write: `json` is JSON text already, `text` is still to be quoted and
- * escaped, `quoted` is escaped and needs only the quotes.
+ * escaped, `quoted` is escaped and needs only the quotes, `object` holds the members of a nested object.
  */
 type Member =
   | { readonly json: string | readonly Buffer[] }
@@ -125,7 +128,10 @@ function waitingView({ kind, queuePosition, detail }: Waiting): object {
   return { kind: WAITING_KINDS[kind] ?? "service", queue_position: queuePosition || null, detail };
 }
 
-/** Writes JSON into a list of buffers. Short members are collected in one buffer. */
+/**
+ * Writes JSON into a list of buffers. Short members are collected in one buffer; long texts are added as they
+ * are, so that their megabytes are not copied.
+ */
 class JsonWriter {
   readonly pieces: Buffer[] = [];
   #short = "";

@@ -12,19 +12,20 @@ const SHORT_ESCAPES: Readonly<Record<number, string>> = {
 };
 
 /**
- * The JSON escape of each byte. Undefined: the byte is copied as it is, as are all bytes of characters beyond
- * ASCII.
+ * The JSON escape of each byte value. Undefined: the byte is copied as it is, such as each byte of a
+ * character beyond ASCII.
  */
 const ESCAPES: readonly (Uint8Array | undefined)[] = Array.from({ length: 256 }, (_, byte) => {
   const short = SHORT_ESCAPES[byte];
   if (short !== undefined) return Buffer.from(`\\${short}`);
   return byte < FIRST_PRINTABLE ? Buffer.from(`\\u${byte.toString(16).padStart(4, "0")}`) : undefined;
 });
+/** By byte value: the number of bytes that escaping adds. */
 const MORE_BYTES = Uint8Array.from(ESCAPES, (spelled) => (spelled?.length ?? 1) - 1);
 
 /**
- * Escapes UTF-8 for the inside of a JSON string. Escaping piece by piece gives the same bytes as escaping the
- * whole text.
+ * Escapes UTF-8 for the inside of a JSON string. Returns `text` itself when nothing needs an escape. Escaping
+ * piece by piece gives the same bytes as escaping the whole text.
  */
 export function escapeBytes(text: Uint8Array): Uint8Array {
   let length = text.length;

@@ -16,8 +16,8 @@ export function refuseAmbiguous({ httpVersion, rawHeaders, headers, url = "" }: 
     throw malformed("The Host header is missing, which HTTP/1.1 demands.");
   }
   if (url.startsWith("/") || url === "*") return;
-  // A full URL in the request line must name the same host as the Host header, if there is one, because the URL
-  // overrides the header, and code that checks only the header would be misled.
+  // The URL of a request line counts more than the Host header, so a full URL that names another host would
+  // mislead code that checks only the header.
   const authority = /^https?:\/\/([^/?#]*)/i.exec(url)?.[1];
   if (authority === undefined || (hosts === 1 && authority.toLowerCase() !== headers.host?.toLowerCase())) {
     throw malformed("The request line names another host than the Host header. Send the path only.");

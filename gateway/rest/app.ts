@@ -20,10 +20,16 @@ import { refuseUnknownRoutes } from "./unknown-routes.ts";
 import { compileValidator } from "./validation.ts";
 import { refuseForeignPages } from "./web-pages.ts";
 
-// Time limits for a client to send all headers, and all of a request. 16 MiB in two minutes is 140 kB/s.
+// Milliseconds within which a client must have sent all headers of a request.
 const HEADERS_TIMEOUT_MS = 10_000;
+/**
+ * Milliseconds within which a client must have sent a whole request. The largest body, 16 MiB, then needs 140
+ * kB/s.
+ */
 const REQUEST_TIMEOUT_MS = 120_000;
+/** Milliseconds between two moments at which Node closes connections that are beyond these two limits. */
 const CHECK_INTERVAL_MS = 5_000;
+/** Bytes of the request line and all headers together. */
 const MAX_HEADER_BYTES = 16 * 1024;
 
 export type AppParts = {
@@ -31,10 +37,13 @@ export type AppParts = {
   readonly drain: Drain;
   readonly registry: Registry;
   readonly log: Log;
-  /** Milliseconds without progress after which the connection of an answer is closed. */
+  /**
+   * Milliseconds for which a client may read nothing of its answer before the gateway closes the connection.
+   */
   readonly stalledAfterMs: number;
-  /** The address to listen at, and further host names that clients may use for it. */
+  /** The host name or address at which the gateway listens. */
   readonly host: string;
+  /** Host names that clients may use for this gateway, besides localhost and its IP addresses. */
   readonly hostNames: readonly string[];
 };
 
@@ -51,7 +60,7 @@ export async function buildApp({
     logger: false,
     return503OnClosing: false,
     requestTimeout: REQUEST_TIMEOUT_MS,
-    // Without this option GET /executions/ would be taken for an execution with an empty id.
+    // `ignoreTrailingSlash`: without it GET /executions/ would be taken for an execution with an empty id.
     routerOptions: { maxParamLength: 500, ignoreTrailingSlash: true },
     http: {
       headersTimeout: HEADERS_TIMEOUT_MS,
@@ -76,7 +85,8 @@ export async function buildApp({
   trackOwedAnswers(app.server);
   answerSpecialRequests(app.server);
   boundConnections(app.server, connectionLimit());
-  // Registered before every hook that may refuse a request, because refusals are answers that count, too.
+  // Registered before every hook that may refuse a request, because refusals are answers too, and their
+  // memory and time are limited as well.
   boundAnswers(app, stalledAfterMs);
   app.addHook("onRequest", async (request, reply) => {
     if (!(await awaitTurn(request.raw, reply.raw))) reply.hijack();

@@ -5,11 +5,14 @@ import { maxOpenFiles } from "#common/service/open-files.ts";
 import { hasBody } from "./body/discard-rest.ts";
 
 const MAX_CONNECTIONS = 10_000;
-/** Share of the connection limit from which on each new connection closes an idle one. */
+/**
+ * Share of the connection limit above which each new connection closes the one that has been idle for
+ * longest.
+ */
 const CROWDED = 3 / 4;
 /**
- * Share of the limit that idle connections may always have, because a client needs a moment between its
- * connection and its first request.
+ * Share of the connection limit up to which no idle connection is closed, because a client needs a moment
+ * between its connection and its first request.
  */
 const KEPT_IDLE = 1 / 8;
 
@@ -44,6 +47,7 @@ export function boundConnections(server: Server, limit: number): void {
     idle.delete(longest);
     longest.destroy();
   });
+  /** By connection: the number of requests that were received and whose answers were not sent yet. */
   const owed = new WeakMap<Socket, number>();
   server.on("request", (request: IncomingMessage, response: ServerResponse) => {
     const { socket } = request;

@@ -30,7 +30,7 @@ export async function describeApi(addRoutes: (app: FastifyInstance) => void): Pr
     // Clients do not log in, so no operation has a security scheme.
     openapi: { openapi: "3.1.0", info: INFO, servers: [{ url: "/" }], tags: TAGS, security: [] },
     refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => String($id ?? `def-${index}`) },
-    // The plugin marks every request body as required, so optional ones are corrected here.
+    // @fastify/swagger marks every request body as required, so optional ones are corrected here.
     transformObject: (document) => markOptionalBodies(document, bodyOptional),
   });
   await app.register(async (routes) => addRoutes(routes));

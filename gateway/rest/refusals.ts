@@ -32,7 +32,7 @@ export async function refuse(
   return reply.code(problem.status).headers(problemHeaders(problem)).send(JSON.stringify(problem));
 }
 
-/** Whether the error is only that the client disconnected in the middle of its request. */
+/** Whether the error only says that the client disconnected in the middle of its request. */
 function isBrokenOff(error: Error, { raw }: FastifyRequest): boolean {
   return !(error instanceof AirlockError) && raw.destroyed && !raw.complete;
 }
@@ -60,7 +60,8 @@ function fromFramework(error: Error & { code?: string; statusCode?: number }): E
     case "FST_ERR_MAX_PARAM_LENGTH":
       return new AirlockError("route_not_found", "A part of the path is too long to name anything.");
     default:
-      // A plugin's refusal, such as a file that the docs page does not have, becomes a 404.
+      // An error of a fastify plugin with a status below 500, such as for a file that the docs page does not
+      // have, becomes a 404.
       return (error.statusCode ?? 500) < 500 && !(error instanceof AirlockError)
         ? new AirlockError(
             "route_not_found",
@@ -81,7 +82,11 @@ const CONNECTION_ERRORS: Readonly<Record<string, [ErrorCode, string]>> = {
   ],
 };
 
-/** Answers a connection whose bytes are no valid HTTP request, and closes it. */
+/**
+ * Closes a connection whose bytes are no valid HTTP request. Complete requests that arrived before these
+ * bytes are answered first. Without such requests the client gets a problem document, unless an answer has
+ * been sent in part, because the client would take the document for the rest of that answer.
+ */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
   if (closeAfterOwedAnswers(socket)) return;
@@ -94,18 +99,21 @@ export function refuseConnection(error: Error & { code?: string }, socket: Socke
 }
 
 /**
- * Takes care of the requests that Node's server would answer by itself, without a problem document: CONNECT,
- * and an unknown `Expect` header, which a server may ignore (RFC 9110, section 10.1.1).
+ * Handles the requests that Node's server would answer by itself, without a problem document. CONNECT is
+ * refused with 405. A request with an unknown `Expect` header is handled like any other, because a server may
+ * ignore that header (RFC 9110, section 10.1.1).
  */
 export function answerSpecialRequests(server: Server): void {
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
     server.emit("request", request, response),
   );
   server.on("connect", (_request: IncomingMessage, socket: Socket) => {
-    // Node no longer knows this connection, so nothing else would close it when the gateway stops.
+    // The connection is closed when the refusal is sent, because Node's server gives a connection up at
+    // CONNECT, so nothing would close it when the gateway stops.
     socket.once("finish", () => socket.destroy());
     socket.on("error", () => socket.destroy()).resume();
-    // The client would take the refusal for the answer to its earlier request.
+    // An earlier request on this connection has no answer yet, and the client would take the refusal for that
+    // answer. So the connection is closed without one.
     if (owesAnswers(socket)) return void socket.destroy();
     const detail =
       "The gateway is not a proxy, so it does not accept CONNECT. Send GET or POST with the path only.";

@@ -14,9 +14,10 @@ const allErrors = new Ajv({ ...OPTIONS, allErrors: true });
  * millions of messages.
  */
 export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPart }) => {
-  // Path parameters are not validated here: the service that knows the names answers 404.
+  // Path parameters are not validated here, because the service that knows the names and ids answers 404 for
+  // a wrong one.
   if (httpPart === "params") return () => true;
-  // Headers are not validated here: each route checks its own, with a message that fits a header.
+  // Headers are not validated here, because each route checks its own, with a message that fits a header.
   if (httpPart === "headers") return () => true;
   const subject = httpPart === "querystring" ? "query parameter " : "";
   // Schemas are compiled on first use, because compiling all of them would take a tenth of the allowed start
@@ -36,8 +37,8 @@ export const compileValidator: FastifySchemaCompiler<object> = ({ schema, httpPa
   };
 };
 
-// Whether no object in the first two levels has too many members for a full report. No schema of the gateway
-// looks deeper.
+// Whether all problems of `data` may be reported: no object in its first two levels has more members than
+// MAX_MEMBERS_FOR_FULL_REPORT. No schema of the gateway looks deeper.
 function isNarrow(data: unknown): boolean {
   if (typeof data !== "object" || data === null) return true;
   const members = Object.values(data);

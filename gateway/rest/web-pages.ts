@@ -36,12 +36,13 @@ export const PAGE_HEADERS = {
   "cross-origin-resource-policy": "same-origin",
 } as const;
 
-/** The answer to a browser's preflight request, for pages that may call. */
+/** Headers of the answer to a browser's preflight request (CORS), for pages of the hosts in `hostNames`. */
 const PREFLIGHT_HEADERS = {
   "access-control-allow-methods": "GET, POST",
   "access-control-allow-headers": "content-type, idempotency-key",
   "access-control-max-age": "600",
 } as const;
+/** Headers of an answer that a page of these hosts may read. */
 const SHOWN_HEADERS = "idempotent-replayed, location, retry-after";
 
 /**

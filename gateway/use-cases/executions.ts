@@ -6,9 +6,9 @@ import type { ReserveMemory, RouterBackend } from "../backends/router.ts";
 import type { ShownExecution } from "../execution-text/execution-text.ts";
 
 /**
- * Waits until the execution is awaiting a response, has ended, or `waitMs` are over. The wait also ends when
- * the gateway begins to stop. `outputFrom` says how much output the client has already; that part is left
- * out.
+ * Waits until the execution is awaiting a response, has ended, or `waitMs` are over, and resolves to it. When
+ * the gateway begins to stop, the execution is returned at once as it is. `outputFrom` says how much output
+ * the client has already; that part is left out.
  */
 export async function holdExecution(
   router: RouterBackend,

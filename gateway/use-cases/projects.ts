@@ -40,7 +40,8 @@ export async function bringUp(
   replicas: number | undefined,
   call: BackendChange,
 ): Promise<Project> {
-  // The pool-manager is called first because it may refuse. The project then stays held.
+  // The pool-manager is called before the router releases the hold, because the pool-manager may refuse. The
+  // project then stays held.
   const up = await poolManager.upProject(name, replicas, call);
   await router.releaseProject(name, call);
   return up;
@@ -55,14 +56,14 @@ export async function takeDown(
   hold: boolean,
   call: BackendChange,
 ): Promise<Project> {
-  // The hold comes first, so that no new execution starts the workers again.
+  // The router holds the project before the workers are stopped, so that no new execution starts them again.
   if (hold) await router.holdProject(name, call);
   return await poolManager.downProject(name, call);
 }
 
 /**
- * Asks the router which projects are held. When the router does not answer, the projects are listed anyway,
- * with null.
+ * Asks the router which projects are held. Resolves to a function that says so for a project's name. When the
+ * router does not answer, the function returns null, so that the projects are listed all the same.
  */
 async function heldProjects(
   { router }: ProjectBackends,

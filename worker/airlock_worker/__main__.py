@@ -27,12 +27,14 @@ from .supervisor.zygote_link import NoSpare, ZygoteLink, ensure_directory
 
 _MAX_MESSAGE_BYTES = 128 * 1024 * 1024
 _SERVER_OPTIONS = [
-    # Bytes that wait here for each connection of a run that does not read; gRPC's own default would grow to megabytes.
+    # The supervisor buffers at most 128 KiB for a connection that its run does not read. gRPC's own default would let
+    # these buffers grow to megabytes.
     ("grpc.http2.bdp_probe", 0),
     ("grpc.http2.lookahead_bytes", 128 * 1024),
     ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
-    # Callers ping every 20 s, also between calls, to notice a frozen peer; gRPC must not treat that as abuse.
+    # Callers ping the worker every 20 s, also between calls, to notice when it is frozen. gRPC must not treat that as
+    # abuse and close the connection.
     ("grpc.keepalive_permit_without_calls", 1),
     ("grpc.http2.min_recv_ping_interval_without_data_ms", 5_000),
     ("grpc.http2.max_ping_strikes", 0),
@@ -54,7 +56,8 @@ def main() -> None:
     parser.add_argument("--import-of", dest="distributions", action="append", default=[], metavar="DISTRIBUTION")
     parser.add_argument("--programs", default="sh,coreutils", metavar="NAME,NAME", help="of the machine, for scripts")
     parser.add_argument("--spares", type=int, default=2, help="run children kept forked ahead")
-    # Must equal ATTACH_GRACE_MS in services/common/service/grace-periods.ts, for which leases and routes are kept.
+    # The default must equal ATTACH_GRACE_MS in services/common/service/grace-periods.ts, because the pool-manager keeps
+    # the run's lease for that time, and the egress service its network route.
     parser.add_argument("--grace", type=float, default=60, help="seconds that a run goes on without its caller")
     parser.add_argument("--descriptors", type=Path, default=DEFAULT_DESCRIPTORS)
     options = parser.parse_args()
@@ -65,7 +68,7 @@ def main() -> None:
 
 async def serve(options: argparse.Namespace) -> int:
     kernel.keep_memory_out_of_core_dumps()
-    # Only the worker's own user may use the socket, from its first moment.
+    # The socket is made with a umask of 077, so that from its first moment only the worker's own user may use it.
     os.umask(0o077)
     ensure_directory(options.run_dir)
     kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
@@ -86,7 +89,7 @@ async def serve(options: argparse.Namespace) -> int:
         outer=outer,
     )
     stopped = _stop_signals(stdin_is_lifeline=not options.tls_stdin)
-    # Before gRPC starts its threads, because a fork in a process with threads may hang.
+    # The zygote is started before gRPC starts its threads, because a fork in a process with threads may hang.
     problem = _start_zygote(link)
     try:
         certificates = await _certificates(options, stopped)
@@ -105,7 +108,8 @@ async def serve(options: argparse.Namespace) -> int:
         starting = asyncio.ensure_future(_become_ready(link, cgroups, supervisor, board, options.spares))
         await asyncio.wait({stopped, link.lost}, return_when=asyncio.FIRST_COMPLETED)
         if link.lost.done() and link.ready.exception() is not None:
-            # `starting` records why the start failed, but learns of it only after this.
+            # The task `starting` learns of the failed start later than this line, and puts the reason on the status
+            # board. The worker waits for that here.
             told: set[asyncio.Future[Any]] = {starting, stopped}
             await asyncio.wait(told, return_when=asyncio.FIRST_COMPLETED)
         starting.cancel()
@@ -116,7 +120,8 @@ async def serve(options: argparse.Namespace) -> int:
         log("error", "the zygote was lost", how=link.lost.result())
         await board.told()
     else:
-        # A worker that failed to get ready stays up to report why, until it is stopped.
+        # A worker that could not get ready stays up until it is stopped, so that the pool-manager can read the reason
+        # from it.
         await stopped
     lost = not stopped.done()
     if problem is None:
@@ -166,7 +171,8 @@ async def _become_ready(
     link: ZygoteLink, cgroups: WorkerCgroups, supervisor: Supervisor, board: StatusBoard, spares: int
 ) -> None:
     try:
-        # This task is cancelled when the worker is stopped; the shield keeps the link's own future intact.
+        # This task is cancelled when the worker is stopped. The shield keeps the cancellation from `link.ready`, which
+        # other code still reads.
         overhead = await asyncio.shield(link.ready)
         link.keep_spares(0, probe.LIMITS)
         posture = await probe.measure(await link.take(), cgroups, overhead)
@@ -179,7 +185,7 @@ async def _become_ready(
         log("error", "cannot get ready")
         board.change("failed", str(error))
         return
-    # Objects that exist now stay, so later garbage collections can skip them.
+    # Objects that exist now live as long as the process, so later garbage collections need not look at them.
     gc.collect()
     gc.freeze()
     board.change("ready", posture=posture)
@@ -205,7 +211,8 @@ def _stop_signals(*, stdin_is_lifeline: bool) -> asyncio.Future[str]:
             stop("standard input was closed")
 
     loop.add_signal_handler(signal.SIGTERM, stop, "SIGTERM")
-    # Ctrl-C at a terminal reaches the whole process group; the parent decides whether the worker stops.
+    # SIGINT is ignored, because Ctrl-C at a terminal reaches the whole process group, and the parent process decides
+    # whether the worker stops.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if stdin_is_lifeline:
         try:

@@ -25,7 +25,7 @@ _BUILTINS = dict(vars(builtins))
 
 class _Loader(SourceFileLoader):
     def exec_module(self, module: ModuleType) -> None:
-        # New functions take their builtins from this entry.
+        # Functions that the module defines take their builtins from this entry.
         vars(module)["__builtins__"] = _BUILTINS
         super().exec_module(module)
 

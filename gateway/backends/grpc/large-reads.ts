@@ -1,19 +1,20 @@
 import { callCancelled } from "#common/errors.ts";
 
 /**
- * A read that takes longer than this no longer blocks the next ones. The cause may be a router that is
- * stopped.
+ * Milliseconds after which a read that has not finished no longer keeps the next one waiting, because its
+ * router may be stopped.
  */
 const SLOW_AFTER_MS = 2_000;
 
 /**
  * Reads large executions from the router one after the other, in the order of the requests. Reads in parallel
- * would not finish sooner, because they share one event loop, and all other requests would wait for all of
- * them.
+ * would not finish sooner, because the gateway handles them all in one event loop, and every small request
+ * would wait behind them.
  */
 export class LargeReads {
   readonly #slowAfterMs: number;
   #isReading = false;
+  /** Functions that start the reads that wait, in the order in which they came. */
   readonly #waiting = new Set<() => void>();
 
   constructor(slowAfterMs = SLOW_AFTER_MS) {
@@ -21,8 +22,8 @@ export class LargeReads {
   }
 
   /**
-   * Runs `read` when its turn comes, and resolves to its result. Rejects with `cancelled` when `signal`
-   * aborts before that turn.
+   * Runs `read` once every earlier read has finished or has taken SLOW_AFTER_MS, and resolves to its result.
+   * Rejects with `cancelled` when `signal` aborts before `read` has begun.
    */
   async run<Result>(read: () => Promise<Result>, signal?: AbortSignal): Promise<Result> {
     if (this.#isReading) await this.#turn(signal);
@@ -45,8 +46,8 @@ export class LargeReads {
   }
 
   /**
-   * Resolves when the previous read has finished or has become slow. Rejects with `cancelled` when `signal`
-   * aborts before.
+   * Resolves when this read may begin, because the read before it has finished or has taken longer than
+   * SLOW_AFTER_MS. Rejects with `cancelled` when `signal` aborts before that.
    */
   #turn(signal?: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {

@@ -1,9 +1,11 @@
 import type { CallLimits } from "#common/grpc/client.ts";
 import type { BackendCall, BackendChange } from "../call.ts";
 
+/** Milliseconds within which a service must answer a call that only reads. */
 export const READ_MS = 5_000;
-// The router checks a large `memory` in steps between other work. Four such checks at once take seconds, and
-// longer on a busy machine.
+// Milliseconds within which a service must answer a call that changes something. The router checks a large
+// `memory` of a submission in steps between other work; four such checks at once take seconds, and longer on
+// a busy machine.
 export const CHANGE_MS = 15_000;
 
 /** Time limit, principal and cancellation of a call that only reads. */

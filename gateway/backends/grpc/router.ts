@@ -8,13 +8,20 @@ import type { RouterBackend } from "../router.ts";
 import { LargeReads } from "./large-reads.ts";
 import { CHANGE_MS, change, READ_MS, read } from "./limits.ts";
 
-// Time limit of the question which projects are held. The limit is short because a list of projects must not
-// wait long for a router that does not answer.
+// Milliseconds within which the router must say which projects are held. The limit is short, because a list
+// of projects must not wait long for a router that does not answer.
 const HELD_MS = 1_000;
 const MIB = 1024 * 1024;
-/** Executions up to this size come with the first response; larger ones are streamed in a second call. */
+/**
+ * Bytes of the largest execution that comes with the router's first response. A larger one is streamed in a
+ * second call.
+ */
 const SMALL_BYTES = 256 * 1024;
+/** Bytes that an execution of unknown size is taken to have. */
 const LARGEST_BYTES = 32 * MIB;
+/**
+ * Milliseconds that each MiB of an execution or of a submission's memory adds to the time limit of its call.
+ */
 const MS_PER_MIB = 3_000;
 
 export function routerOver(router: RouterServiceClient): RouterBackend {
@@ -71,8 +78,8 @@ export function routerOver(router: RouterServiceClient): RouterBackend {
 }
 
 /**
- * Streams an execution of about `bytes` from the router. The time limit grows with the size, and starts when
- * the read has its turn.
+ * Streams an execution of about `bytes` from the router. The time limit grows with the size. It does not
+ * include the wait for earlier large reads.
  */
 async function readExecution(
   router: RouterServiceClient,

@@ -30,11 +30,14 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
   const store = createMockStore();
   const project = createMockProject(() => store.count(ExecutionStatus.AWAITING_LLM));
   const waits = createMockWaits();
-  /** By execution id, the index of the llm request that the execution waits with. */
+  /** Executions that wait for a response, by id: the index of their llm request in the script. */
   const open = new Map<string, number>();
   const end = (execution: Execution, change: Partial<Execution>): Execution =>
     store.update({ ...execution, llmRequest: undefined, endedAtMs: now(), ...change });
-  /** Ends the execution as its script's comments ask for, after the running time that they name. */
+  /**
+   * Ends the execution with the ending that its script's comments ask for, after the running time that they
+   * name.
+   */
   const play = (execution: Execution, code: string): Execution => {
     const { runsForMs, ending } = playOf(code);
     const ended = { executionTimeMs: Math.max(runsForMs, 1), ...ending };
@@ -183,7 +186,10 @@ function statusOf({ status }: Execution): Status {
   return statusFromProto(status) ?? "pending";
 }
 
-/** The execution without the first bytes of its output, which the client has already. */
+/**
+ * The execution without the first `from.stdout` and `from.stderr` bytes of its outputs, because the client
+ * has these already. A character that is cut by that is left out, too.
+ */
 function withOutputFrom(execution: Execution, from: OutputFrom): Execution {
   const rest = (text: string, bytes: number) => {
     const left = Buffer.from(text).subarray(bytes);

@@ -16,10 +16,13 @@ export type MockPlay = {
    * is undefined.
    */
   readonly refusal: { readonly code: ErrorCode; readonly times: number | undefined } | undefined;
+  /** Milliseconds that the execution stays pending. */
   readonly pendingForMs: number;
+  /** Milliseconds that the execution stays running. */
   readonly runsForMs: number;
   /** The llm requests that the script makes before it runs on, in order. */
   readonly llmRequests: readonly { readonly prompt: string; readonly model: string }[];
+  /** The members that the execution has when it has ended. */
   readonly ending: Partial<Execution>;
 };
 
@@ -83,7 +86,7 @@ function endingOf(
   return { ...ending, error: ERRORS[reason] ?? `The execution ended as ${reason}.` };
 }
 
-// Error texts, the same as those of a real worker.
+// Error texts of the mock's executions by end reason, the same as a real worker writes.
 const ERRORS: Partial<Record<EndReasonName, string>> = {
   script_error:
     'Traceback (most recent call last):\n  File "script.py", line 1, in <module>\nValueError: as the mock was asked to',

@@ -2,13 +2,17 @@ import { executionNotFound, idempotencyKeyReused } from "#common/execution-refus
 import { type Execution, ExecutionStatus } from "#proto/execution.ts";
 import type { ListExecutionsRequest, ListExecutionsResponse } from "#proto/router.ts";
 
+/** Executions that are kept at most. */
 const MAX_EXECUTIONS = 10_000;
+/** Characters of all kept scripts together at most. */
 const MAX_CODE_CHARACTERS = 64 * 1024 * 1024;
 
 export type MockEntry = {
   readonly execution: Execution;
   readonly code: string;
+  /** A number that grows with each added execution, by which pages are ordered. */
   readonly position: number;
+  /** The idempotency key of the submission; undefined without one. */
   readonly key: string | undefined;
   /** The id of the dead letter that this execution retries; undefined when it is no retry. */
   readonly retryOf: string | undefined;
@@ -17,7 +21,10 @@ type KeyRecord = { readonly fingerprint: string; readonly executionId: string };
 
 export type IdempotentRequest = { readonly key: string; readonly fingerprint: string };
 
-/** The mock's executions, in memory. The oldest are dropped when there are too many. */
+/**
+ * The mock's executions, in memory. The oldest are dropped when there are more than MAX_EXECUTIONS, or their
+ * scripts are longer than MAX_CODE_CHARACTERS together.
+ */
 export type MockStore = {
   add(
     execution: Execution,
@@ -25,8 +32,8 @@ export type MockStore = {
     more?: { readonly idempotency?: IdempotentRequest | undefined; readonly retryOf?: string },
   ): Execution;
   /**
-   * The execution that was added with this idempotency key, if any. Throws when the fingerprint of that
-   * submission differs.
+   * The execution that an earlier submission with this idempotency key added; undefined when there is none.
+   * Throws idempotency_key_reused when that submission had another fingerprint, which means another body.
    */
   findReplay(idempotency: IdempotentRequest): Execution | undefined;
   /** Replaces the stored execution with the same id. */
@@ -45,7 +52,7 @@ export type MockStore = {
 
 export function createMockStore(): MockStore {
   const entries = new Map<string, MockEntry>();
-  // Idempotency keys; a key is dropped together with its execution.
+  // Fingerprint and execution of each idempotency key. A key is dropped together with its execution.
   const keys = new Map<string, KeyRecord>();
   let codeCharacters = 0;
   let added = 0;

@@ -1,15 +1,15 @@
 /** The mock's timers: the next change of each execution, and the long polls that wait for that change. */
 export type MockWaits = {
   /**
-   * Calls `then` once after `ms`, unless `cut` is called before. At 0 ms, `then` runs after the response to
-   * the current request was made.
+   * Calls `then` once after `ms` milliseconds, unless `cut` is called before. At 0 ms, `then` runs after the
+   * response to the current request was made.
    */
   after(executionId: string, ms: number, then: () => void): void;
   /** Cancels the callback that is planned for this execution, if any. */
   cut(executionId: string): void;
   /**
-   * Resolves when the planned callback of this execution was called or cancelled, after `ms`, or when
-   * `signal` aborts.
+   * Resolves when the planned callback of this execution was called or cancelled, when `ms` milliseconds are
+   * over, or when `signal` aborts.
    */
   until(executionId: string, ms: number, signal: AbortSignal): Promise<void>;
   close(): void;

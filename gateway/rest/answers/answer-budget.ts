@@ -2,31 +2,42 @@ import { AirlockError, callCancelled } from "#common/errors.ts";
 
 const MIB = 1024 * 1024;
 
-/** The memory for large answers: four executions at the usual limits. */
+/**
+ * Bytes of all large answers together that the gateway holds at most: four executions at the usual limits.
+ */
 const MAX_BYTES = 128 * MIB;
-/** Answers up to this size have a budget of their own, so that large answers never delay them. */
+/**
+ * Bytes of the largest answer that counts as small. Small answers have a budget of their own, so that large
+ * answers never delay them.
+ */
 export const SMALL_BYTES = 256 * 1024;
+/** Bytes of all small answers together. */
 const MAX_SMALL_BYTES = 32 * MIB;
 /** Milliseconds that a large answer waits for memory before it is refused with `overloaded`. */
 const WAIT_MS = 5_000;
+/** Milliseconds between two attempts to give memory to the answers that wait for it. */
 const LOOK_EVERY_MS = 250;
 /**
- * An answer that has been sent for longer than this, at less than SLOW_BYTES_PER_MS, is cut off when another
- * answer needs its memory.
+ * Milliseconds after which a client that reads its answer slowly may be cut off, when another answer needs
+ * the memory.
  */
 const SLOW_AFTER_MS = 5_000;
+/** Bytes per millisecond below which a client reads slowly: 1 MiB per second. */
 const SLOW_BYTES_PER_MS = MIB / 1_000;
 
-/** The client connection over which an answer is sent. */
+/** The client's connection over which an answer is sent, as far as the budget needs it. */
 export type AnswerWay = {
-  /** Bytes of the answer that the client's connection has taken so far. */
+  /** Bytes of the answer that the kernel has accepted for the client so far. */
   taken(): number;
-  /** Closes the connection, so that the memory of its answer is free again. */
+  /**
+   * Closes the connection before the answer is complete, so that the answer's memory is free for another one.
+   */
   giveUp(): void;
 };
 
-/** The memory that is reserved for one answer. */
+/** The memory of the answer budget that is reserved for one answer. */
 export type AnswerHold = {
+  /** Bytes that count for the answer now; 0: none are reserved. */
   readonly bytes: number;
   /**
    * Resolves when `bytes` of memory are free. Rejects with `overloaded` after five seconds, or with
@@ -34,11 +45,14 @@ export type AnswerHold = {
    */
   reserve(bytes: number, signal?: AbortSignal): Promise<void>;
   /**
-   * Says that sending has begun: the answer counts as `bytes` from now on, not as the number that was
-   * reserved.
+   * Called when sending begins: the answer counts as `bytes` from now on, not as the number that was reserved
+   * for it.
    */
   sending(bytes: number, way: AnswerWay): void;
-  /** Frees the reserved memory. */
+  /**
+   * Frees the answer's memory, when it was sent or its connection is closed, and serves answers that wait for
+   * memory.
+   */
   release(): void;
 };
 
@@ -51,8 +65,9 @@ type Asking = {
 };
 
 /**
- * Limits the bytes of all answers that the gateway holds because their clients have not read them. A large
- * answer waits for free memory before it is fetched. Slow answers are cut off when others need the memory.
+ * Limits the bytes of all answers that the gateway holds because their clients have not read them yet. A
+ * large answer waits for free memory before it is fetched from the router. Clients that read slowly are cut
+ * off when other answers need the memory.
  */
 export class AnswerBudget {
   #bytes = 0;
@@ -120,8 +135,8 @@ export class AnswerBudget {
   }
 
   /**
-   * Grants waiting answers their memory, in order, as far as it is free. Refuses answers that have waited for
-   * WAIT_MS.
+   * Gives memory to the waiting answers, oldest first, as far as there is any. Refuses those that have waited
+   * for WAIT_MS.
    */
   #serve(): void {
     for (const asking of this.#asking) {
@@ -139,6 +154,10 @@ export class AnswerBudget {
     }
   }
 
+  /**
+   * Closes the connections of clients that read slowly, oldest answer first, until `bytes` fit into the
+   * budget.
+   */
   #freeMemory(bytes: number): void {
     for (const held of this.#all) {
       if (!this.#lacks(bytes)) return;

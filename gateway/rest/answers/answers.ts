@@ -5,26 +5,26 @@ import { AnswerBudget, type AnswerHold, SMALL_BYTES } from "./answer-budget.ts";
 import { StalledAnswers, takenBy } from "./stalled-answers.ts";
 
 /**
- * Bytes of the largest answer that is not counted against the budget of memory, because the kernel's send buffer
+ * Bytes of the largest answer that is not counted against the answer budget, because the kernel's send buffer
  * of a connection holds all of it.
  */
 const UNCOUNTED_BYTES = 4 * 1024;
 
 declare module "fastify" {
   interface FastifyReply {
-    /** The memory that is reserved for this reply. */
+    /** The memory of the answer budget that is reserved for this reply. */
     answerHold: AnswerHold;
     /**
-     * Watches for stalled answers. Routes that write to the raw response must call it, because fastify's
-     * hooks do not see such an answer.
+     * Closes the connections of clients that stop reading their answer. Routes that write to the raw response
+     * must call its `watch`, because fastify's hooks do not see such an answer.
      */
     stalledAnswers: StalledAnswers;
   }
 }
 
 /**
- * Limits the memory and the time that slow clients cost: answers share a budget of bytes, and a connection
- * that takes nothing of its answer for `stalledAfterMs` is closed.
+ * Limits the memory and the time that slow clients cost: all answers share a budget of bytes, and the
+ * connection of a client that reads nothing of its answer for `stalledAfterMs` is closed.
  */
 export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void {
   const budget = new AnswerBudget();
@@ -39,7 +39,8 @@ export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void
     onceClosed(reply.raw, () => hold.release());
   });
   app.addHook("onSend", async (request, reply, payload) => {
-    // A refusal that is made because the client has disconnected is sent to no client.
+    // The client has disconnected, and this answer is the refusal (`cancelled`) for that: there is no client
+    // to send it to.
     if (reply.raw.destroyed) return;
     const isText = typeof payload === "string";
     if (isText || payload instanceof Buffer) {
@@ -59,7 +60,7 @@ export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void
   });
 }
 
-/** Counts `bytes` against the budget until the client has read the answer or disconnected. */
+/** Counts an answer of `bytes` against the answer budget until the client has read it or disconnected. */
 export function countAnswer({ answerHold, raw }: FastifyReply, bytes: number): void {
   const { socket } = raw;
   if (!socket || bytes <= UNCOUNTED_BYTES) {

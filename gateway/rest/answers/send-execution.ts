@@ -13,8 +13,8 @@ import { backendCall } from "../request/backend-call.ts";
 import { countAnswer } from "./answers.ts";
 
 /**
- * Waits for the execution until it needs the agent, has ended, or the poll's time is over. A large execution
- * counts against the answer budget of `reply`.
+ * Waits until the execution awaits a response or has ended, or until `poll.waitMs` are over, and resolves to
+ * the execution. A large one is fetched only after its memory was reserved in the answer budget for `reply`.
  */
 export function hold(
   router: RouterBackend,

@@ -2,7 +2,9 @@ import type { ServerResponse } from "node:http";
 import type { Socket } from "node:net";
 import { onceClosed } from "#common/http/response-closed.ts";
 
-/** Milliseconds without progress after which the connection of an answer is closed. */
+/**
+ * Milliseconds for which a client may read nothing of its answer before the gateway closes the connection.
+ */
 export const STALLED_AFTER_MS = 30_000;
 const LOOK_EVERY_MS = 1_000;
 
@@ -22,8 +24,8 @@ export class StalledAnswers {
   }
 
   /**
-   * Watches `response` while it is sent, until the client has read it or disconnected. Closes the connection
-   * when it takes no bytes for longer than `afterMs`.
+   * Watches `response` until the client has read it or disconnected. Closes the connection when the client
+   * reads no bytes of it for longer than `afterMs`.
    */
   watch(response: ServerResponse): void {
     const { socket } = response;
@@ -49,7 +51,10 @@ export class StalledAnswers {
   }
 }
 
-/** Bytes of this connection that the kernel has accepted, as a measure of the client's reading. */
+/**
+ * Bytes written to this connection that the kernel has accepted. This number stands for what the client has
+ * read, because the kernel accepts no more than its send buffer holds until the client reads.
+ */
 export function takenBy(socket: Socket): number {
   return socket.bytesWritten - socket.writableLength;
 }

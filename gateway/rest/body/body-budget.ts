@@ -3,28 +3,34 @@ import { AirlockError } from "#common/errors.ts";
 const MIB = 1024 * 1024;
 
 /**
- * Bytes of a body that count as its first. They have a budget of their own, so that large bodies never keep a
- * small one out.
+ * Bytes at the beginning of each body that are counted in a budget of their own, so that large bodies never
+ * take the memory that a small one needs.
  */
 const SMALL_BYTES = 64 * 1024;
 /**
- * Budget for first bytes: enough for 500 bodies of SMALL_BYTES, or for every script that a machine can start
- * at once.
+ * Bytes of the budget for the first SMALL_BYTES of every body: enough for 500 bodies, or for every script
+ * that a machine can start at once.
  */
 const MAX_SMALL_BYTES = 32 * MIB;
 /**
- * Budget for all bodies together, without the first SMALL_BYTES of each: four bodies of the largest size.
+ * Bytes of the budget for the rest of every body, after its first SMALL_BYTES: four bodies of the largest
+ * size.
  */
 const MAX_LARGE_BYTES = 64 * MIB;
 /**
- * A body counts as moving when it begins and after each so many further bytes. A client that sends a byte now
- * and then does not keep its memory that way.
+ * A body makes progress when its first byte arrives, and again each time that this many further bytes have
+ * arrived. A client that sends a byte now and then makes no progress, so it does not keep its memory that
+ * way.
  */
 const MOVE_BYTES = SMALL_BYTES;
-/** Milliseconds without a move after which a body larger than SMALL_BYTES may be dropped for another one. */
+/**
+ * Milliseconds without progress after which an incomplete body larger than SMALL_BYTES is dropped when
+ * another body needs its memory.
+ */
 const STILL_AFTER_MS = 1_000;
 /**
- * Milliseconds since its beginning after which a body larger than SMALL_BYTES may be dropped for another one.
+ * Milliseconds since its first byte after which an incomplete body larger than SMALL_BYTES is dropped when
+ * another body needs its memory.
  */
 const SLOW_AFTER_MS = 5_000;
 
@@ -42,15 +48,16 @@ type Receiving = { readonly beganMs: number; movedMs: number; bytes: number; rea
 
 /**
  * Limits the bytes of all request bodies in memory: bodies that are arriving, and bodies that the router has
- * not taken yet. Incomplete bodies are dropped when others need the memory. In the budget for first bytes,
- * the body that has not moved for longest is dropped at once, so that no number of them keeps a complete
- * small body out. In the budget for the rest, where bodies take their time, only bodies that stand still or
- * are slow are dropped.
+ * not taken yet. An incomplete body is dropped, and its request refused with `overloaded`, when another body
+ * needs the memory. In the budget for the first SMALL_BYTES of each body, the body without progress for the
+ * longest time is dropped at once, so that no number of incomplete bodies keeps a small complete one out. In
+ * the budget for the rest, large bodies may take their time: only bodies that make no progress or are slow
+ * are dropped.
  */
 export class BodyBudget {
   #small = 0;
   #large = 0;
-  /** Incomplete bodies, ordered by their last move, oldest first. */
+  /** Incomplete bodies, ordered by the time of their last progress, oldest first. */
   readonly #receiving = new Set<Receiving>();
   readonly #now: () => number;
 

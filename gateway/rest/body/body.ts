@@ -79,8 +79,8 @@ function withoutNulls(value: JsonBody["value"], { properties = {} }: BodySchema)
 }
 
 /**
- * Frees the body once the router has taken it, because a long poll may be held for a minute, and its client
- * may read slowly.
+ * Frees the memory of the body. Called once the router has taken the request, because a long poll may hold
+ * the request for a minute, and its client may read slowly.
  */
 export function dropBody(request: FastifyRequest): void {
   request.body = undefined;
@@ -94,7 +94,8 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
   if (encoding !== undefined && encoding !== "identity") {
     return new AirlockError("unsupported_media_type", "Send the body as it is, without Content-Encoding.");
   }
-  // A server refuses transfer codings that it does not know (RFC 9112, section 6.1).
+  // A transfer coding besides chunked is refused, because a server must refuse codings that it does not know
+  // (RFC 9112, section 6.1).
   const transfer = request.headers["transfer-encoding"] ?? "chunked";
   if (transfer.trim().toLowerCase() !== "chunked") {
     return new AirlockError(
@@ -130,7 +131,8 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
     payload.once("end", () => {
       hold.complete();
       if (collected) resolve(collected.bytes);
-      // Drops the reference to the bytes, because these listeners live as long as the request.
+      // The reference to the bytes is dropped, because these listeners live as long as the request, which may
+      // be a long poll.
       collected = undefined;
     });
     payload.once("error", reject);

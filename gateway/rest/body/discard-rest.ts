@@ -1,11 +1,12 @@
 import type { IncomingMessage } from "node:http";
 
+/** Bytes after which no more of a refused body is read, and its connection is closed. */
 const MAX_DISCARDED_BYTES = 128 * 1024 * 1024;
 
 /**
  * Reads and drops the rest of a refused request, because a client that sends everything before it reads would
- * see a reset connection instead of the refusal. Resolves to whether the connection can be used for another
- * request.
+ * see a reset connection instead of the refusal. Resolves to true when the connection can take another
+ * request, to false when it must be closed.
  */
 export async function discardRest(request: IncomingMessage): Promise<boolean> {
   if (request.readableEnded || !hasBody(request)) return true;

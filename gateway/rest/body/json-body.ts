@@ -4,10 +4,15 @@ import { InvalidFields } from "../problems.ts";
 import { type OutlineProblem, outlineBytes } from "./json-outline.ts";
 import { type JsonMember, objectOf } from "./json-text.ts";
 
+/** Levels of nesting that a body may have. */
 export const MAX_DEPTH = 200;
 const MAX_MEMBERS = 100;
-/** Members of a nested object that are looked at. No field of a body may have so many. */
+/**
+ * Members of a nested object that are all added to the outline: as many as `settings` may have. Of further
+ * ones, as in a large `memory`, only the first of each type is added, which suffices to find a wrong type.
+ */
 const MAX_INNER_MEMBERS = 1_000;
+/** Bytes of the largest body for which a refusal says where the JSON is wrong. */
 const MAX_LOCATED_BYTES = 64 * 1024;
 const EXAMPLE = '{"project": "demo", "code": "print(1)"}';
 

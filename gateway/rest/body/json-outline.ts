@@ -4,10 +4,16 @@ import { takeTurns } from "#common/event-loop/turn.ts";
 import { JsonEmptyError, JsonSyntaxError } from "#common/json/json-tokens.ts";
 import { type JsonOutline, type OutlineLimits, outlineJson, TooDeep } from "./json-text.ts";
 
-/** The reason why a JSON text has no outline. */
+/**
+ * The reason why a JSON text has no outline. An outline lists the members of the JSON object without parsing
+ * all of it.
+ */
 export type OutlineProblem = "not_utf8" | "empty" | "syntax" | "too_deep";
 
-/** The outline of a JSON text or its problem, and the bytes of the text without a byte order mark. */
+/**
+ * The outline of a JSON text, or the reason why it has none, and the bytes of the text without a byte order
+ * mark.
+ */
 export type Outlined = { readonly bytes: Buffer; readonly outline: JsonOutline | OutlineProblem };
 
 export type OutlineTask = { readonly bytes: Uint8Array; readonly limits: OutlineLimits };
@@ -20,9 +26,9 @@ const thread = createBackgroundThread<OutlineTask, OutlineTaskResult>(
 );
 
 /**
- * Outlines a JSON text, without its byte order mark if there is one. A short text is read in steps between
- * other work, a long one on another thread, so the caller must not use `bytes` afterwards. Rejects with
- * `cancelled` when `signal` aborts.
+ * Makes the outline of a JSON text: a list of its members, with the byte range of each value. A byte order
+ * mark is ignored. A short text is read in steps between other work. A long one is transferred to another
+ * thread, so the caller must not use `bytes` afterwards. Rejects with `cancelled` when `signal` aborts.
  */
 export async function outlineBytes(
   bytes: Buffer,
@@ -37,7 +43,7 @@ export async function outlineBytes(
   return await takeTurns(outlineSteps(bytes, limits), signal);
 }
 
-/** Outlines a JSON text in steps of about a millisecond. */
+/** Makes the outline of a JSON text in steps of about a millisecond each. */
 export function* outlineSteps(bytes: Buffer, limits: OutlineLimits): Generator<void, Outlined> {
   const text = withoutMark(bytes);
   if (!isUtf8(text)) return { bytes: text, outline: "not_utf8" };

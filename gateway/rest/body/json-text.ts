@@ -3,11 +3,11 @@ import { type JsonToken, JsonTokens } from "#common/json/json-tokens.ts";
 
 /** Bytes of JSON that are read in one step, which takes about a millisecond for any content. */
 const STEP_BYTES = 32 * 1024;
-/** Strings with escapes up to this size are decoded at once, longer ones in steps. */
+/** Bytes of the longest string with escapes that is decoded at once; a longer one is decoded in steps. */
 const SHORT_STRING_BYTES = 64 * 1024;
 /**
- * Replaces a long string that holds half of a surrogate pair. Every route refuses this value, as it would
- * refuse the string.
+ * Stands for a long string that holds half of a surrogate pair. Every route refuses this value, as it would
+ * refuse the string itself.
  */
 const HALF_CHARACTER = "\ud800";
 
@@ -16,9 +16,15 @@ export type JsonMember = {
   readonly key: string;
   readonly start: number;
   readonly end: number;
-  /** The value to its second level. An object or array that is nested deeper is empty here. */
+  /**
+   * The parsed value, if it is an object to its second level. An object or array that is nested deeper is
+   * empty here.
+   */
   readonly value: unknown;
-  /** Keys that occur more than once in the value, among the members that are looked at. */
+  /**
+   * Keys that occur more than once in the value, if it is an object, among the members that are added to the
+   * outline.
+   */
   readonly twice: ReadonlySet<string>;
 };
 
@@ -32,17 +38,18 @@ export type JsonOutline =
   | { readonly kind: "array" | "string" | "number" | "boolean" | "null" };
 
 /**
- * Limits of a document: its depth, and how many members of the outer and of a nested object are looked at.
+ * Limits of a JSON text: its levels of nesting (`depth`), and how many members of the outermost object
+ * (`outer`) and of a nested object (`inner`) are all added to the outline.
  */
 export type OutlineLimits = { readonly depth: number; readonly outer: number; readonly inner: number };
 
 export class TooDeep extends Error {}
 
 /**
- * Reads JSON in one pass and in steps, without building all values. The text of a number keeps every digit,
- * and millions of brackets or keys cost little. The value of an outermost member is built to its second
- * level. In an object with more members than its limit, a further member is built only when its type has not
- * occurred before. Throws a JsonSyntaxError or TooDeep.
+ * Makes the outline of a JSON text in one pass and in steps, without building all values. The text of a
+ * number keeps every digit, and millions of brackets or keys cost little. The value of an outermost member is
+ * built to its second level. In an object with more members than its limit, a further member is built only
+ * when its type has not occurred before. Throws a JsonSyntaxError or TooDeep.
  */
 export function* outlineJson(text: Buffer, limits: OutlineLimits): Generator<void, JsonOutline> {
   const tokens = new JsonTokens(text);
@@ -115,14 +122,20 @@ class OutlinedObject {
     this.#limit = limit;
   }
 
-  /** Remembers the key of the next value. */
+  /**
+   * Remembers where the key of the next value is in the text, because it is decoded only when that value is
+   * added.
+   */
   at({ start, end, hasEscapes }: JsonTokens): void {
     this.#keyStart = start;
     this.#keyEnd = end;
     this.#keyEscapes = hasEscapes;
   }
 
-  /** Whether the next value, of this type, is to be added. */
+  /**
+   * Whether the next value, of the type `kind`, is to be added: below the limit each, beyond it the first of
+   * each type.
+   */
   takes(kind: JsonToken): boolean {
     if (this.members.length > this.#limit && this.#kinds.has(kind)) return false;
     this.#kinds.add(kind);

@@ -1,6 +1,9 @@
 import type { SchemaProblem } from "#common/projects/schema-problems.ts";
 
-/** The reason why `text` cannot reach a script unchanged; undefined when it can. */
+/**
+ * The reason why `text`, the value of the field `field`, cannot reach a script unchanged; undefined when it
+ * can.
+ */
 export function textProblem(field: string, text: string): SchemaProblem | undefined {
   if (text.includes("\0")) {
     return {

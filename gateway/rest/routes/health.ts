@@ -63,7 +63,7 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
 
 /**
  * The names of projects whose file or workers have a problem. Empty while the pool-manager does not answer,
- * because the readiness of that service is reported beside.
+ * because GET /ready reports in `services` that the pool-manager is not ready.
  */
 async function brokenProjects(backends: Backends, { principal }: BackendCall): Promise<string[]> {
   const call = { principal, signal: AbortSignal.timeout(LIST_MS) };

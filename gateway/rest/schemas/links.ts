@@ -9,14 +9,16 @@ const toExecution = (id: string) => {
 };
 
 /**
- * OpenAPI links from the answers of each operation to the next calls, by HTTP status, for programs that
- * follow them.
+ * OpenAPI links from the answers to POST /execute, by HTTP status, to the next calls for that execution.
+ * Programs that follow links know from them how to go on.
  */
 export const EXECUTE_LINKS = {
   200: toExecution("$response.body#/execution_id"),
   202: toExecution("$response.body#/execution_id"),
 };
+/** OpenAPI links from the answer to GET /executions to the calls for the first execution of the list. */
 export const EXECUTION_LIST_LINKS = { 200: toExecution("$response.body#/executions/0/execution_id") };
+/** OpenAPI links from the answer to GET /dead-letters to the call that retries the first one of the list. */
 export const DEAD_LETTER_LINKS = {
   200: {
     retry: {
@@ -25,6 +27,7 @@ export const DEAD_LETTER_LINKS = {
     },
   },
 };
+/** OpenAPI links from the answer to GET /projects to the calls for the first project of the list. */
 export const PROJECT_LIST_LINKS = {
   200: {
     read: { operationId: "getProject", parameters: { name: "$response.body#/projects/0/name" } },

@@ -2,8 +2,8 @@ import { ERROR_RULES, type ErrorCode, RUN_CODES } from "#common/errors.ts";
 import { END_REASONS, STATUSES } from "#common/execution-names.ts";
 
 /**
- * Error codes that no REST client receives. For example, a client whose request is `cancelled` has
- * disconnected.
+ * Error codes that no REST client receives: those of calls between services, and `cancelled`, because a
+ * client whose request is cancelled has disconnected.
  */
 const UNSEEN = ["cancelled", ...RUN_CODES] as const satisfies readonly ErrorCode[];
 

@@ -14,11 +14,16 @@ import { fetchTransport, type Transport } from "./transport.ts";
 export type AirlockOptions = {
   /** The address of Airlock, such as http://127.0.0.1:8000. User and password in it are sent as HTTP Basic. */
   readonly url: string;
-  /** When requests are sent again, unless a call says otherwise. Undefined: `DEFAULT_RETRY`. */
+  /**
+   * The policy by which failed requests are sent again, for calls that name none. Undefined: `DEFAULT_RETRY`.
+   */
   readonly retry?: RetryPolicy | "never" | undefined;
-  /** Milliseconds after which an attempt without an answer is given up. Undefined: 60,000. */
+  /** Milliseconds after which an attempt without an answer is ended as failed. Undefined: 60,000. */
   readonly attemptMs?: number | undefined;
-  /** Undefined: `fetchTransport`. */
+  /**
+   * The function that sends each HTTP request. Undefined: `fetchTransport`, which uses the `fetch` of Node or
+   * the browser.
+   */
   readonly transport?: Transport | undefined;
 };
 
@@ -50,7 +55,10 @@ export function createAirlock({
   };
 }
 
-/** Splits an address into the URL before the paths and the headers of its credentials. */
+/**
+ * Splits an address into the URL that stands before each path, and the Authorization header for its user and
+ * password.
+ */
 function addressIn(text: string): { url: string; headers: Readonly<Record<string, string>> } {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol)) {

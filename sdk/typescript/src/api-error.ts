@@ -89,7 +89,8 @@ function secondsIn(header: string | undefined): number | undefined {
   return Number.isNaN(seconds) ? undefined : Math.max(0, seconds);
 }
 
-// fetch puts the error of the system, which has the code, into the cause of its own.
+// Finds a code such as ECONNREFUSED. `fetch` puts the error of the system, which has the code, into the cause
+// of its own error.
 function systemCode(error: unknown): string | undefined {
   const { code, cause } = (error ?? {}) as { code?: unknown; cause?: unknown };
   if (typeof code === "string") return code;

@@ -2,25 +2,28 @@ import { ApiError, errorOfAnswer, unreachable } from "./api-error.ts";
 import { type RetryPolicy, retryDelay } from "./retry.ts";
 import type { HttpAnswer, HttpRequest, Transport } from "./transport.ts";
 
-/** What a caller may say about any call. */
+/** Options of every call of the client. */
 export type CallOptions = {
-  /** Ends the call, which then rejects with the signal's reason. */
+  /** Ends the call when it aborts. The call then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined;
-  /** Milliseconds for the call with all repetitions. Undefined: only each attempt is limited. */
+  /**
+   * Milliseconds for the call with all its attempts and the waits between them. Undefined: only each attempt
+   * is limited.
+   */
   readonly timeoutMs?: number | undefined;
-  /** Undefined: the policy of the client. */
+  /** The policy by which the request is sent again after a failure. Undefined: the policy of the client. */
   readonly retry?: RetryPolicy | "never" | undefined;
 };
 
 export type Call = {
   readonly method: "GET" | "POST";
   readonly path: string;
-  /** JSON; undefined: the request has no body. */
+  /** The JSON text of the request's body; undefined: the request has none. */
   readonly body?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Milliseconds for which the gateway is asked to hold the answer; each attempt may take so much longer. */
   readonly holdMs?: number;
-  /** Whether the request may be sent twice without taking effect twice. */
+  /** Whether the request may be sent twice without taking effect twice. If not, it is never sent again. */
   readonly isRepeatable: boolean;
 };
 
@@ -38,7 +41,7 @@ export type CallerParts = {
   /** Headers of every request. */
   readonly headers: Readonly<Record<string, string>>;
   readonly retry: RetryPolicy | "never";
-  /** Milliseconds after which an attempt without an answer is given up. */
+  /** Milliseconds after which an attempt without an answer is ended as failed. */
   readonly attemptMs: number;
 };
 
@@ -88,7 +91,7 @@ export function createCaller({ url, transport, headers, retry, attemptMs }: Call
   return { url, retry, send };
 }
 
-// Longer times overflow Node's timers, which then fire at once.
+// Milliseconds of the longest timer. A longer time overflows Node's timers, which then fire at once.
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 function toRequest(
@@ -123,7 +126,7 @@ export function pause(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** A query for a path; empty when every value is undefined. */
+/** The query string of these values, with its question mark; empty when every value is undefined. */
 export function queryOf(values: Readonly<Record<string, string | number | undefined>>): string {
   const pairs = Object.entries(values).filter(([, value]) => value !== undefined);
   const text = pairs.map(([name, value]) => `${name}=${encodeURIComponent(String(value))}`).join("&");

@@ -1,6 +1,6 @@
 /**
- * The text of a member of the JSON object in `json`, exactly as it is written there, so that numbers keep every
- * digit; undefined when the object has no such member. `json` must be valid, as what JSON.parse has accepted.
+ * The text of a member of the JSON object in `json`, exactly as it is written there, so that numbers keep
+ * every digit; undefined when the object has no such member. `json` must be a text that JSON.parse accepts.
  */
 export function memberText(json: string, name: string): string | undefined {
   let at = skipSpace(json, json.indexOf("{") + 1);
@@ -9,7 +9,7 @@ export function memberText(json: string, name: string): string | undefined {
     const start = skipSpace(json, skipSpace(json, keyEnd) + 1);
     const end = endOfValue(json, start);
     if (JSON.parse(json.slice(at, keyEnd)) === name) return json.slice(start, end);
-    // Past the comma.
+    // The next key begins after the comma behind this value.
     at = skipSpace(json, skipSpace(json, end) + 1);
   }
   return undefined;
@@ -21,7 +21,7 @@ function skipSpace(json: string, from: number): number {
   return at;
 }
 
-/** The offset behind the string that begins at `start`. */
+/** The offset after the closing quote of the string that begins at `start`. */
 function endOfString(json: string, start: number): number {
   for (let quote = json.indexOf('"', start + 1); quote >= 0; quote = json.indexOf('"', quote + 1)) {
     let backslashes = 0;
@@ -31,7 +31,7 @@ function endOfString(json: string, start: number): number {
   return json.length;
 }
 
-/** The offset behind the value that begins at `start`. */
+/** The offset after the last character of the value that begins at `start`. */
 function endOfValue(json: string, start: number): number {
   if (json[start] === '"') return endOfString(json, start);
   const marks = /["[\]{},\s]/g;

@@ -3,9 +3,9 @@ import { memberText } from "./exact-text.ts";
 
 type Described = components["schemas"]["Execution"];
 
-/** An execution as an answer of the gateway shows it. */
+/** An execution as the gateway described it in an answer, with the exact text of that answer. */
 export type Execution = Described & {
-  /** The body of that answer. */
+  /** The body of the gateway's answer, as it was sent. */
   readonly json: string;
   /**
    * The JSON text of `result`, with every digit that the script gave. `result` itself is a JavaScript value: large
@@ -16,7 +16,8 @@ export type Execution = Described & {
   readonly memoryUpdatesJson: string;
 };
 
-// Not enumerable, so that comparing, copying and printing an execution show what the gateway said.
+// The getters of `resultJson` and `memoryUpdatesJson`. They are not enumerable, so that comparing, copying
+// and printing an execution show only the members that the gateway sent.
 const EXACT = {
   resultJson: {
     get(this: Execution) {
@@ -41,7 +42,10 @@ export function hasEnded({ status }: Pick<Execution, "status">): boolean {
   return status === "completed" || status === "error" || status === "timeout";
 }
 
-/** Whether the execution has ended or waits for a response, so that polling alone changes nothing. */
+/**
+ * Whether the execution has ended or waits for a response to an llm request. Polling alone then changes
+ * nothing.
+ */
 export function isSettled({ status }: Pick<Execution, "status">): boolean {
   return status !== "pending" && status !== "running";
 }

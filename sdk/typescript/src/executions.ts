@@ -10,14 +10,18 @@ export type ExecutionList = Schemas["ExecutionList"];
 export type ListQuery = NonNullable<operations["listExecutions"]["parameters"]["query"]>;
 
 export type SubmitRequest = Schemas["ExecuteRequest"] & {
-  /** `memory` as JSON text, for numbers that JavaScript would round; not beside `memory`. */
+  /**
+   * The script's memory as JSON text, for numbers that JavaScript would round. Use it instead of `memory`,
+   * not beside it.
+   */
   readonly memoryJson?: string | undefined;
 };
 
 export type SubmitOptions = CallOptions & {
   /**
-   * Names this submission: the gateway answers every request with the same key by the same execution. Undefined:
-   * the client makes a key, unless the call is never sent again.
+   * A key that names this submission: the gateway answers every request with the same key by the same
+   * execution, so that a repeated request starts no second one. Undefined: the client makes a key, unless the
+   * call is never sent again.
    */
   readonly idempotencyKey?: string | undefined;
 };
@@ -25,15 +29,16 @@ export type SubmitOptions = CallOptions & {
 export type GetOptions = CallOptions & {
   /** Seconds for which the gateway holds the answer while the execution is pending or running; 0 to 60. */
   readonly waitSeconds?: number | undefined;
-  /** Bytes of UTF-8 at the beginning of each output that the answer leaves out. */
+  /** Bytes of UTF-8 at the beginning of stdout that the answer leaves out; undefined: none. */
   readonly stdoutFrom?: number | undefined;
+  /** Bytes of UTF-8 at the beginning of stderr that the answer leaves out; undefined: none. */
   readonly stderrFrom?: number | undefined;
 };
 
 export type RespondOptions = CallOptions & {
   /**
-   * The id of the llm request that is answered. Without it the response goes to whichever request is open, so a
-   * response whose answer was lost is not sent again.
+   * The id of the llm request that the response is for. Without it the response goes to whichever request is
+   * open, so the client does not send it again when its answer was lost: it could reach the next llm request.
    */
   readonly llmRequestId?: string | undefined;
 };
@@ -56,8 +61,10 @@ export type Executions = {
 
 // Seconds of one long poll. Proxies give up an answer after 60 seconds, as a rule.
 const POLL_SECONDS = 30;
-// A gateway that stops answers its polls early. The pause keeps the next polls from coming in one breath.
+// Milliseconds: a poll that takes less was answered early, as a gateway does that is stopping. Then `wait`
+// pauses before the next poll, because it would poll in a fast loop otherwise.
 const EARLY_MS = 1_000;
+/** Milliseconds that `wait` pauses after a poll that was answered early. */
 const PAUSE_MS = 250;
 
 /** Submits a script. Resolves as soon as Airlock has accepted it. */
@@ -89,7 +96,10 @@ export function createExecutions(caller: Caller): Executions {
     );
   };
 
-  /** Sends a change. `isRepeatable`: the router takes no second one for the first. */
+  /**
+   * Sends a response or a cancellation. `isRepeatable`: it may be sent a second time, because the router
+   * refuses a second one.
+   */
   const change = async (
     id: string,
     action: "respond" | "cancel",
@@ -101,7 +111,8 @@ export function createExecutions(caller: Caller): Executions {
       const path = `${pathOf(id)}/${action}`;
       return read(await caller.send({ method: "POST", path, body, isRepeatable }, options));
     } catch (error) {
-      // The router took an earlier attempt of this call, whose answer was lost: it refuses the repetition.
+      // A 409 to a repeated request means that the router accepted an earlier attempt of this call, whose
+      // answer was lost. So the execution is read instead.
       const isTaken = error instanceof ApiError && error.status === 409 && error.attempts > 1;
       if (!isTaken) throw error;
       return await get(id, options);
@@ -116,7 +127,8 @@ export function createExecutions(caller: Caller): Executions {
       for (;;) {
         const pollMs = performance.now();
         const leftMs = timeoutMs - (pollMs - startedMs);
-        // The gateway ends its hold before the client gives the answer up.
+        // The gateway holds the answer half a second less than the time that is left, so that it answers
+        // before the client's time limit ends the call.
         const waitSeconds = Math.max(0, Math.min(POLL_SECONDS, leftMs / 1_000 - 0.5));
         const execution = await get(id, { ...options, waitSeconds, timeoutMs: leftMs });
         if (isSettled(execution)) return execution;
@@ -152,7 +164,7 @@ function bodyOf(request: Schemas["ExecuteRequest"], memoryJson: string | undefin
   const body = JSON.stringify(request);
   if (memoryJson === undefined) return body;
   if (request.memory) throw new TypeError("A submission has either memory or memoryJson.");
-  // Throws a SyntaxError for a text that is not one JSON value.
+  // JSON.parse throws a SyntaxError when `memoryJson` is not exactly one JSON value.
   JSON.parse(memoryJson);
   const { memory: _none, ...others } = request;
   return `${JSON.stringify(others).slice(0, -1)},"memory":${memoryJson}}`;

@@ -28,7 +28,7 @@ export function createNodeTransport({ connections = 256 } = {}): NodeTransport {
         });
       });
       message.once("error", reject);
-      // The signal belongs to this request alone, so the listener goes with it.
+      // The listener is never removed, because the signal belongs to this request alone and is freed with it.
       signal.addEventListener("abort", () => message.destroy(new Error("The request was aborted.")));
       message.end(body);
     });

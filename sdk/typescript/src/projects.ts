@@ -20,7 +20,8 @@ export function createProjects(caller: Caller): Projects {
   const pathOf = (name: string) => `/projects/${encodeURIComponent(name)}`;
   const send = async <T>(call: Call, options: CallOptions = {}) =>
     parseAnswer<T>(await caller.send(call, options), caller.url);
-  // A change of a project is not sent again, because another operator may have changed it since.
+  // A call that starts or stops workers is sent only once, because another operator may have changed the
+  // project before a second attempt.
   const change = (name: string, action: "up" | "down", body: object, options: CallOptions) =>
     send<ProjectState>(
       {

@@ -3,7 +3,7 @@ export type HttpRequest = {
   readonly method: "GET" | "POST";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
-  /** Undefined: the request has no body. */
+  /** The text of the request's body; undefined: the request has none. */
   readonly body: string | undefined;
   /** Aborts the request, and the reading of its answer. */
   readonly signal: AbortSignal;
@@ -20,7 +20,10 @@ export type HttpAnswer = {
 /** Sends one request. Rejects when there is no complete answer, also when the request's signal aborts. */
 export type Transport = (request: HttpRequest) => Promise<HttpAnswer>;
 
-/** Sends requests with this `fetch`, such as one that chooses among several servers. */
+/**
+ * Makes a transport that sends requests with the function `send`, such as a `fetch` that chooses among
+ * several servers.
+ */
 export function createFetchTransport(send: (url: string, init: RequestInit) => Promise<Response>): Transport {
   return async ({ method, url, headers, body, signal }) => {
     const response = await send(url, { method, headers, signal, ...(body !== undefined && { body }) });

@@ -152,7 +152,7 @@ await describeWithEngine("the docker driver", "runc", () => {
     await harness.close();
   });
 
-  it("the docker driver refuses a network of its name is not Airlock's", async () => {
+  it("the docker driver refuses a network of its name that is not Airlock's", async () => {
     const harness = await openHarness();
     const driver = await harness.open();
     const project = projectOf("");

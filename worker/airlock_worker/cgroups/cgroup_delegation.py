@@ -10,20 +10,25 @@ from collections.abc import Iterable
 from ..linux.kernel_files import words, write
 from .cgroup_membership import Membership
 
-# Name of the leaf that takes the processes of a cgroup that gets children.
+# Name of the child cgroup into which the processes of a cgroup are moved, before other children of it get controllers.
 _LEAF = "airlock-services"
+# How often the processes of a cgroup are listed and moved at most; they may fork in between.
 _PASSES = 10
 
 
 def delegated(membership: Membership) -> str:
-    """The cgroup that the worker may divide: its own, or the one above when it is in a leaf. Raises OSError (EPERM)."""
+    """The cgroup in which the worker may make others: its own, or the one above when its own is a leaf. Raises OSError
+    with EPERM when there is none.
+    """
     own, above = membership.directory, os.path.dirname(membership.directory)
-    # The top of the tree that the worker sees may be divided: it is its container's or, for root, the machine's.
+    # The worker may divide the top of the tree that it sees, because this is its container's own or, for root, the
+    # machine's.
     if own == membership.mount or _is_marked(own):
         return own
     if os.path.basename(own) == _LEAF or _is_marked(above):
         return above
-    # Any other cgroup must not be divided: that would bypass limits set by the system, or disturb its manager.
+    # The worker must not divide any other cgroup, because that would bypass limits set by the system, or disturb the
+    # program that manages the cgroup.
     raise OSError(errno.EPERM, "the worker's cgroup is not delegated to it (with systemd: Delegate=yes)")
 
 
@@ -37,7 +42,7 @@ def _is_marked(directory: str) -> bool:
 
 
 def enable(directory: str, controllers: Iterable[str]) -> None:
-    """Enables controllers for the children of a cgroup, which must have these itself."""
+    """Enables controllers for the children of a cgroup, which must have these controllers itself."""
     file = f"{directory}/cgroup.subtree_control"
     there = words(file)
     wanted = " ".join(f"+{name}" for name in controllers if name not in there)

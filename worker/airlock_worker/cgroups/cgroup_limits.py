@@ -1,4 +1,4 @@
-"""Writes the limits of a run into the files of its cgroup, on version 1 and on version 2."""
+"""Writes the limits of a run into the files of its cgroup, for version 1 and version 2 of the kernel's cgroups."""
 
 from __future__ import annotations
 
@@ -14,19 +14,20 @@ from ..wire.limits import Limits
 _CPU_PERIOD_US = 100_000
 # Smallest CPU quota in microseconds that the kernel accepts.
 _MIN_CPU_QUOTA_US = 1_000
-# Files that are missing where the kernel does not count swap.
+# Files that a cgroup lacks where the kernel does not count swap. Their absence is no error.
 OPTIONAL = frozenset({"memory.memsw.limit_in_bytes", "memory.swap.max"})
 
 
 @dataclass(frozen=True)
 class Place:
-    """The worker's own cgroup in one tree. The cgroups of its runs are below it."""
+    """The worker's own cgroup in one tree of cgroups. The cgroups of its runs are below it."""
 
     version: int
     controllers: tuple[str, ...]
-    # Descriptor of the directory, opened by the supervisor, because the zygote and runs do not see the tree.
+    # Descriptor of the cgroup's directory. The supervisor opens it, because the zygote and runs do not see the tree.
     directory: int
-    # CPUs of the cgroups above on version 1, where the kernel refuses a child more than that; None: unlimited.
+    # CPUs that the cgroups above allow, because on version 1 the kernel refuses a child a higher limit; None:
+    # unlimited.
     max_cpus: float | None = None
 
 
@@ -34,16 +35,17 @@ class Place:
 class Overhead:
     """Resources that a run child uses before its script starts; they do not count against the project's limits."""
 
-    # The template's private memory in bytes: a child that writes to all of it has a copy of its own.
+    # The template's private memory in bytes. A run child that writes to all of it has a copy of its own.
     memory_bytes: int = 0
-    # 1 for process 1 of its pid namespace; 0 without one.
+    # Processes besides the script's own: 1 for process 1 of the run's pid namespace, 0 without such a namespace.
     processes: int = 0
 
 
 def limits_as_files(place: Place, limits: Limits, overhead: Overhead) -> Iterator[tuple[str, str]]:
-    """Pairs of file and content for a run's cgroup."""
-    # A run's files are memory, because they are in a tmpfs; within its disk limit it must not be killed for them. The
-    # rest lets a single process reach its own limit first, which gives a MemoryError with a traceback, not a SIGKILL.
+    """Pairs of file name and content to write into a run's cgroup, so that the kernel enforces `limits`."""
+    # The memory limit includes the disk limit, because a run's files are in a tmpfs and count as memory; within its
+    # disk limit a run must not be killed for them. The other two addends let a single process reach its own limit
+    # first, which gives a MemoryError with a traceback, not a SIGKILL.
     page = resource.getpagesize()
     memory = limits.memory_bytes + limits.disk_bytes + REPORTING_BYTES + overhead.memory_bytes
     memory = memory // page * page
@@ -57,8 +59,8 @@ def limits_as_files(place: Place, limits: Limits, overhead: Overhead) -> Iterato
         }
     else:
         by_controller = {
-            # One kill ends the whole run, because a script that loses one of its processes may hang or compute wrong
-            # results.
+            # memory.oom.group: the kernel kills the whole run and not one process, because a script that loses one of
+            # its processes may hang or compute wrong results.
             "memory": [("memory.max", memory), ("memory.swap.max", 0), ("memory.oom.group", 1)],
             "cpu": [("cpu.max", f"{quota} {_CPU_PERIOD_US}")],
         }

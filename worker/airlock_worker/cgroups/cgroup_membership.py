@@ -18,8 +18,9 @@ class Membership:
 
     version: Literal[1, 2]
     controllers: tuple[str, ...]
-    # Mount point of the tree, and the cgroup's directory in it.
+    # Mount point of the tree.
     mount: str
+    # Path of the cgroup's directory below the mount point.
     directory: str
 
 
@@ -34,7 +35,9 @@ def memberships(pid: int | Literal["self"] = "self") -> list[Membership]:
 
 
 def parse(cgroup: str, mountinfo: str) -> list[Membership]:
-    """The cgroups from two texts. `cgroup`: of /proc/PID/cgroup, lines of `hierarchy:controllers:path`."""
+    """The cgroups of a process. `cgroup`: text of /proc/PID/cgroup, lines of `hierarchy:controllers:path`. `mountinfo`:
+    text of /proc/self/mountinfo.
+    """
     lines = [line.split(":", 2) for line in cgroup.splitlines()]
     of_version_1 = {name for _, names, _ in lines for name in names.split(",")}
     found = []
@@ -56,7 +59,7 @@ def _place(path: str, mountinfo: str, controllers: set[str] | None) -> tuple[str
         kind, _, options = right.partition(" ")
         names = options.rpartition(" ")[2].split(",")
         ours = kind == "cgroup2" if controllers is None else kind == "cgroup" and controllers <= set(names)
-        # A container may see only a part of the tree.
+        # A mount that shows another part of the tree is skipped, because a container may see only a part of it.
         if ours and f"{path}/".startswith(root.rstrip("/") + "/"):
             below = path[len(root.rstrip("/")) :].strip("/")
             return point, f"{point}/{below}" if below else point

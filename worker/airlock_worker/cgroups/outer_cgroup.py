@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ..linux.kernel_files import field
 from .cgroup_membership import Membership, memberships
 
-# By controller and version: the counter's file, and the field in it.
+# Where the kernel counts kills and refusals, by controller and cgroup version: the file, and the field in it.
 _COUNTERS = {
     ("memory", 1): ("memory.oom_control", "oom_kill"),
     ("memory", 2): ("memory.events", "oom_kill"),
@@ -52,7 +52,7 @@ class OuterCgroup:
         return Counts(self._read("memory"), self._read("pids"))
 
     def most_processes(self) -> int | None:
-        """Limit of processes and threads; None without a limit, or when it cannot be read."""
+        """Limit of processes and threads of the cgroup; None without a limit, or when it cannot be read."""
         place = self._places.get("pids")
         with contextlib.suppress(OSError, ValueError):
             if place is not None:
@@ -71,8 +71,8 @@ class OuterCgroup:
 
 
 def _directory_of(membership: Membership, file: str) -> str | None:
-    """The directory whose counters count. On version 2 that is the top, because its counters include all cgroups below,
-    also those that the worker makes; but the machine's top has no such files.
+    """The directory whose counters are read. On version 2 that is the top that the worker sees, because its counters
+    include all cgroups below, also those that the worker makes; but the machine's top has no such files.
     """
     tops = (membership.mount, membership.directory) if membership.version == 2 else (membership.directory,)
     return next((top for top in tops if os.access(f"{top}/{file}", os.R_OK)), None)

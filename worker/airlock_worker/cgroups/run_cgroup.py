@@ -24,32 +24,35 @@ from .cgroup_limits import Overhead, Place, limits_as_files, read, write
 
 _TRIAL = "trial"
 _TRIAL_LIMITS = Limits(1, 1, memory_bytes=64 << 20, disk_bytes=1 << 20, pids=8, cpus=1.0)
-# Free cgroups to keep: as many as there are spares, and some for runs that are just ending.
+# Number of free cgroups that are kept for reuse: as many as there are spares, and some for runs that are just ending.
 _MAX_FREE = 8
-# An ended run leaves about 0.5 MB, for files that it read first and for caches of each CPU; with more than this many
-# bytes its cgroup is not reused.
+# Bytes of memory charged to an ended run's cgroup, above which the cgroup is removed and not reused. A usual run leaves
+# about 0.5 MB, for files that it read first and for caches of each CPU.
 _EMPTY_BYTES = 8 << 20
 
 
 @dataclass
 class RunCgroup:
-    """The cgroup of one run child at a time. Without places it limits nothing."""
+    """The cgroup of one run child at a time. Where the worker has no cgroups, it limits nothing."""
 
     name: str
     limits: Limits
-    # OOM kills counted before this child; subtracted from the cgroup's total.
+    # Number of processes that the kernel killed in this cgroup, for lack of memory, before this child was in it. It is
+    # subtracted from the kernel's count.
     earlier_oom_kills: int = 0
-    # Files by which the child moves itself into the cgroup, open during its fork. The kernel checks the rights of the
-    # process that opened them.
+    # Descriptors of the files by which the child moves itself into the cgroup, open during its fork. The kernel checks
+    # the rights of the process that opened them, so the child needs none.
     entry_fds: list[int] = field(default_factory=list)
-    # Directory of the cgroup on version 2, open while a child is forked into it; None: the child moves itself.
+    # Descriptor of the cgroup's directory on version 2, open while a child is forked into it; None: the child moves
+    # itself.
     clone_fd: int | None = None
 
     def enter(self) -> None:
         """Moves the child into the cgroup. Call it in the child, before that forks. Raises OSError."""
         for fd in self.entry_fds:
             os.write(fd, b"0")
-        # From now on the run sees its own cgroup as the top, because the path would reveal names of the machine.
+        # The run gets a cgroup namespace, in which its own cgroup is the top, because the full path would reveal names
+        # of the machine.
         with contextlib.suppress(OSError):
             kernel.unshare(kernel.CLONE_NEWCGROUP)
 
@@ -64,16 +67,18 @@ class RunCgroups:
 
     def __init__(self, places: Sequence[Place], *, clone_into: bool) -> None:
         self._places = list(places)
-        # Whether children can be born in a cgroup of version 2.
+        # Whether children can be forked directly into a cgroup of version 2 (CLONE_INTO_CGROUP).
         self._clone_into = clone_into
         self.overhead = Overhead()
         self._made = 0
         self._free: deque[RunCgroup] = deque()
-        # Names of cgroups that the kernel refused to remove so far.
+        # Names of cgroups that the kernel refused to remove so far. Removing them is tried again with the next one.
         self._left: list[str] = []
 
     def try_out(self) -> str | None:
-        """Drops the places in which no process can be limited. Returns why, None if all work."""
+        """Tries each tree with a trial cgroup, and drops those in which no process can be limited. Returns why, None if
+        all work.
+        """
         if self._problem_of(self._places) is None:
             return None
         problems = []
@@ -102,7 +107,9 @@ class RunCgroups:
         cgroup.enter()
 
     def take(self, limits: Limits) -> RunCgroup:
-        """An open cgroup without processes. Raises OSError when the kernel refuses; then no child may be started."""
+        """A new or reused cgroup without processes, with the descriptors that its next child needs. Raises OSError when
+        the kernel refuses; then no child may be started.
+        """
         while self._free:
             cgroup = self._free.popleft()
             if cgroup.limits == limits:

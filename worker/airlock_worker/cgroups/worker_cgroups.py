@@ -73,8 +73,8 @@ class WorkerCgroups:
         return [f"--cgroups={places}", f"--cgroup-problem={self.problem}"]
 
     def descriptors(self) -> list[int]:
-        """Directories for the zygote to inherit. They share the lock, which lasts until supervisor and zygote are both
-        dead.
+        """Descriptors of the worker's cgroups for the zygote to inherit. They share the lock, which lasts until
+        supervisor and zygote are both dead.
         """
         return [place.directory for place in self.places]
 
@@ -135,7 +135,8 @@ def _make_locked(parent: str) -> tuple[str, int]:
     for _ in range(_ATTEMPTS):
         directory = f"{parent}/{_PREFIX}{secrets.token_hex(4)}"
         os.mkdir(directory, 0o755)
-        # Before the lock is taken, another worker that starts may take the cgroup for an orphan and remove it.
+        # Another worker that starts may take the new cgroup for an orphan and remove it before it is locked. Then
+        # another cgroup is made.
         with contextlib.suppress(FileNotFoundError, BlockingIOError):
             descriptor = _lock(directory)
             if os.path.exists(directory):
@@ -157,7 +158,8 @@ def _lock(directory: str) -> int:
 def remove_orphans(parent: str) -> None:
     for name in os.listdir(parent):
         if name.startswith(_PREFIX):
-            # The cgroup of a living worker cannot be locked. A busy one is removed when the next worker starts.
+            # An error is ignored: the cgroup of a living worker cannot be locked, and one that is still busy is removed
+            # when the next worker starts.
             with contextlib.suppress(OSError):
                 descriptor = _lock(f"{parent}/{name}")
                 try:
@@ -180,10 +182,12 @@ def _kill(directory: str) -> None:
         write(f"{directory}/cgroup.kill", "1")
     except FileNotFoundError:
         for pid in map(int, words(f"{directory}/cgroup.procs")):
-            # 0 stands for a process outside this pid namespace; a signal to it would reach our own process group.
+            # The kernel reports a process outside this pid namespace as 0. A signal to 0 would reach the worker's own
+            # process group.
             if pid > 0:
                 with handle_of(pid) as process:
-                    # Read again, because the pid may have become another process's before the handle was taken.
+                    # The list is read again, because the pid may have become another process's before the handle was
+                    # taken.
                     if str(pid) in words(f"{directory}/cgroup.procs"):
                         process.send(signal.SIGKILL)
 

@@ -33,25 +33,27 @@ from .encoding.plain_json import ascii_of
 from .last_output import flush_outputs
 from .script_ending import NAME_OF_TYPE, safe_string
 
-# Pipe to the supervisor.
+# Descriptor of the pipe by which the child sends its frames to the supervisor: llm requests, result, memory, ending.
 CONTROL_FD = 3
-# Pipe from the supervisor.
+# Descriptor of the pipe by which the supervisor sends its frames to the child: secrets, the request, responses.
 ORDERS_FD = 4
-# Socket to the zygote, closed before the sandbox is entered.
+# Descriptor of the socket by which process 1 of the run tells the zygote the script's exit status. The script's own
+# process closes it before it enters the sandbox.
 _STATUS_FD = 5
-# Pipe to the supervisor, until the script begins: one byte reports the beginning. It is closed before the script runs,
-# because a script could open the pipe's other end through it and take the byte back.
+# Descriptor of the pipe on which the child writes one byte to tell the supervisor that the script begins. It is closed
+# before the script runs, because a script could open the pipe's other end through it and take the byte back.
 _BEGUN_FD = 6
 Ends = tuple[int, int, int, int, int, int]
-# The environment before the script. These objects live as long as the process.
+# The environment variables that the script finds, kept here so that these objects live as long as the process.
 _environment: dict[bytes, bytes] = {}
-# The entries of the environment for libc, by address, because putenv(3) makes no copy.
+# Addresses of the variables as texts `NAME=value` in libc's memory, because putenv(3) makes no copy.
 _entries: list[int] = []
 _libc = ctypes.CDLL(None)
 _clearenv, _strdup, _putenv = _libc.clearenv, _libc.strdup, _libc.putenv
 _strdup.argtypes, _strdup.restype = [ctypes.c_char_p], ctypes.c_size_t
 _putenv.argtypes = [ctypes.c_size_t]
-# The function inside `signal.signal`, which would make an Enum of the old handler and so cost each child 60 pages.
+# The C function inside `signal.signal`. The Python function around it would make an Enum of the old handler, which
+# costs each child 60 pages of memory.
 _set_handler = inspect.unwrap(signal.signal)
 
 
@@ -87,7 +89,8 @@ def live(ends: Ends, context: SandboxContext, limits: Limits, required: int, cgr
         script.rehearse()
         gc.enable()
         heap.settle(UNTIL_GIVEN)
-        # Made outside the script's heap, because secrets of other lengths must not move the script's objects.
+        # These objects are made outside the script's heap, because secrets of other lengths must not move the script's
+        # objects, whose addresses decide the order of some sets.
         with heap.aside():
             message = _receive(frames.GIVEN)
             given = None if message is None else _take(message, context)
@@ -106,13 +109,13 @@ def live(ends: Ends, context: SandboxContext, limits: Limits, required: int, cgr
             begun, process = True, getpid()
             work()
     except BaseException as error:
-        # Only exceptions of Airlock's own code get here, because the script's are caught where it runs. A process that
-        # the script forked reports nothing.
+        # Only exceptions of Airlock's own code get here, because those of the script are caught where it runs. A
+        # process that the script forked reports nothing to the supervisor.
         try:
             if not script.has_told() and (not begun or getpid() == process):
                 _say(control, error, begun, limits)
         finally:
-            # Never returns, because the callers' frames are the template's.
+            # The child exits here and never returns, because its calling functions are those of the template.
             _exit(0)
     _exit(0)
 
@@ -141,7 +144,8 @@ def _take(message: dict[str, Any], context: SandboxContext) -> script.Given:
     if message["network"] is not None:
         network.enter(message["network"], context.scratch)
     if not message["probe"]:
-        # A script can reach the context through the frames below its own, so it must name nothing of the machine.
+        # The sandbox context is stripped of all names of the machine, because a script can reach it through the frames
+        # below its own.
         context.forget_outside()
     return script.given_of(message)
 
@@ -154,7 +158,8 @@ def _say(control: int, error: BaseException, begun: bool, limits: Limits) -> Non
         flush_outputs()
         text = cut(long_texts.slices(f"{failed}: {NAME_OF_TYPE(type(error))}: {safe_string(error, 'message')}"))
         if issubclass(type(error), MemoryError) and not begun:
-            # The request's memory and settings fill the memory, so another attempt would end the same way.
+            # The child reports `out_of_memory` and not `start_failed`, because the memory and settings of the request
+            # fill the run's memory, so another attempt would end the same way.
             end = "out_of_memory"
             text = (
                 f"The memory and settings of the request take more than the {limits.memory_bytes >> 20} MB that the "
@@ -162,7 +167,7 @@ def _say(control: int, error: BaseException, begun: bool, limits: Limits) -> Non
             )
         frames.send(control, (frames.DONE, ascii_of({"end": end, "error": text})))
     except BaseException:
-        # The supervisor then sees an end without a DONE frame.
+        # The report failed. The supervisor then sees that the child ended without a DONE frame.
         pass
 
 
@@ -197,7 +202,7 @@ def _settle(ends: Ends) -> None:
     for number in (signal.SIGCHLD, signal.SIGHUP):
         _set_handler(number, signal.SIG_DFL)
     os.setsid()
-    # Duplicated first to high numbers, so that no target number overwrites another end.
+    # The descriptors are first duplicated to high numbers, so that no target number overwrites another pipe's end.
     high = [os.dup(fd) for fd in ends]
     with contextlib.suppress(OSError):
         null = os.open(os.devnull, os.O_RDONLY)

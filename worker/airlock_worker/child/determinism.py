@@ -27,10 +27,12 @@ from ..interpreter.import_hooks import on_import
 _SEED_BITS = 256
 # Seed for generators that packages make while they are imported, before any run.
 _OF_IMPORTS = hashlib.sha256(b"imports").digest()
-# Python's generators from imports, which each run seeds anew. Numpy's keep their numbers, the same in every run.
+# Generators of Python's `random` that packages made while they were imported; each run seeds them anew. Numpy's keep
+# their numbers, which are the same in every run.
 _made_by_imports: list[weakref.ref[random.Random]] = []
 _threads: Mapping[int, threading.Thread] = threading._active  # type: ignore[attr-defined]
-# Attribute of a started thread or of a pool: the key of its stream. Of a future: its number.
+# Name of the attribute that Airlock gives to started threads and pools (the key of their stream of seeds) and to
+# futures (their number).
 _KEY = "_airlock_key"
 
 
@@ -52,7 +54,7 @@ class _Stream:
         self.root = root
         self._prefix = root + key
         self._drawn = 0
-        # By kind: number of threads that this thread has started.
+        # By kind of thread (class and function): number of threads that this thread has started.
         self._started: dict[bytes, int] = {}
 
     def draw(self, bits: int) -> int:
@@ -72,7 +74,8 @@ class _Seeds:
     def __init__(self) -> None:
         self.root = _OF_IMPORTS
         self._of_thread = ThreadLocal()
-        # By name: number of threads that have drawn, of those that `threading.Thread` did not start.
+        # By thread name: number of threads with that name that have drawn a seed. Only threads that `threading.Thread`
+        # did not start are counted.
         self._names: dict[str, int] = {}
 
     def begin(self, root: bytes) -> None:
@@ -119,7 +122,8 @@ def _pool_of(thread: threading.Thread) -> Any:
         module = sys.modules.get("concurrent.futures.thread")
         return arguments[0]() if module is not None and target is module._worker else None
     except Exception:
-        # Another release of Python, or a thread class of the script's own.
+        # The private attributes are missing, because this is another release of Python, or a thread class of the
+        # script's own.
         return None
 
 
@@ -182,7 +186,8 @@ def _seed_unseeded(module: Any) -> None:
     @functools.wraps(seed)
     def seed_or_draw(self: random.Random, a: Any = None, version: int = 2) -> None:
         if _seeds.root is _OF_IMPORTS:
-            # A generator that is given a seed later keeps that seed.
+            # A generator that is given a seed is taken off the list, so that it keeps its seed and no run seeds it
+            # anew.
             _made_by_imports[:] = [made for made in _made_by_imports if made() is not self]
             if a is None:
                 _made_by_imports.append(weakref.ref(self))
@@ -222,7 +227,7 @@ def _number_futures(base: Any) -> None:
 
 
 def _seed_numpy(numpy_random: Any) -> None:
-    # numpy's generators call this function when they get no seed.
+    # numpy's generators call `randbits` when they get no seed, so they get Airlock's seeds.
     numpy_random.bit_generator.randbits = _seeds.draw
     numpy_random.seed([int.from_bytes(_seeds.root[at : at + 4], "big") for at in range(0, len(_seeds.root), 4)])
 
@@ -251,7 +256,7 @@ class _Forks:
 
     def after_in_child(self) -> None:
         _seeds.begin(self._of_child)
-        # CPython has just seeded the global generator from the system.
+        # In a process that the script forked, CPython has just seeded the global generator from the system.
         random.seed(int.from_bytes(self._of_child, "big"))
 
 

@@ -69,7 +69,7 @@ def call_hook(error: BaseException) -> BaseException:
     try:
         hook(type(error), error, traceback)
     except SystemExit as ended:
-        # A script that raised has not succeeded, even if its hook exits with 0.
+        # A script that raised an exception has not succeeded, even if its `sys.excepthook` exits with 0.
         return error if _is_success(ended.code) else ended
     except BaseException as trouble:
         trouble.__context__ = None

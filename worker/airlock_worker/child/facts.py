@@ -16,7 +16,8 @@ from collections.abc import Iterable, Mapping
 
 _LIMITS = ("AS", "CORE", "DATA", "FSIZE", "NOFILE", "NPROC")
 _CAPABILITIES = ("CapInh", "CapPrm", "CapEff", "CapAmb")
-# An address of each kind: this machine, a private network, a cloud's metadata, the Internet.
+# Addresses that a run tries to reach, one of each kind: this machine, a private network, a cloud's metadata service,
+# the Internet.
 _ADDRESSES = ("127.0.0.1", "::1", "10.0.0.1", "169.254.169.254", "192.0.2.1", "2001:db8::1")
 _MOST_SHOWN = 40
 
@@ -65,7 +66,7 @@ def _descriptors() -> list[str]:
         try:
             found.append(f"{number} {os.readlink(f'/proc/self/fd/{number}').partition(':')[0]}")
         except OSError:
-            # The descriptor of the listing itself, which is closed by now.
+            # This is the descriptor with which the directory was listed. It is closed by now.
             continue
     return found
 

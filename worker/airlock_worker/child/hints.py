@@ -21,13 +21,13 @@ _MODULE_NAME = ImportError.__dict__["name"].__get__
 _SYNTAX_TEXT = SyntaxError.__dict__["text"].__get__
 _FENCE = "```"
 _NEXT = BaseException.__dict__["__traceback__"].__get__
-# How libraries other than Python's report a name that could not be resolved.
+# Texts by which libraries other than Python's own report a host name that could not be resolved.
 _search_unresolved = re.compile(
     "name or service not known|name resolution|could not (resolve|translate) host|failed to resolve|dns error",
     re.IGNORECASE,
 ).search
 _search_parser = re.compile(r"\b(compile|eval|exec|literal_eval|parse|raise)\b").search
-# Characters at each end of a message that are searched.
+# Characters at the beginning and at the end of an exception's message that are searched for a reason for a hint.
 _END = 32 * 1024
 
 
@@ -51,14 +51,16 @@ class Hints:
             try:
                 found.update(dict.fromkeys(self._of_one(error)))
             except BaseException:
-                # The exception's methods are the script's, and may raise.
+                # An error is ignored, because the exception's methods are the script's and may raise. The hint is then
+                # missing.
                 pass
         return list(found)
 
     def _of_one(self, error: BaseException) -> Iterator[str]:
         kind, limits = type(error), self._limits
         number = _ERRNO(error) if issubclass(kind, OSError) else None
-        # OutOfMemoryException is DuckDB's, and its text advises a larger memory_limit than the run has.
+        # OutOfMemoryException is DuckDB's. The hint is added because DuckDB's text advises a larger memory_limit than
+        # the run has.
         if issubclass(kind, MemoryError) or number == ENOMEM or kind.__name__ == "OutOfMemoryException":
             used = max(0, private_memory_bytes() - _before_script)
             yield limits_text.of_memory_error(used, limits, may_be_other=_may_be_other(error))

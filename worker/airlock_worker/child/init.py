@@ -15,7 +15,8 @@ from typing import NoReturn
 
 from ..linux import kernel
 
-# Above every descriptor of the zygote, which has a few and one for each child. One system call closes the range.
+# A number above every descriptor of the zygote, which has a few and one for each child. Process 1 closes all
+# descriptors up to it with one system call.
 MAX_DESCRIPTORS = 1 << 20
 _STATUS = struct.Struct("=I")
 
@@ -31,10 +32,11 @@ def split(status: int) -> None:
         return
     kernel.drop_capabilities()
     kernel.prctl(kernel.PR_SET_NO_NEW_PRIVS, 1)
-    # Default handlers, because the kernel delivers signals from inside to process 1 only if it handles them.
+    # These signals get the kernel's default, because the kernel delivers signals from inside the namespace to process 1
+    # only if it handles them.
     for number in (signal.SIGCHLD, signal.SIGINT):
         kernel.reset_signal(number)
-    # Otherwise process 1 would keep the pipes open after the script's end.
+    # All descriptors but `status` are closed, because process 1 would keep the run's pipes open after the script's end.
     os.closerange(0, status)
     os.closerange(status + 1, MAX_DESCRIPTORS)
     _wait_for(pid, status)

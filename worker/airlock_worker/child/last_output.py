@@ -18,14 +18,15 @@ from sys import _current_frames
 from typing import Any
 from weakref import ref
 
-# Python's own `gc.freeze`.
+# The original `gc.freeze`, which scripts do not get: theirs is `_freeze` below.
 freeze_all = gc.freeze
 _libc = ctypes.CDLL(None)
-# libc's own function, because the first call of another one of `os` would copy a page in every run.
+# libc's own `fcntl` is called, because the first call of another function of `os` would copy a page of memory in every
+# run.
 _flush_c_streams, _fcntl = _libc.fflush, _libc.fcntl
 _KINDS: tuple[tuple[type[Any], ...], ...] = ((TextIOWrapper,), (BufferedWriter, BufferedRandom))
 _ALL_KINDS = (TextIOWrapper, BufferedWriter, BufferedRandom)
-# The streams that a `gc.freeze()` of the script has hidden.
+# The streams that existed at the script's last `gc.freeze()`, which hides them from `gc.get_objects`.
 _frozen: list[ref[Any]] = []
 
 
@@ -42,8 +43,8 @@ def flush_all() -> None:
 
 
 def _flush_streams(flush: Callable[[Any], None]) -> None:
-    # Neither Python nor C keeps what a non-blocking pipe does not take at once. Programs that the script started share
-    # the pipe, and asyncio and Node make it non-blocking.
+    # The outputs are made blocking for the flush, because neither Python nor C keeps what a non-blocking pipe does not
+    # take at once. Programs that the script started share the pipe, and asyncio and Node make it non-blocking.
     if (_fcntl(1, F_GETFL) | _fcntl(2, F_GETFL)) & O_NONBLOCK:
         lifted = [output for output in (1, 2) if _fcntl(output, F_GETFL) & O_NONBLOCK]
         _set_blocking(lifted, True)
@@ -58,7 +59,7 @@ def _flush_each(flush: Callable[[Any], None]) -> None:
         _try(_flush, getattr(sys, name, None))
     found: list[Any] = []
     _try(_find_streams, found)
-    # Text streams come first, because they write into the binary ones.
+    # Text streams are flushed before binary ones, because they write into these.
     for kinds in _KINDS:
         for stream in found:
             if issubclass(type(stream), kinds):
@@ -68,13 +69,13 @@ def _flush_each(flush: Callable[[Any], None]) -> None:
 
 def _set_blocking(outputs: list[int], blocking: bool) -> None:
     for output in outputs:
-        # Fails where the script has closed it.
+        # `set_blocking` fails where the script has closed the output, which is ignored.
         _try(set_blocking, output, blocking)
 
 
 def _find_streams(found: list[Any]) -> None:
-    # issubclass of the type and not isinstance, which reads the object's `__class__` and so may call code of the
-    # script.
+    # `issubclass` of the type is used and not `isinstance`, because `isinstance` reads the object's `__class__`, which
+    # may run code of the script.
     found += [each for each in get_objects() if issubclass(type(each), _ALL_KINDS)]
     if _frozen:
         found += [stream for frozen in _frozen if (stream := frozen()) is not None]
@@ -86,7 +87,8 @@ def _freeze() -> None:
     freeze_all()
 
 
-# Scripts freeze by this function, because the original hides all objects from `gc.get_objects`, streams too.
+# Scripts that call `gc.freeze` get this function, because the original hides all objects from `gc.get_objects`, also
+# the streams that `flush_all` must find.
 gc.freeze = _freeze
 
 
@@ -124,5 +126,5 @@ def _try(do: Callable[..., Any], *arguments: Any) -> None:
     try:
         do(*arguments)
     except BaseException:
-        # The script may have broken any part of this. Its ending is reported all the same.
+        # The script may have broken anything that is called here. Its ending is reported all the same.
         pass

@@ -10,7 +10,8 @@ from _thread import _local
 from collections.abc import Iterator
 from os import urandom
 
-# Characters at each end of a long text that stay beside its mark.
+# Characters that are kept at the beginning and at the end of a long text. A mark stands for the middle, until `slices`
+# puts the middle back.
 _END = 64 * 1024
 _SLICE = 64 * 1024
 # Random bytes of a mark, so that no text of a script contains it by chance or on purpose.
@@ -33,7 +34,7 @@ class LongTexts:
         self._texts: list[str] = []
 
     def __enter__(self) -> LongTexts:
-        # A stack, because an exception's own `__str__` may show another exception.
+        # Several may be entered at once, because an exception's own `__str__` may show another exception.
         _open.stack = (*_open.stack, self)
         return self
 
@@ -58,7 +59,7 @@ class LongTexts:
 
 
 def shortened(text: str) -> str:
-    # Only exact strings, because a subclass may have methods of the script's own.
+    # Only objects of exactly the type `str` are shortened, because a subclass may have methods of the script's own.
     return _open.stack[-1].keep(text) if _open.stack and type(text) is str else text
 
 

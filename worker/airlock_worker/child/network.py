@@ -11,13 +11,13 @@ from typing import Any
 from ..interpreter import tls_contexts
 
 _PROXY_VARIABLES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
-# Variables of OpenSSL, requests and curl, and of clients with their own list of authorities: boto3, gRPC, httplib2,
-# git, pip.
+# Environment variables with the file of trusted authorities: of OpenSSL, requests and curl, and of clients that have a
+# list of their own (boto3, gRPC, httplib2, git, pip).
 _CA_VARIABLES = (
     *("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "AWS_CA_BUNDLE", "HTTPLIB2_CA_CERTS"),
     *("GRPC_DEFAULT_SSL_ROOTS_FILE_PATH", "GIT_SSL_CAINFO", "PIP_CERT"),
 )
-# Files in which systems keep the public authorities.
+# Files in which Linux distributions keep the public certificate authorities. The first that exists is used.
 _PUBLIC_AUTHORITIES = (
     *("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"),
     *("/etc/ssl/ca-bundle.pem", "/etc/pki/tls/cert.pem"),
@@ -46,7 +46,7 @@ def _write_bundle(path: str, system_authorities: str, authority_pem: str) -> Non
     """
     public = b""
     for source in (system_authorities, *_PUBLIC_AUTHORITIES, *(f"{entry}/certifi/cacert.pem" for entry in sys.path)):
-        # A path outside the sandbox's tree does not exist here.
+        # A path that is not in the sandbox's tree does not exist for the run.
         if os.path.isfile(source):
             with open(source, "rb") as file:
                 public = file.read()

@@ -14,7 +14,7 @@ from ..linux.proc import private_memory_bytes
 from ..wire.limits import Limits
 
 _NAME = "/meminfo"
-# Memory to show, in bytes; 0 while packages are imported, which shows the machine's memory.
+# Bytes of memory that psutil shows as the machine's; 0 while packages are imported: the machine's real memory is shown.
 _limit = 0
 
 

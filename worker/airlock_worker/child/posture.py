@@ -30,7 +30,7 @@ def _packages() -> list[tuple[str, str]]:
     """Name and version of every distribution on the import path of scripts; of equal names the first counts."""
     found: dict[str, str] = {}
     for distribution in importlib.metadata.distributions():
-        # The remains of an interrupted installation have no name.
+        # A distribution without a name is what an interrupted installation left, so it is skipped.
         name = distribution.metadata["Name"]
         if name:
             found.setdefault(name, distribution.version)

@@ -44,7 +44,8 @@ _ATTEMPTS = 100
 _CUT_OFF = "The exception was raised while Airlock waited for the script's threads; threads that still ran were ended."
 _NO_MEMORY = ascii_of({"end": "out_of_memory", "error": "There was no memory left to hand over the result."})
 _told: list[bool] = []
-# Lowest number for copies of descriptors: low numbers would become stdout and stderr if the script has closed those.
+# Lowest number for copies of descriptors, because a lower number could become stdout or stderr if the script has closed
+# these.
 _FIRST_OF_COPIES = 64
 
 
@@ -72,7 +73,7 @@ def prepare(given: Given, start: dict[str, Any], limits: Limits, control: int, o
     code: str = start["code"]
     plain_settings = {**start["project_settings"], **start["settings"]}
     carried = _carried(start["memory_json"])
-    # Seeded with the memory's values and not its text, because clients write blanks differently.
+    # The seed depends on the memory's values and not on its text, because clients write blanks differently.
     determinism.seed_generators(determinism.seed_of(code, plain_settings, sdk.canonical_json(carried)))
     no_network.explain(is_so=not given.has_network)
     channel = ScriptChannel(control, orders)
@@ -107,7 +108,8 @@ def _prepared(
     }
     # A byte order mark is ignored, as at the beginning of a file.
     code = code.removeprefix("\ufeff")
-    # The pid is read here, because a large number is an object, and would take a place on the script's heap.
+    # The pid is read before the script, because a large number is an object, and would take a block on the script's
+    # heap.
     return partial(_run, code, _main_module(code, names), result, memory, channel, control, getpid(), limits)
 
 
@@ -127,14 +129,14 @@ def _run(
             sys.stderr.write(f"{failed.error}\n" if failed.stderr is None else failed.stderr)
         except BaseException:
             pass
-    # Continues on a copy of the control pipe, because an object of the script may hold the pipe and close it when
-    # freed.
+    # The last frames are sent through a copy of the control pipe's descriptor, because an object of the script may hold
+    # the original and close it when it is freed.
     last = _copy_of(control)
     channel.move_to(last)
     try:
         raised = _join_threads(mask)
     except BaseException as error:
-        # A signal handler of the script raised in Airlock's lines around the wait.
+        # A signal handler of the script raised an exception while Airlock's own lines around the wait ran.
         raised = error
     _call_no_handlers()
     _wind_down(names, mask)
@@ -143,7 +145,8 @@ def _run(
         _exit(0 if failed is None else failed.status)
     # Closes the outputs, so that the supervisor sees their end and need not wait for the process to be gone.
     _close(1, 2)
-    # The ending is taken only now, because a thread or an exit handler may have set the result after the last line.
+    # The ending is decided only after the wait, because a thread or an exit handler may have called set_result after
+    # the script's last line.
     if failed is None:
         failed = script_ending_of(raised, result.problem, lambda chain: [*Hints(limits).of(chain), _CUT_OFF])
     _tell(channel, failed, result, memory)
@@ -154,7 +157,7 @@ def _copy_of(descriptor: int) -> int:
     try:
         return fcntl(descriptor, F_DUPFD_CLOEXEC, _FIRST_OF_COPIES)
     except OSError:
-        # The script has closed the descriptor, or has as many as it may.
+        # The script has closed the descriptor, or has as many descriptors as it may. The original number is used then.
         return descriptor
 
 
@@ -193,7 +196,8 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, __file__=FILE_NAME, **names)
     if sys.version_info < (3, 14):
-        # The interpreter makes this for a file, too.
+        # Before Python 3.14 the interpreter gives this attribute to the main module of a program that it runs from a
+        # file.
         module.__annotations__ = {}
     modules["__main__"] = module
     sys.argv, sys.orig_argv = [FILE_NAME], [sys.executable, FILE_NAME]
@@ -212,7 +216,8 @@ def _executed(
     try:
         return _execute(code, names, result, main_process, limits), _call_no_handlers()
     except BaseException as error:
-        # A signal handler of the script raised in Airlock's own lines.
+        # A signal handler of the script raised an exception while Airlock's own lines ran. It ends the script like any
+        # other.
         mask = _call_no_handlers()
         return script_ending_of(error, _problem_of(result, main_process), Hints(limits).of), mask
 
@@ -229,7 +234,7 @@ def _execute(
     try:
         exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
     except BaseException as error:
-        # issubclass of the type and not isinstance, because an exception can lie about its `__class__`.
+        # `issubclass` of the type is used and not `isinstance`, because an exception can lie about its `__class__`.
         if issubclass(type(error), MemoryError):
             privileges.allow_reporting()
         _look_at_nothing()
@@ -283,7 +288,7 @@ def _join_threads(mask: Iterable[int]) -> BaseException | None:
     Only an exception of a signal handler counts, because it is the script's own. Any other comes from something that
     the script has replaced, and does not change the ending.
     """
-    # The interpreter's own way to wait; a library may have replaced it.
+    # The function by which the interpreter itself waits for threads. A library may have replaced or removed it.
     step: Callable[[], None] | None = getattr(modules.get("threading"), "_shutdown", None)
     exited = None
     with SignalsHeard() as signals:
@@ -297,8 +302,8 @@ def _join_threads(mask: Iterable[int]) -> BaseException | None:
             except SystemExit as error:
                 if not signals.came():
                     return exited
-                # A SystemExit of a handler does not end the wait, but a second `_shutdown` would not wait, so threads
-                # are joined.
+                # A SystemExit from a signal handler does not end the wait for threads. They are joined one by one now,
+                # because a second call of `_shutdown` would not wait.
                 exited, step = error, _join_each
             except BaseException as error:
                 return error if signals.came() else exited
@@ -317,7 +322,7 @@ def has_told() -> bool:
 
 
 def _tell(channel: ScriptChannel, ending: ScriptEnding, result: sdk.Result, memory: sdk.Memory) -> None:
-    # The script may have ended with no memory left.
+    # The process's memory limit is raised first, because the script may have ended with no memory left.
     privileges.allow_reporting()
     words: list[tuple[bytes, bytes]] = []
     if ending.end == "completed" and result.text is not None:
@@ -329,7 +334,7 @@ def _tell(channel: ScriptChannel, ending: ScriptEnding, result: sdk.Result, memo
     last = tuple(words)
     _call_no_handlers()
     _told.append(True)
-    # Repeated, because another thread may raise an exception in the middle of the frames.
+    # Sending is repeated, because another thread may raise an exception in the middle of the frames.
     for _ in range(_ATTEMPTS):
         try:
             channel.say_last(*last)
@@ -353,7 +358,8 @@ def _call_no_handlers() -> Iterable[int]:
         try:
             return pthread_sigmask(SIG_BLOCK, _SIGNALS)
         except BaseException:
-            # The handler of a signal that came before the block raised.
+            # A signal came before the block, and its handler in the script raised an exception. The block is tried
+            # again.
             pass
     return ()
 

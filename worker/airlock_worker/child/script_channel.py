@@ -34,7 +34,8 @@ class _Incoming:
     def __init__(self, answered: int) -> None:
         self.header = bytearray(_HEADER.size)
         self.header_read = [0]
-        # A single buffer for the whole frame, because the number of pieces it arrives in must not move later objects.
+        # The whole frame is read into one buffer, because the number of pieces in which it arrives must not move
+        # objects that the script makes later.
         self.payload: bytearray | None = None
         self.payload_read = [0]
         self.answered = answered
@@ -44,7 +45,7 @@ class ScriptChannel:
     def __init__(self, control: int, orders: int) -> None:
         self._control = control
         self._orders = orders
-        # Keeps a thread that the script left behind from sending in the middle of another frame.
+        # A lock, so that a thread that the script left behind does not send in the middle of another frame.
         self._sending = RLock()
         self._last: tuple[tuple[bytes, bytes], ...] = ()
         self._outgoing = _Outgoing(b"", 0)
@@ -58,12 +59,13 @@ class ScriptChannel:
         """Sends an llm request and returns the response as JSON. One thread at a time. Raises RuntimeError when the
         supervisor is gone.
         """
-        # Raises before the llm request is sent if its response cannot be read, because the next frame would be out of
-        # order.
+        # Raises an OSError when the script has closed the descriptor of the responses. The llm request is not sent
+        # then, because the next frame would be out of order.
         fstat(self._orders)
         with self._sending:
             self._send_rest()
-        # An exception may have made the script abandon an earlier llm request, whose response comes first.
+        # Reads responses to earlier llm requests first. There is one when an exception made the script abandon its llm
+        # request.
         while self._incoming.answered < self._outgoing.asked:
             self._next_response()
         with self._sending:
@@ -78,7 +80,7 @@ class ScriptChannel:
         self._sending.acquire()
         if self._last is not words:
             self._send_rest()
-            # Only one copy, because the script may have used nearly all of its memory.
+            # The frames are joined into one copy only, because the script may have used nearly all of its memory.
             last = b"".join([part for kind, text in words for part in (_HEADER.pack(kind, len(text)), text)])
             self._outgoing = _Outgoing(last, self._outgoing.asked)
             self._last = words
@@ -115,7 +117,7 @@ def _move(total: list[int], move: Callable[[int, Any], int], fd: int, data: Any)
     try:
         total[0:1] = map(add, total, map(move, (fd,), (data,)))
     except BlockingIOError:
-        # The script has made the descriptor non-blocking.
+        # The script has made the descriptor non-blocking, so it is made blocking again and the move is repeated.
         set_blocking(fd, True)
         total[0:1] = map(add, total, map(move, (fd,), (data,)))
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 else:
     _, _, linecache, traceback = own_builtins.copy_of("contextlib", "textwrap", "linecache", "traceback")
 
-# Read from `type` itself, because a script's metaclass may have another `__name__`.
+# Reads a class's name from `type` itself, because a script's metaclass may have another `__name__`.
 NAME_OF_TYPE = type.__dict__["__name__"].__get__
 _ERROR_PARTS = {name: BaseException.__dict__[name].__get__ for name in ("args", "__traceback__")}
 safe_string = traceback._safe_string  # type: ignore[attr-defined]
@@ -39,9 +39,9 @@ class ScriptEnding:
     # Name of an EndReason, in lower case and without its prefix.
     end: str
     error: str
-    # Exit status for a process that the script forked and that ended this way, and what it writes to stderr (None: the
-    # error).
+    # Exit status of a process that the script forked and that ended this way.
     status: int = 1
+    # Text that such a process writes to stderr; None: the error.
     stderr: str | None = None
 
 
@@ -62,7 +62,7 @@ def script_ending_of(
             return replace(ending, error=cut(long_texts.slices("\n".join(lines))))
         return ending
     except BaseException as trouble:
-        # A method of the script's exception failed; this text needs none.
+        # A method of the script's exception failed, so the error is a text that needs no method of it.
         return ScriptEnding("script_error", _without_traceback(error, trouble))
 
 
@@ -73,7 +73,7 @@ def _ended_by_itself(result_problem: NotJson | None) -> ScriptEnding:
 
 
 def _raised(error: BaseException, result_problem: NotJson | None) -> ScriptEnding:
-    # issubclass of the type and not isinstance, because an exception can lie about its `__class__`.
+    # `issubclass` of the type is used and not `isinstance`, because an exception can lie about its `__class__`.
     kind = type(error)
     if issubclass(kind, SystemExit):
         code = error.code  # type: ignore[attr-defined]
@@ -86,7 +86,8 @@ def _raised(error: BaseException, result_problem: NotJson | None) -> ScriptEndin
         status = int.__int__(code)
         if status == 0:
             return _ended_by_itself(result_problem)
-        # The low eight bits, which is all that a system keeps, unless they would look like success.
+        # The message names the low eight bits of the status, which is all that a system keeps, unless they are 0 and
+        # would look like success.
         shown = status & 0xFF or status
         return ScriptEnding("exit_nonzero", f"{_EXIT_STATUS} {shown}.", status & 0xFF, stderr="")
     if result_problem is not None and any(each is result_problem for each in _chain(error)):
@@ -120,7 +121,8 @@ def traceback_text(error: BaseException) -> str:
     try:
         return _formatted(error)
     except Exception:
-        # The script has broken `os`, so the lines of packages cannot be read; those of the script are in the cache.
+        # The formatting failed, because the script has broken `os`, so the source lines of packages cannot be read. It
+        # is tried again without these; the script's own lines are in the cache.
         linecache.updatecache = lambda *_: []
         linecache.checkcache = lambda *_: None
     try:
@@ -225,7 +227,8 @@ def _complete(report: traceback.TracebackException, error: BaseException) -> Non
         if part is None or its_error is None:
             continue
         kept = [frame for frame in part.stack if not frame.filename.startswith(_OURS)]
-        # No stack at all, as for a script that could not be compiled.
+        # An error whose stack has only Airlock's frames is shown without a stack, as Python shows a script that it
+        # could not compile.
         part.stack = traceback.StackSummary.from_list(kept) if kept or not part.stack else None  # type: ignore[assignment]
         if issubclass(type(its_error), SyntaxError):
             part.msg = long_texts.shortened(part.msg)

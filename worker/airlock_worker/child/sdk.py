@@ -27,8 +27,8 @@ class Settings:
     """
 
     def __init__(self, plain: Mapping[str, str], secrets: Mapping[str, str], descriptions: Mapping[str, str]) -> None:
-        # Two dictionaries, because the size of one would depend on the number of secrets, and move the script's
-        # objects.
+        # Settings and secrets are in two dictionaries, because the size of a common one would depend on the number of
+        # secrets, and would move the script's objects.
         self._plain = plain
         self._secrets = secrets
         self._descriptions = descriptions
@@ -58,7 +58,7 @@ class Settings:
         return self._descriptions.get(key, "a setting") if key in self else None
 
     def __repr__(self) -> str:
-        # Values may be secrets, and a repr gets printed.
+        # Only names are shown, because values may be secrets, and a repr gets printed.
         return f"<settings {', '.join(self.keys())}>"
 
 
@@ -70,13 +70,13 @@ class Memory:
 
     def __init__(self, carried: Mapping[str, Mapping[str, Any]], max_bytes: int, check: Callable[[str], None]) -> None:
         self._carried = carried
-        # JSON texts, by category and key.
+        # What the script has set, as JSON texts, by category and key.
         self._updates: dict[str, dict[str, str]] = {}
         self._sizes: dict[tuple[str, str], int] = {}
         self._bytes = 2
         self._max_bytes = max_bytes
         self._check = check
-        # Re-entrant, because a signal handler may interrupt the thread that holds it, and call `set` too.
+        # The lock is re-entrant, because a signal handler may interrupt the thread that holds it, and call `set` too.
         self._lock = RLock()
 
     def get(self, category: str, key: str, default: Any = None) -> Any:
@@ -100,7 +100,8 @@ class Memory:
                 raise TypeError(f"memory.set: {name} must be a str, not {type(text).__name__}")
             names.append(encode(text, name))
         value_text = encode(value, f"memory[{category!r}][{key!r}]", _nan_is_null("memory.set", nan))
-        # Counts each entry as if it had a category of its own, which is never less than what is sent.
+        # The size of an entry is counted as if it had a category of its own, which is never less than the bytes that
+        # are sent.
         size = len("".join([*names, value_text, ":{:},"]).encode())
         with self._lock:
             total = self._bytes + size - self._sizes.get((category, key), 0)
@@ -122,7 +123,7 @@ def updates_of(memory: Memory) -> str | None:
         return "{" + ",".join(f"{encode(name, 'key')}:{text}" for name, text in pairs.items()) + "}"
 
     with memory._lock:
-        # A thread that the script left behind may set more, which is no longer reported.
+        # A thread that the script left behind may set more values after this, and these are not sent.
         updates = memory._updates
         return members({category: members(entries) for category, entries in updates.items()}) if updates else None
 

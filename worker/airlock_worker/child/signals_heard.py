@@ -24,7 +24,8 @@ class SignalsHeard:
                 set_blocking(self._pipe[1], False)
                 self._before = set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
             except (OSError, ValueError):
-                # The script has as many descriptors as it may, or this is a thread of a forked process.
+                # Signals cannot be noticed here: the script has as many descriptors as it may, or this is a thread of a
+                # process that it forked.
                 pass
         return self
 

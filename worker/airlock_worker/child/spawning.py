@@ -15,7 +15,7 @@ from typing import Any
 from ..interpreter.import_hooks import on_import
 
 _DIRECTORY = ".airlock-script"
-# Read at import, because a run does not see Airlock's own files.
+# The file is read at import, because a run does not see Airlock's own files.
 _SPAWNED_MAIN = Path(__file__).with_name("spawned_main.py").read_text()
 _GIVEN_UP = (
     "A process of a multiprocessing.Pool ended by an error of its own, outside of the pool's tasks; stderr has it. "

@@ -48,7 +48,7 @@ def _closest(name: str, candidates: list[Any]) -> str | None:
     least = sys.maxsize
     for candidate in candidates:
         if type(candidate) is str and candidate != name:
-            # Up to a third of the letters may differ.
+            # A name is suggested when at most a third of the letters differ.
             most = min((len(name) + len(candidate) + 3) * _MOVE // 6, least - 1)
             distance = _distance(name, candidate, most)
             if distance <= most:

@@ -19,12 +19,15 @@ from collections.abc import Iterator
 from ..linux import kernel
 
 _MIB = 1 << 20
-# Step of the kernel's round addresses. The gap that this leaves counts as address space.
+# New memory begins below the existing mappings, at a multiple of this many bytes. The gap in between is reserved, so it
+# counts as address space.
 _STEP = 64 * _MIB
 
 # CPython's allocator: blocks of 16, 32, … 512 bytes. Blocks of one size are in pools of their own.
 _BLOCKS = tuple(range(512, 15, -16))
+# Size of the block of a Python int.
 _BLOCK_OF_NUMBERS = 32
+# Bytes of a pool, and of the header at its beginning.
 _POOL, _POOL_HEADER = 16 << 10, 48
 
 
@@ -33,29 +36,33 @@ def _counts(usual: int, more: dict[int, int], before: tuple[int, ...] = (0,) * l
     return tuple(count + more.get(size, usual) for count, size in zip(before, _BLOCKS, strict=True))
 
 
-# Blocks of each pool that template and child may use until a run comes, then until the request comes, then until the
-# script begins. Half as many again as they were seen to use, and a few, because each page of a pool is memory of every
+# Numbers of blocks of each size that the template and a child may use until the child gets its GIVEN frame (secrets and
+# network). They are half as many again as were seen in use, and a few, because each page of a pool is memory of every
 # run.
 UNTIL_GIVEN = _counts(
     4,
     {512: 5, 256: 6, 240: 8, 224: 36, 208: 8, 176: 8, 160: 12, 144: 46, 128: 20, 112: 8, 96: 20, 80: 54, 64: 88}
     | {48: 58, 32: 40, 16: 20},
 )
+# The numbers of blocks until the child gets its START frame (the request).
 UNTIL_START = _counts(2, {512: 1, 80: 8, 64: 16, 48: 12, 32: 12, 16: 12}, UNTIL_GIVEN)
+# The numbers of blocks until the script's first line.
 UNTIL_SCRIPT = _counts(
     2, {512: 1, 400: 3, 272: 7, 240: 5, 160: 9, 128: 16, 96: 12, 80: 16, 64: 56, 48: 24, 32: 20, 16: 12}, UNTIL_START
 )
-# libc's allocator: sizes that reach each of its lists of free chunks; larger ones first, because they are split.
+# Sizes of requests that empty each list of free chunks of libc's allocator. The larger sizes come first, because libc
+# splits large chunks for small requests.
 _LARGE = tuple(1 << shift for shift in range(19, 10, -1))
 _LISTED = range(1032, 23, -16)
-# Bytes of libc's header before each chunk, and its smallest chunk.
+# Bytes of the header that libc puts before each chunk, and of its smallest chunk.
 _HEADER, _LEAST = 16, 32
-# Larger chunks come from the kernel, and go back to it. libc raises this limit itself, to the largest chunk freed.
+# Bytes above which libc takes a chunk as a mapping of its own from the kernel, and gives it back when it is freed.
+# Freeing such a chunk raises libc's limit to the chunk's size.
 _OWN_MAPPING = 1 * _MIB
-# After `aside`, libc's heap begins anew at a multiple of this. All secrets of a project take less, even copied for a
-# moment.
+# Bytes: after `aside`, libc's heap begins anew at a multiple of this. All secrets of a project take less, even when
+# they are copied for a moment.
 _ASIDE_BYTES = 8 * _MIB
-# Ends loops that would never end with another kind of allocator.
+# Most blocks that one loop takes, because with another kind of allocator it would never end.
 _ENOUGH = 1 << 18
 
 # Arguments of mmap: PROT_NONE; MAP_PRIVATE, MAP_ANONYMOUS and MAP_NORESERVE; MAP_FIXED_NOREPLACE.
@@ -71,7 +78,8 @@ _mmap.restype = ctypes.c_size_t
 _madvise = _libc.madvise
 _madvise.argtypes = [ctypes.c_size_t, ctypes.c_size_t, ctypes.c_int]
 _munmap.argtypes = [ctypes.c_size_t, ctypes.c_size_t]
-# No argtypes, because ctypes would make an object for each argument, in a block of its own.
+# PyObject_Malloc gets no argtypes, because with them ctypes would make an object for each argument, in a block of its
+# own.
 _block = ctypes.pythonapi["PyObject_Malloc"]
 _block.restype = ctypes.c_size_t
 _block_of_no_name = ctypes.pythonapi["PyObject_Malloc"]
@@ -106,7 +114,7 @@ def _from_libc(usual: _Allocator) -> _Allocator:
 _DOMAINS = (_MEM, _OBJECTS)
 _USUAL = tuple(_allocator_of(domain) for domain in _DOMAINS)
 _ASIDE = tuple(_from_libc(usual) for usual in _USUAL)
-# Made in advance, because a switch of allocators must need no memory.
+# These arguments are made in advance, because a switch of allocators must need no memory.
 _SWITCH_ASIDE = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAINS, _ASIDE, strict=True))
 _SWITCH_BACK = tuple((domain, ctypes.byref(each)) for domain, each in zip(_DOMAINS, _USUAL, strict=True))
 
@@ -146,11 +154,12 @@ if _mallinfo is not None:
 
 class Heap:
     def __init__(self) -> None:
-        # Addresses below this are new memory. 0: the kernel's addresses cannot be predicted, and nothing is promised.
+        # Addresses below this are new memory. 0: the kernel's addresses cannot be predicted, so this class leaves the
+        # heap as it is.
         self._line = 0
-        # For each block size: address of the pool that new blocks come from, and its count of used blocks, the pool's
-        # first field.
+        # For each block size of `_BLOCKS`: address of the pool that new blocks come from.
         self._pools: list[int] = []
+        # For each pool of `_pools`: its count of used blocks, which is the first field of its header.
         self._used: list[ctypes.c_uint] = []
 
     def begin_anew(self) -> None:
@@ -164,7 +173,8 @@ class Heap:
         if not self._line:
             return
         if _mallinfo is not None:
-            # From now on libc's own heap serves all smaller requests, independent of what was freed before.
+            # Freeing a chunk of this size raises libc's limit for mappings of their own, so that from now on libc's
+            # heap serves all smaller requests, independent of what was freed before.
             _free(_malloc(_OWN_MAPPING))
             _take_freed(16 * _MIB)
         self._take_pools()
@@ -217,14 +227,16 @@ class Heap:
             at += 1
 
     def _take_old(self) -> None:
-        """Takes all free blocks of old memory."""
-        # Empties Python's own lists of freed objects.
+        """Takes all free blocks of CPython's pools in old memory, so that later objects are in new memory."""
+        # A garbage collection also empties Python's own lists of freed objects, so that later objects do not reuse
+        # these.
         gc.collect()
-        # A loop without an iterator, because that would free its own block afterwards.
+        # The loop has no iterator, because an iterator would free its own block afterwards.
         at = 0
         while at < len(_BLOCKS):
             size = _BLOCKS[at]
-            # Several new blocks in a row, because the numbers compared here are in blocks of this size, too.
+            # For the size of ints the loop ends only after three new blocks in a row, because the ints that are
+            # compared here take and free blocks of this size, too.
             enough = 3 if size == _BLOCK_OF_NUMBERS else 1
             new = taken = 0
             while new < enough and taken < _ENOUGH:
@@ -268,7 +280,7 @@ def _take_freed(step: int) -> None:
     info = _mallinfo()
     top, free = _sbrk(0) - info.keepcost, info.fordblks - info.keepcost
     for size in _LARGE:
-        # Skipped, because a request that cannot be satisfied would write to a page of new memory.
+        # A size larger than all free memory is skipped, because such a request would write to a page of new memory.
         if size > free:
             continue
         while 0 < (place := _malloc(size)) < top:

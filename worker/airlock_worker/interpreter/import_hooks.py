@@ -22,7 +22,8 @@ def _try(do: Callable[[ModuleType], None], module: ModuleType) -> None:
     try:
         do(module)
     except Exception:
-        # Another release of the package, or a module of the script's own with that name.
+        # `do` failed, because the package is of another release, or the script has a module of its own with that name.
+        # The import itself has succeeded.
         pass
 
 

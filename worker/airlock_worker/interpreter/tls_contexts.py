@@ -10,6 +10,7 @@ from typing import Any
 
 from .import_hooks import on_import
 
+# Methods of ssl.SSLContext by which a context gets authorities to trust.
 _LOADERS = ("load_verify_locations", "set_default_verify_paths")
 _made: list[Any] = []
 _is_watching = False
@@ -28,12 +29,12 @@ def stop_watching(ssl: Any) -> None:
     _is_watching = False
     for name in _LOADERS:
         if ssl is not None and name in vars(ssl.SSLContext):
-            # The method of the C base class shows again.
+            # Without the attribute that `_note_contexts` set, the method of the C base class is found again.
             delattr(ssl.SSLContext, name)
 
 
 def trust(authorities_pem: str) -> None:
-    """Adds these authorities to the noted contexts, in a run child."""
+    """Adds these authorities, PEM, to each noted context. Called in a run child."""
     for context in _made:
         context.load_verify_locations(cadata=authorities_pem)
 

@@ -12,7 +12,8 @@ import signal
 from .syscalls import number_of
 
 _libc = ctypes.CDLL(None, use_errno=True)
-# Functions are looked up once here, because ctypes makes each at its first look-up, which would cost every run child.
+# All libc functions are looked up once at import, because ctypes makes an object at the first look-up, which would cost
+# every run child memory of its own.
 for _name in ("prctl", "unshare", "mount", "umount2", "syscall", "capget", "capset", "personality", "signal"):
     getattr(_libc, _name)
 
@@ -47,7 +48,7 @@ MS_PRIVATE = 1 << 18
 MNT_DETACH = 2
 
 ADDR_NO_RANDOMIZE = 0x0040000
-# Stack limits in bytes; up to the larger one, the kernel reserves the same 128 MiB.
+# Stack limits in bytes: the usual one, and the largest for which the kernel still reserves 128 MiB of addresses.
 _USUAL_STACK, _LARGEST_STACK = 8 << 20, 64 << 20
 
 _SYS_MOUNT_SETATTR = 442
@@ -56,7 +57,7 @@ _AT_RECURSIVE = 0x8000
 _MOUNT_ATTR_RDONLY = 1
 _MOUNT_ATTR_NOSUID = 2
 _CAPABILITY_VERSION_3 = 0x20080522
-# Made once, because objects that a child makes are memory of its own.
+# Arguments of capset and capget, made once at import, because objects that a run child makes are memory of its own.
 _OWN_CAPABILITIES = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION_3, 0)
 _NONE = (ctypes.c_uint32 * 6)()
 
@@ -103,7 +104,7 @@ def clone(flags: int, cgroup: int | None = None) -> int:
 
 
 def syscall(name: str, *arguments: object) -> int:
-    """The call's result; -1 and an errno on failure."""
+    """Makes a system call by its name. Returns the call's result; -1 on failure, with the reason in ctypes' errno."""
     words = [ctypes.c_ulong(word) if isinstance(word, int) else word for word in arguments]
     result: int = _libc.syscall(ctypes.c_long(number_of(name)), *words)
     return result
@@ -140,7 +141,7 @@ def make_tree_read_only(path: str) -> None:
     except OSError as error:
         if error.errno != errno.ENOSYS:
             raise
-        # Linux before 5.12 and gVisor cannot change all at once.
+        # Linux before 5.12 and gVisor have no mount_setattr, so each mount is changed by itself.
         for place in _mounts_at_or_below(path):
             _remount(place, _flags_of(place) | MS_RDONLY | MS_NOSUID)
 
@@ -159,7 +160,8 @@ def _remount(path: str, flags: int) -> None:
 
 
 def _flags_of(path: str) -> int:
-    # statvfs and mount use the same flags. A flag left out would be cleared, which a user namespace may not do.
+    # The flags that the mount has now, for a remount. A flag that is left out would be cleared, which a user namespace
+    # may not do. statvfs and mount use the same numbers.
     return os.statvfs(path).f_flag & (MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC)
 
 
@@ -203,7 +205,8 @@ def keep_capabilities_over_exec() -> None:
     """Keeps the capabilities of a user namespace whose user is not root there, because exec would drop them."""
     held = (ctypes.c_uint32 * 6)()
     _check(_libc.capget(_OWN_CAPABILITIES, held), "capget")
-    # Effective, permitted, inheritable; twice, for 64 capabilities.
+    # Copies the permitted capabilities to the inheritable ones: fields 0 to 2 are effective, permitted and inheritable
+    # for 32 capabilities, fields 3 to 5 for the other 32.
     held[2], held[5] = held[1], held[4]
     _check(_libc.capset(_OWN_CAPABILITIES, held), "capset")
     for number in range(64):

@@ -22,7 +22,9 @@ def field(text: str, name: str) -> int:
 
 
 def write(path: str, text: str) -> None:
-    """Writes with one system call and without a stream, because every run child does it. Raises OSError."""
+    """Writes `text` with one system call and without a Python stream, because every run child does this. Raises
+    OSError.
+    """
     fd = os.open(path, os.O_WRONLY)
     try:
         os.write(fd, text.encode())

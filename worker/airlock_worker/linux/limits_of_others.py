@@ -42,7 +42,7 @@ def _user_of(pid: int) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _real_user(uid: int, gid: int) -> Iterator[None]:
-    # Raw system calls, because libc would change the user of all threads.
+    # Raw system calls change the user of the calling thread only; libc's functions would change that of all threads.
     own_uid, own_gid = os.getuid(), os.getgid()
     kernel.call("setresgid", gid, -1, -1)
     try:

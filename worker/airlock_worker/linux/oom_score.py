@@ -1,13 +1,14 @@
 """Makes the kernel kill runs first when a machine or container is out of memory, not the worker or a service.
 
-A child gets its score from the template at the fork, because setting its own would cost memory in each child. A run
-cannot lower it, because Landlock closes the file.
+A child gets its score (oom_score_adj) from the template at the fork, because setting its own would cost memory in each
+child. A run cannot lower the score, because Landlock closes the file.
 """
 
 from __future__ import annotations
 
 import os
 
+# The highest oom_score_adj: the kernel kills processes with it first.
 FIRST_OF_ALL = b"1000"
 _FILE = "/proc/self/oom_score_adj"
 
@@ -22,7 +23,7 @@ def opened() -> tuple[int, bytes]:
 
 
 def put(fd: int, score: bytes) -> None:
-    # No contextlib here, because each object that is made around a fork may move the children's objects.
+    # contextlib is not used here, because each object that is made around a fork may move the children's objects.
     try:  # noqa: SIM105
         os.pwrite(fd, score, 0)
     except OSError:

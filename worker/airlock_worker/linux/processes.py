@@ -17,11 +17,12 @@ from .process_handle import ProcessHandle, handle_of
 
 Found = TypeVar("Found")
 
-# Most passes over a tree that keeps growing, before the next step is taken anyway; a process that escapes becomes an
-# orphan.
+# Most passes over a process tree that keeps growing, before it is frozen or killed as far as it was found. A process
+# that escapes becomes an orphan, which `kill_orphans` kills.
 _MAX_PASSES = 200
 # Most passes over the threads of a process, which may end while they are read.
 _MAX_PASSES_OF_THREADS = 10
+# States of a process that has ended: gone (""), zombie (Z), dead (X).
 _ENDED = ("", "Z", "X")
 
 
@@ -34,7 +35,8 @@ def children_of(pid: int) -> list[int]:
                 with open(f"/proc/{pid}/task/{thread}/children", "rb") as file:
                     found.update(dict.fromkeys(map(int, file.read().split())))
             except OSError:
-                # The thread has ended, and its children belong to another thread now; or this kernel has no such file.
+                # The thread has ended, so its children belong to another thread of the process now and the threads are
+                # read again; or this kernel has no such file.
                 gone = True
         if not gone:
             break
@@ -77,10 +79,11 @@ def _children_by_scan(parent: int) -> list[int]:
 
 
 def _stat(pid: int) -> tuple[str, int]:
-    """State letter and parent; ("", 0) when the process is gone."""
+    """State letter and parent's pid of a process, from /proc; ("", 0) when the process is gone."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
-            # The command name is in parentheses and may contain any character.
+            # The fields are those after the last parenthesis, because the command name is in parentheses and may
+            # contain any character.
             fields = file.read().rpartition(b")")[2].split()
     except (FileNotFoundError, ProcessLookupError):
         return "", 0
@@ -120,10 +123,10 @@ def more_than(limit: int, pid: int) -> bool:
 
 
 def _members_of(root: ProcessHandle) -> Iterator[ProcessHandle]:
-    """All descendants of a process, parents before their children.
+    """Yields all descendants of a process, parents before their children.
 
-    A handle is held on each while it is examined. A pid from /proc is the child's only if its parent still exists once
-    the handle is taken.
+    A handle is held on each while it is examined, because its pid could become another process's. A pid that /proc
+    lists as a child is used only if the parent still exists once the handle is taken.
     """
     open_ends = [(root.pid, root)]
     with contextlib.ExitStack() as held:

@@ -11,7 +11,8 @@ def remove_tree(root: str) -> None:
     """Removes the directory. Each subdirectory is first moved up to the root, so that no path gets long. Raises
     nothing.
     """
-    # Random, so that a script cannot have a directory of that name already.
+    # The names of moved directories begin with random digits, so that a script cannot have a directory of that name
+    # already.
     prefix = secrets.token_hex(8)
     moved = 0
     pending = [root]

@@ -27,9 +27,9 @@ _SHARED, _PRIVATE = mmap.MAP_SHARED | mmap.MAP_ANONYMOUS, mmap.MAP_PRIVATE | mma
 class Mapping:
     begin: int
     size: int
-    # PROT_ flags.
+    # What the process may do with the memory, as PROT_ flags.
     protection: int
-    # Offsets in bytes of the pages that are not empty.
+    # Offsets in bytes of the pages that do not consist of zeros. Only these are copied.
     pages: tuple[int, ...]
 
 
@@ -46,13 +46,13 @@ def make_private() -> tuple[Mapping, ...]:
                 data = _page(memory, begin + at)
                 _memmove(copy + at, data, len(data))
         _put(copy, size, begin)
-        # The private copy stays readable, because the children copy from it.
+        # The private copy keeps the protection "read and write", because the children copy from it.
         found.append(Mapping(begin, size, protection, pages))
     return tuple(found)
 
 
 def share_anew(mappings: tuple[Mapping, ...]) -> None:
-    """Makes the memory shared again, in a child before any other mapping takes these addresses. Raises OSError;
+    """Makes the memory shared again, in a run child, before any other mapping takes these addresses. Raises OSError;
     then the memory stays private.
     """
     for each in mappings:

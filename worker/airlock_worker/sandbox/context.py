@@ -20,16 +20,18 @@ class SandboxContext:
 
     # The worker's directory. A run's scratch directory is in it where no private mounts are possible.
     run_dir: str
-    # Directories that each run gets as a tmpfs of its own, and paths in them that every run needs: interpreter and
-    # packages.
+    # Directories that each run gets as a tmpfs of its own.
     private_places: tuple[str, ...] = ()
+    # Paths below these directories that every run needs (interpreter and packages), and that are shown again in the
+    # tmpfs.
     hidden_paths: tuple[str, ...] = ()
-    # The zygote's namespaces, for comparison: {"mnt": "mnt:[4026531840]"}.
+    # The zygote's namespaces, {"mnt": "mnt:[4026531840]"}, with which a run's own are compared.
     outside: dict[str, str] = field(default_factory=dict)
-    # The namespaces that a child is forked into, as CLONE_ flags, and whether it can also get a user namespace.
+    # The namespaces that a child is forked into, as CLONE_ flags.
     clone_flags: int = 0
+    # Whether a child can also get a user namespace.
     user_namespace: bool = False
-    # User id of runs, seen from outside the sandbox, where the worker is root; None: the worker's own.
+    # User id of runs, seen from outside the sandbox, where the worker is root; None: runs have the worker's own user.
     script_uid: int | None = None
     # Whether each run can get a user id of its own.
     user_per_run: bool = False
@@ -39,16 +41,20 @@ class SandboxContext:
     host_pid: int = 0
     # Whether the root directory contains only what runs need.
     minimal_tree: bool = False
-    # Names of the programs in it, and names of the interpreter.
+    # Names of the programs that the tree holds for scripts.
     programs: tuple[str, ...] = ()
+    # Names by which a script can start the Python interpreter.
     interpreters: tuple[str, ...] = ()
+    # Whether this process has mounted the private directories.
     private_mounts: bool = False
     scratch: str = ""
     # Shared memory that packages made at import. Each run shares its copy only with the processes that it starts.
     shared_mappings: tuple[Mapping, ...] = ()
     problems: dict[str, str] = field(default_factory=dict)
-    # Bytes that RLIMIT_AS and RLIMIT_DATA count before the script starts; 0: this kernel does not report them.
+    # Bytes of address space that a run child has before its script; RLIMIT_AS counts them.
     base_address_space: int = 0
+    # Bytes of writable memory that a run child has asked for before its script; RLIMIT_DATA counts them. 0: this kernel
+    # does not report them.
     base_data: int = 0
 
     def forget_outside(self) -> None:

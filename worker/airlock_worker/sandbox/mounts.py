@@ -28,7 +28,8 @@ def enter_private_places(context: SandboxContext, size_bytes: int) -> None:
     kernel.mount("tmpfs", places[0], "tmpfs", _FLAGS, f"size={size_bytes},nr_inodes={_MAX_FILES},mode=0755")
     context.private_mounts = True
     for number, place in reversed(list(enumerate(places))):
-        # The first place is mounted last, because it hides the directories of the others.
+        # The first directory of `places` is mounted last, because the tmpfs there hides the directories that become the
+        # others.
         part = f"{places[0]}/{number}"
         os.mkdir(part)
         os.chmod(part, 0o1777)
@@ -36,7 +37,7 @@ def enter_private_places(context: SandboxContext, size_bytes: int) -> None:
             os.chown(part, context.script_uid, context.script_uid)
         kernel.mount(part, place, None, kernel.MS_BIND)
     for path, handle in handles.items():
-        # Shorter paths come first, and a shorter one may show this one already.
+        # A path that a shorter one shows already is skipped; shorter paths come first.
         if not os.path.exists(path):
             os.makedirs(path)
             kernel.mount(f"/proc/self/fd/{handle}", path, None, kernel.MS_BIND | kernel.MS_REC)

@@ -60,10 +60,12 @@ def prepare(context: SandboxContext, keep_paths: Iterable[str]) -> None:
         else:
             context.problems[name] = problem
     if context.clone_flags & kernel.CLONE_NEWNET:
-        # Packages have no network while they are imported. Each run gets a network namespace of its own besides.
+        # The zygote enters a network namespace without a connection, which its template inherits, because packages must
+        # have no network while they are imported. Each run gets a network namespace of its own besides.
         kernel.unshare(kernel.CLONE_NEWNET)
     if context.clone_flags & kernel.CLONE_NEWUTS:
-        # Packages may store the host name that they see at import.
+        # The host name is changed already before the imports, because packages may store the name that they see at
+        # import.
         with contextlib.suppress(OSError):
             kernel.unshare(kernel.CLONE_NEWUTS)
             socket.sethostname(HOST_NAME)
@@ -139,7 +141,8 @@ def problem_of(attempt: Callable[[], None]) -> str | None:
             os.write(write, text.encode())
             status = 0 if not text else 1
         finally:
-            # No error may leave this process, because the callers' frames are the parent's.
+            # The forked process exits here and lets no error out, because its calling functions are those of the parent
+            # process.
             os._exit(status)
     os.close(write)
     with open(read, "rb") as answer:

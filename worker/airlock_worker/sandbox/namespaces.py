@@ -31,7 +31,7 @@ def fork(context: SandboxContext, cgroup_fd: int | None) -> int:
 
 def enter_new(context: SandboxContext) -> None:
     """The child's part of the fork: namespaces that the fork itself did not make, and its user. Raises OSError."""
-    # /proc still shows the zygote's pid namespace.
+    # The child's pid as the supervisor sees it: /proc still shows the zygote's pid namespace.
     context.host_pid = int(os.readlink("/proc/self"))
     if context.clone_flags and not context.own_pids:
         try:
@@ -71,10 +71,11 @@ def enter_user(context: SandboxContext, limits: Limits) -> None:
     """
     if context.script_uid is not None:
         for output in (1, 2):
-            # Root made the pipes, and a script may open its own by name, as /dev/stdout and /dev/stderr.
+            # The script's user becomes the owner of the output pipes, because root made them, and a script may open its
+            # own outputs by name (/dev/stdout, /dev/stderr).
             os.fchown(output, context.script_uid, context.script_uid)
         namespace_setup.become(context.script_uid)
-        # The change of user made the files of /proc/self root's; this undoes it.
+        # The change of user made root the owner of the files in this process's /proc/self. This call undoes that.
         kernel.prctl(kernel.PR_SET_DUMPABLE, 1)
     if context.user_namespace:
         uid, gid = os.getuid(), os.getgid()

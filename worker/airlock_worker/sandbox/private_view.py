@@ -14,7 +14,8 @@ from collections.abc import Callable
 
 from ..linux import kernel
 
-# Paths by descriptor, because the mount table shows these options, and must not name places outside.
+# The overlay's directories are named by descriptor, because the mount table shows these options, and must not name
+# paths of the machine.
 _LOWER = "lowerdir=/proc/self/fd/{top}:/proc/self/fd/{source}"
 _FLAGS = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
 
@@ -27,10 +28,10 @@ class PrivateViews:
         self._layers = f"{site}/.layers"
         self._made = 0
         self._mount_points = kernel.mount_points()
-        # Why the last refused overlay was refused; None: none was.
+        # Why the kernel refused the last overlay that it refused; None: it refused none.
         self.problem: str | None = None
         os.mkdir(self._layers)
-        # Fixed sizes, because the default would reveal the size of the machine's memory.
+        # The tmpfs has fixed sizes, because the default size would reveal the size of the machine's memory.
         kernel.mount("tmpfs", self._layers, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=16m,nr_inodes=16384")
 
     def show(self, source: str, place: str, change: Callable[[str], None] | None = None) -> None:
@@ -41,7 +42,8 @@ class PrivateViews:
             self._overlay(source, target, change)
         except OSError as error:
             self.problem = f"{place}: {error.strerror}"
-            # Includes mounts below it, because a user namespace may not show a directory without them.
+            # A plain bind mount replaces the overlay. It includes the mounts below `source`, because a user namespace
+            # may not show a directory without them.
             kernel.mount(source, target, None, kernel.MS_BIND | kernel.MS_REC)
             return
         for below in self._mount_points:
@@ -60,7 +62,8 @@ class PrivateViews:
             self.problem = f"{place}: {error.strerror}"
             kernel.mount(source, target, None, kernel.MS_BIND)
             return
-        # Nothing else of the directory can be reached through the file's mount.
+        # Only the file is mounted, and the overlay of its directory is removed, so that nothing else of the directory
+        # can be reached.
         kernel.mount(f"{directory}/{os.path.basename(source)}", target, None, kernel.MS_BIND)
         kernel.unmount(directory)
 

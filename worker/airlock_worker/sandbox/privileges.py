@@ -15,15 +15,19 @@ _MAX_OPEN_FILES = 1024
 _ROOM_FOR_OTHERS = 64
 # Bytes that a process may use beyond its limit, so that it can report a MemoryError.
 REPORTING_BYTES = 32 << 20
-# Sizes that processes ask for and rarely use: stacks of threads, and reserves of allocators.
+# Bytes of writable memory that a thread asks for as its stack, and rarely uses.
 _STACK_BYTES = 8 << 20
+# Number of threads for which stacks are reserved at most when a process has used half of its memory or more.
 _SMALL_POOL = 10
+# Bytes that allocators ask for as a reserve, and rarely use.
 _RESERVED_BYTES = 256 << 20
-# Limit for the address space, which also counts shared and read-only memory.
+# Bytes of address space that a process may have beyond its memory limit, because address space also counts shared and
+# read-only memory.
 _MOST_RESERVED_BYTES = 8 << 30
 
 
-# Soft and hard RLIMIT_DATA for reporting a MemoryError; made before the script, so that setting them needs no memory.
+# Soft and hard RLIMIT_DATA with which a process can report a MemoryError. The tuple is made before the script, so that
+# setting the limit needs no memory.
 _all_data = (-1, -1)
 
 
@@ -55,15 +59,17 @@ def _wanted(context: SandboxContext, limits: Limits) -> list[tuple[int, int, int
     if context.base_data:
         wanted.append((resource.RLIMIT_DATA, context.base_data + allowance(limits, 0), context.base_data + most))
     else:
-        # gVisor does not report how much writable memory a process has.
+        # gVisor does not report how much writable memory a process has asked for, so only the address space is limited.
         most = allowance(limits, 0) + REPORTING_BYTES + _RESERVED_BYTES
     wanted.append((resource.RLIMIT_AS, context.base_address_space + most, context.base_address_space + most))
-    # Without a user namespace of its own this limit would also count processes of other runs and programs of the user.
+    # The limit of processes is set only in a user namespace of the run's own, because otherwise it would also count
+    # processes of other runs and programs of the user.
     if os.getuid() != 0 and os.readlink("/proc/self/ns/user") != context.outside["user"] and kernel_at_least(5, 14):
         wanted.append((resource.RLIMIT_NPROC, limits.pids, limits.pids))
     elif context.on_gvisor:
-        # Here the limit also counts the worker and its paused runs, so the supervisor's count enforces the exact
-        # number. Without this limit a fast fork bomb could use up the memory of the whole sandbox.
+        # On gVisor this limit also counts the worker and its paused runs, so the supervisor's own count enforces the
+        # exact number. The limit is set all the same, because a fast fork bomb could use up the memory of the whole
+        # sandbox.
         wanted.append((resource.RLIMIT_NPROC, limits.pids + _ROOM_FOR_OTHERS, limits.pids + _ROOM_FOR_OTHERS))
     return wanted
 
@@ -84,7 +90,7 @@ def allow_reporting() -> None:
     its use.
     """
     try:
-        # Uses the prepared tuple, which needs no memory.
+        # The limit is the tuple that was made before the script, because making another one would need memory.
         setrlimit(RLIMIT_DATA, _all_data)
     except (ValueError, OSError):
         pass

@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 
 # Directories that are searched for programs, in this order.
 DIRECTORIES = ("/usr/local/bin", "/usr/bin", "/bin", "/usr/local/sbin", "/usr/sbin", "/sbin")
-# Programs of a project that lists none; those missing on the machine are left out.
+# Programs that scripts of a project can start when its file lists none. Those that the machine lacks are left out.
 DEFAULT = ("sh", "coreutils")
-# Names that stand for several programs; those that the machine has are used.
+# Names that a project can list for several programs at once. Programs that the machine lacks are left out.
 SETS = {
     "coreutils": (
         *("[", "arch", "b2sum", "base32", "base64", "basename", "basenc", "cat", "chcon", "chgrp", "chmod"),

@@ -22,6 +22,7 @@ class Layer:
     name: str
     # Returns None when the layer is in force, else why it is not.
     measure: Callable[[SandboxContext, Limits], str | None]
+    # Puts the layer in force in a run child; None: the layer is in force without a step of its own.
     enter: Callable[[SandboxContext, Limits], None] | None = None
 
 
@@ -58,12 +59,13 @@ LAYERS: tuple[Layer, ...] = (
         enter=lambda context, limits: mounts.enter_scratch(context),
     ),
     Layer("rlimits", privileges.measure_resources, enter=privileges.enter_resources),
-    # Entered before all others, and measured by the supervisor, because a run cannot see its cgroup.
+    # The child enters its cgroup before all layers, and the supervisor measures it, because a run cannot see its
+    # cgroup.
     Layer("cgroup", _of_room(lambda context: context.problems.get("cgroup"))),
     Layer("capabilities_dropped", _of_room(privileges.measure_capabilities), enter=privileges.enter_capabilities),
     Layer("no_new_privs", _of_room(privileges.measure_new_privileges), enter=privileges.enter_new_privileges),
     Layer("landlock", landlock.measure, enter=landlock.enter),
-    # Last, because it refuses system calls that the other layers need.
+    # seccomp comes last, because it refuses system calls that the other layers need.
     Layer("seccomp", seccomp.measure, enter=seccomp.enter),
 )
 

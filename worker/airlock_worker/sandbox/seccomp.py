@@ -30,45 +30,51 @@ from .context import SandboxContext
 _ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32_BIT = 0x40000000
 
+# System calls that fail with EPERM, as if the script lacked a right.
 _REFUSED = (
-    # Access to memory and descriptors of other processes.
+    # System calls that reach into memory and descriptors of other processes.
     *("ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "process_mrelease", "kcmp", "pidfd_getfd"),
-    # Changes of mounts and namespaces, which are part of the sandbox.
+    # System calls that change mounts and namespaces, which are part of the sandbox.
     *("mount", "umount2", "pivot_root", "chroot", "move_mount", "open_tree", "open_tree_attr", "fsopen", "fsconfig"),
     *("fsmount", "fspick", "mount_setattr", "statmount", "listmount", "setns", "unshare"),
     # Large parts of the kernel that scripts have no use for, and that have had many holes.
     *("bpf", "userfaultfd", "keyctl", "add_key", "request_key", "perf_event_open", "vmsplice", "memfd_secret"),
     *("fanotify_init", "fanotify_mark", "name_to_handle_at", "open_by_handle_at", "lookup_dcookie", "nfsservctl"),
     *("mbind", "set_mempolicy", "set_mempolicy_home_node", "migrate_pages", "move_pages"),
-    # Changes of the machine itself: its kernel, clock, name, swap and ports.
+    # System calls that change the machine itself: its kernel, clock, name, swap and ports.
     *("kexec_load", "kexec_file_load", "create_module", "init_module", "finit_module", "delete_module", "reboot"),
     *("swapon", "swapoff", "quotactl", "quotactl_fd", "acct", "settimeofday", "clock_settime", "clock_adjtime"),
     *("adjtimex", "sethostname", "setdomainname", "syslog", "vhangup", "iopl", "ioperm", "modify_ldt", "uselib"),
-    # Report on file systems by device number, including those of other users.
+    # System calls that report on file systems by device number, including those of other users.
     *("ustat", "sysfs"),
 )
+# System calls that fail with ENOSYS, as if this kernel did not have them.
 _HIDDEN = (
-    # clone3 has its flags in memory, where a filter cannot look; libc falls back to clone.
+    # clone3 is hidden, because its flags are in memory, where a filter cannot look; libc then falls back to clone.
     "clone3",
     *("io_uring_setup", "io_uring_enter", "io_uring_register"),
     # Asynchronous I/O is hidden, because the whole machine shares a fixed number of contexts for it.
     *("io_setup", "io_destroy", "io_getevents", "io_pgetevents", "io_submit", "io_cancel"),
-    # Reveal what other processes do with files that a run shares with them: watches, and contents of the page cache.
+    # These calls reveal what other processes do with files that a run shares with them: watches, and contents of the
+    # page cache.
     *("inotify_init", "inotify_init1", "mincore", "cachestat"),
-    # The kernel compiles filters into memory that the whole machine shares.
+    # `seccomp` is hidden, because the kernel compiles filters into memory that the whole machine shares.
     "seccomp",
 )
-# Would make the whole machine wait for its disks; a run's own files are in memory.
+# `sync` returns at once without effect, because it would make the whole machine wait for its disks. A run's own files
+# are in memory.
 _WITHOUT_EFFECT = ("sync",)
-# Commands that reveal which process opens a file, make it wait, or leave a hint on the file for other processes.
+# Commands of `fcntl` that reveal which process opens a file, make it wait, or leave a hint on the file for other
+# processes.
 _F_SETLEASE, _F_NOTIFY, _F_SET_RW_HINT, _F_SETDELEG = 1024, 1026, 1036, 1040
-# Locks of open file descriptions. All eventfds and epolls of the machine are one file to the kernel, so two runs could
-# signal each other by such locks. Few programs use them; SQLite's locks are of the other kind.
+# Commands of `fcntl` for locks of open file descriptions. All eventfds and epolls of the machine are one file to the
+# kernel, so two runs could signal each other by such locks. Few programs use them; SQLite's locks are of the other
+# kind.
 _F_OFD_GETLK, _F_OFD_SETLK, _F_OFD_SETLKW = 36, 37, 38
 # By call: argument and flag that ask for huge pages, which are reserved for another use of the machine, and which no
 # limit counts.
 _HUGE_PAGES = {"mmap": (3, 0x40000), "memfd_create": (1, 0x4), "shmget": (2, 0x800)}
-# Flag that reads only what is in the page cache already, and so reveals it.
+# Flag of `preadv2` that reads only what is in the page cache already, and so reveals what is in it.
 _RWF_NOWAIT = 8
 _NEW_NAMESPACES = (
     kernel.CLONE_NEWNS
@@ -79,14 +85,15 @@ _NEW_NAMESPACES = (
     | kernel.CLONE_NEWPID
     | kernel.CLONE_NEWNET
 )
-# Requests that put input into a terminal.
+# Requests of `ioctl` that put input into a terminal, as if the user had typed it.
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _PERSONALITY_QUERY = 0xFFFFFFFF
 # Socket options that load programs, which the kernel compiles into memory that the whole machine shares:
 # SO_ATTACH_FILTER, SO_ATTACH_BPF, SO_ATTACH_REUSEPORT_CBPF and SO_ATTACH_REUSEPORT_EBPF.
 _PROGRAMS_OF_SOCKETS = (26, 50, 51, 52)
 
-# RLIMIT_CORE is 1, for which the kernel starts no crash handler (privileges.py).
+# The limit that a script cannot change: RLIMIT_CORE stays 1, because the kernel starts no crash handler for that value
+# (privileges.py).
 _LEAST_CORE = resource.RLIMIT_CORE
 # Bits of the second argument of `socket` that say the type; the others are flags.
 _TYPE_BITS = 0xF
@@ -136,14 +143,14 @@ def assemble(network: bool) -> bytes:
     parts.append(_step(_LOAD, _NUMBER))
     if machine == "x86_64":
         parts.append(_when(_JUMP_GREATER_EQUAL, _X32_BIT, _KILL))
-    # Calls newer than the table in syscalls.py, which have not been reviewed.
+    # System calls that are newer than the table in syscalls.py are refused, because they have not been reviewed.
     parts.append(_when(_JUMP_ABOVE, LAST_KNOWN, enosys))
     for names, action in ((_REFUSED, eperm), (_HIDDEN, enosys), (_WITHOUT_EFFECT, _errno(0))):
         parts += [_when(_JUMP_EQUAL, number, action) for name in names if (number := known_number(name)) is not None]
-    # CLONE_PARENT makes a child of the parent process, which no limit and no end of the run would reach without a pid
-    # namespace.
+    # CLONE_PARENT is refused, because it makes a child of the parent process. Without a pid namespace, no limit and no
+    # end of the run would reach that child.
     parts.append(_of_argument("clone", 0, _when(_JUMP_ANY_BIT, _NEW_NAMESPACES | kernel.CLONE_PARENT, eperm)))
-    # A run without a pid namespace keeps its orphans by being a subreaper, so it must stay one.
+    # The run may not stop being a subreaper, because without a pid namespace it keeps its orphans that way.
     no_reaper = _load(1) + _when(_JUMP_EQUAL, 0, eperm)
     no_filter = _when(_JUMP_EQUAL, _PR_SET_SECCOMP, _errno(errno.EINVAL))
     parts.append(_of_argument("prctl", 0, no_filter, _if_equal(kernel.PR_SET_CHILD_SUBREAPER, no_reaper)))
@@ -158,12 +165,13 @@ def assemble(network: bool) -> bytes:
     parts.append(_of_argument("preadv2", 5, _when(_JUMP_ANY_BIT, _RWF_NOWAIT, _errno(errno.EOPNOTSUPP))))
     parts.append(_of_argument("socketpair", 0, _only(socket.AF_UNIX)))
     parts.append(_of_argument("socket", 0, _sockets() if network else _only()))
-    # A socket with SO_LINGER can make the kernel's own thread that closes collected sockets wait for as long as the
-    # script likes, and with it the whole machine.
+    # SO_LINGER has no effect, because a socket with it can make the kernel's own thread that closes collected sockets
+    # wait for as long as the script likes, and with it the whole machine.
     options = [_when(_JUMP_EQUAL, socket.SO_LINGER, _errno(0))]
     options += [_when(_JUMP_EQUAL, option, eperm) for option in _PROGRAMS_OF_SOCKETS]
     parts.append(_of_argument("setsockopt", 1, _if_equal(socket.SOL_SOCKET, _load(2) + b"".join(options))))
-    # Setting it has no effect, as long as the caller does not ask for the old limit in the same call; reading it works.
+    # Setting RLIMIT_CORE reports success without effect, and EPERM if the caller also asks for the old limit in the
+    # same call. Reading it works.
     parts.append(_of_argument("setrlimit", 0, _when(_JUMP_EQUAL, _LEAST_CORE, _errno(0))))
     change = _unless_null(2, _unless_null(3, _step(_RETURN, eperm)) + _step(_RETURN, _errno(0)))
     parts.append(_of_argument("prlimit64", 1, _if_equal(_LEAST_CORE, change)))
@@ -216,7 +224,7 @@ def _only(*families: int) -> bytes:
 def prepare() -> None:
     """Assembles both filters in the template, because each takes half a millisecond and is the same in every run."""
     for network in (False, True):
-        # For an architecture without a filter, each child reports the error.
+        # Errors are ignored here: on an architecture without a filter, each child reports the error itself.
         with contextlib.suppress(OSError):
             assemble(network)
 

@@ -18,11 +18,12 @@ from ..linux import kernel
 from . import programs
 from .private_view import PrivateViews
 
-# Fixed paths of a project's environment and of the worker's modules in every tree, independent of their paths outside.
+# Paths of the project's environment and of the worker's modules in a run's tree. They are the same in every tree,
+# whatever the paths outside are.
 ENVIRONMENT = "/opt/airlock/project"
 WORKER = "/opt/airlock/lib"
 
-# Directories of which only libraries and their data are shown.
+# Directories of the machine of which a run sees only libraries and their data (`_OF_LIBRARIES`).
 _SPLIT = ("/usr", "/usr/local")
 _OF_LIBRARIES = ("lib", "lib32", "lib64", "libx32", "share")
 _OTHER_SYSTEM = ("/lib", "/lib32", "/lib64", "/libx32", "/nix/store", "/gnu/store")
@@ -49,8 +50,9 @@ _MAX_SCRIPT_BYTES = 64 * 1024
 class Contents:
     """The contents of a tree that is to be made, as paths outside of it."""
 
-    # The project's interpreter, which may be a link, and its virtual environment, None if it has none.
+    # Path of the project's Python interpreter, which may be a link.
     interpreter: str
+    # Directory of the project's virtual environment; None if it has none.
     environment: str | None
     # The directory of the worker's package.
     worker: str
@@ -63,9 +65,9 @@ class Contents:
 @dataclass(frozen=True)
 class Built:
     programs: tuple[str, ...]
-    # Names of the interpreter in the directories of programs.
+    # Names by which a script can start the Python interpreter.
     interpreters: tuple[str, ...]
-    # Why the tree shares inodes with the machine; None: it shares none.
+    # Why some files of the tree are the machine's own inodes and not the tree's; None: all are the tree's.
     shared: str | None
 
 
@@ -134,7 +136,7 @@ def _move_environment(environment: str, top: str) -> None:
     """Rewrites the environment's scripts, so that they name its path inside the tree."""
     old = environment.encode()
     with open(f"{environment}/pyvenv.cfg", encoding="utf-8") as file:
-        # Leaves out the command that made the environment, because it names paths outside.
+        # The line with the command that made the environment is left out, because it names paths of the machine.
         lines = [line for line in file if not line.startswith("command")]
     with open(f"{top}/pyvenv.cfg", "w", encoding="utf-8") as file:
         file.writelines(lines)
@@ -177,7 +179,7 @@ def _fill_etc(site: str) -> None:
     for name in _CONFIGURATION:
         source, target = f"/etc/{name}", f"{site}/etc/{name}"
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        # Unreadable files are left out.
+        # A file that the worker may not read is left out.
         with contextlib.suppress(OSError, shutil.Error):
             if os.path.isdir(source):
                 shutil.copytree(source, target, symlinks=True, copy_function=shutil.copy)
@@ -193,7 +195,8 @@ def _fill_dev(site: str) -> None:
     kernel.mount(
         "tmpfs", f"{site}/dev", "tmpfs", kernel.MS_NOSUID | kernel.MS_NOEXEC, "size=64k,nr_inodes=64,mode=0755"
     )
-    # For packages that create semaphores at import, as a test; each run mounts its own over it.
+    # A /dev/shm for packages that create semaphores while they are imported, as a test. Each run mounts its own over
+    # it.
     os.mkdir(f"{site}/dev/shm")
     flags = kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("tmpfs", f"{site}/dev/shm", "tmpfs", flags, "size=16m,nr_inodes=4096,mode=1777")
@@ -202,7 +205,7 @@ def _fill_dev(site: str) -> None:
         try:
             os.mknod(path, stat.S_IFCHR, os.makedev(major, minor))
             os.chmod(path, 0o666)
-            # A device may be made and still not be usable.
+            # The device is opened once, because the kernel may let it be made and still not be used.
             os.close(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
         except OSError:
             with contextlib.suppress(FileNotFoundError):

@@ -1,1 +1,1 @@
-"""The supervisor: the worker's process that speaks gRPC. It knows the secrets of runs and runs no code of scripts."""
+"""The supervisor: the worker's process that speaks gRPC. It knows the secrets of runs, and runs no script."""

@@ -25,8 +25,8 @@ class HandedCertificates:
         asyncio.get_running_loop().add_reader(0, self._on_readable)
 
     async def first(self, stopped: asyncio.Future[str]) -> None:
-        """Returns when certificates have come, or when `stopped` is done. Raises BadCertificates if none came within 60
-        s.
+        """Waits until the first certificates have come on standard input, or `stopped` is done. Raises BadCertificates
+        if none came within 60 s.
         """
         arrived = asyncio.ensure_future(self._arrived.wait())
         either: set[asyncio.Future[Any]] = {arrived, stopped}
@@ -43,7 +43,7 @@ class HandedCertificates:
     def _on_readable(self) -> None:
         data = os.read(0, 65_536)
         if not data:
-            # The pool-manager has closed its end. The last certificates stay valid, and no more will come.
+            # The pool-manager has closed its end, so no more certificates will come. The last ones stay in use.
             asyncio.get_running_loop().remove_reader(0)
             self._arrived.set()
             return

@@ -20,8 +20,10 @@ _TRUST_DOMAIN = "spiffe://airlock/"
 
 
 def may_call(auth_context: dict[str, list[bytes]], rpc: str) -> bool:
-    """Whether the owner of the certificate that TLS has verified may make this call."""
-    # gRPC reports a SPIFFE id only for a certificate with exactly one URI.
+    """Whether the caller may make the call `rpc`. `auth_context` holds the caller's certificate, which TLS has
+    verified.
+    """
+    # A certificate with several URIs is refused, because gRPC reports a SPIFFE id only for one with exactly one URI.
     uris = auth_context.get("peer_spiffe_id") or []
     if len(uris) != 1:
         return False
@@ -63,9 +65,9 @@ def server_credentials(read: Callable[[], Certificates]) -> grpc.ServerCredentia
     latest = read()
 
     def fetch() -> grpc.ServerCertificateConfiguration | None:
-        """The new configuration, or None for no change. An unchanged one must not be set again, because replacing it
-        frees what connections that are being made still use, and the process crashes (grpc/grpc issue 36693). At a
-        renewal the risk is accepted, because renewals are rare.
+        """The new certificates for TLS, or None when nothing changed. Unchanged ones must not be set again, because
+        replacing them frees memory that connections which are being made still use, and the process crashes (grpc/grpc
+        issue 36693). At a renewal the risk is accepted, because renewals are rare.
         """
         nonlocal latest
         try:

@@ -13,5 +13,6 @@ def log(level: str, msg: str, **fields: str | int | float | bool | None) -> None
         sys.stderr.write(json.dumps({"time": time, "level": level, "msg": msg, **fields}) + "\n")
         sys.stderr.flush()
     except OSError:
-        # The reader of the log has closed its end. The supervisor notices elsewhere that its parent is gone.
+        # The reader of the log has closed its end, so the line is lost. The supervisor notices elsewhere that its
+        # parent process is gone.
         pass

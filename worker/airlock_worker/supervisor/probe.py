@@ -1,5 +1,5 @@
-"""Conducts the probe run: a real run child measures which layers of the sandbox are in force, and the supervisor checks
-what remains of it.
+"""Conducts the probe run when the worker starts: a real run child measures which layers of the sandbox are in force,
+and the supervisor checks what remains of the run.
 """
 
 from __future__ import annotations
@@ -19,9 +19,11 @@ from .run_process import RunProcess
 from .status import Fact, Layer, Package, Posture
 
 _MIB = 1 << 20
+# Limits of the probe run.
 LIMITS = Limits(max_output_bytes=_MIB, max_result_bytes=_MIB, memory_bytes=1 << 30, disk_bytes=_MIB, pids=64, cpus=1.0)
 
 
+# Seconds that processes may outlive the probe run before the layer `descendants_killed` counts as missing.
 _LAST_BREATH_S = 1.0
 
 
@@ -30,8 +32,8 @@ class ProbeFailed(Exception):
 
 
 async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhead) -> Posture:
-    """Returns what the probe run measured. Uses the child up: it has ended and is released afterwards. Raises
-    ProbeFailed.
+    """Returns what the probe run measured. `process` has ended and is released afterwards. Raises ProbeFailed when the
+    run ended without measurements.
     """
     start = Start("probe", "", 0, {}, "", (), {}, LIMITS, probe=True)
     process.send(start.frames())
@@ -51,7 +53,8 @@ async def measure(process: RunProcess, cgroups: WorkerCgroups, overhead: Overhea
     left = {
         "descendants_killed": "a daemon outlived its run" if outlived else None,
         "cgroup": limited,
-        # A private scratch directory is never visible from outside the run, so this checks only the other kind.
+        # Checks only a scratch directory inside the worker's own directory. A private one, in a tmpfs of the run, is
+        # never visible here.
         "scratch_directory": "it outlived its run" if os.path.exists(found["scratch"]) else None,
     }
     measured = {**found["layers"]}
@@ -85,8 +88,8 @@ async def _until_measured(process: RunProcess, talk: ControlChannel) -> None:
 
 
 async def _stays_held(output: int) -> bool:
-    """Whether a process of the run outlives it by more than a second. gVisor's kernel ends processes one by one, which
-    takes a moment.
+    """Whether a process of the probe run outlives it by more than a second. The second is needed because gVisor's
+    kernel ends processes one by one.
     """
     deadline = asyncio.get_running_loop().time() + _LAST_BREATH_S
     while _is_held(output):

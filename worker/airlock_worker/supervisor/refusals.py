@@ -8,7 +8,7 @@ import grpc
 
 _CODE_KEY = "airlock-code"
 
-# The rows of services/common/errors.ts that a worker uses; docs/errors.md lists the same.
+# gRPC status by error code: the rows of services/common/errors.ts that a worker uses. docs/errors.md lists the same.
 STATUSES = {
     "invalid_request": grpc.StatusCode.INVALID_ARGUMENT,
     "permission_denied": grpc.StatusCode.PERMISSION_DENIED,

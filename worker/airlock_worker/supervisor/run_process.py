@@ -38,16 +38,17 @@ class RunProcess:
         """`count_kills`: how many processes the kernel has ever killed in the run's cgroup for lack of memory; None
         where it does not count them.
         """
-        # Handle for signals. A pid alone would not do, because the template may reap the process before the supervisor
-        # learns of its end, and the kernel may then give the pid to another process.
+        # Handle by which signals are sent. A pid alone would not do, because the template may reap the process before
+        # the supervisor learns of its end, and the kernel may then give the pid to another process.
         self.handle = ProcessHandle(pid, pidfd)
         self.pid = pid
-        # Pipe for frames from the child.
+        # Descriptor of the pipe that carries the child's frames to the supervisor.
         self.control = control
-        # Pipe for frames to the child.
+        # Descriptor of the pipe that carries the supervisor's frames to the child.
         self._orders = orders
         self.out = out
         self.err = err
+        # Descriptor of the pipe on which the child writes one byte just before the script begins.
         self._begun = begun
         self._has_begun = False
         # Whether this process is process 1 of the run's pid namespace, not the script. Its end kills the whole
@@ -62,14 +63,15 @@ class RunProcess:
         self._run_dir = run_dir
         for fd in (control, orders, out, err, begun):
             os.set_blocking(fd, False)
-        # Resolves with the wait status when the process is reaped and all its tree is gone; None if the zygote was
-        # lost. Await it through `gone`, because cancelling a task that awaits it directly would cancel it.
+        # Resolves with the wait status when the process is reaped and all its descendants are gone; with None if the
+        # zygote was lost. Await it through `gone`, because cancelling a task that awaits it directly would cancel it.
         self.exited: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
         # Number of the run's processes that the kernel killed for lack of memory, from the zygote's last message; 0
         # until `exited` resolves.
         self._oom_kills = 0
         self._count_kills = count_kills
-        # Kills in the cgroup before this process was made; None where the kernel does not count them.
+        # Number of processes that the kernel had killed in the cgroup before this process was made; None where it does
+        # not count them.
         self._earlier_kills = count_kills()
         # Whether the supervisor sent the SIGKILL that ends the process.
         self.killed_by_us = False
@@ -77,7 +79,9 @@ class RunProcess:
         self._sending = False
 
     def has_begun(self) -> bool:
-        """Whether the script's code may have run. A script cannot undo this."""
+        """Whether the script's code may have run: the child has written its byte to the `begun` pipe. A script cannot
+        undo this.
+        """
         if not self._has_begun:
             with contextlib.suppress(BlockingIOError):
                 self._has_begun = os.read(self._begun, 1) != b""
@@ -88,21 +92,28 @@ class RunProcess:
         """Number of the run's processes that the kernel has killed for lack of memory. None: it does not count them."""
         if self._earlier_kills is None:
             return None
-        # The cgroup of an ended run may be another's by now.
+        # When the run has ended, the cgroup may belong to another run, so the count from the zygote's last message is
+        # used.
         kills = None if self.exited.done() else self._count_kills()
         return self._oom_kills if kills is None else kills - self._earlier_kills
 
     def note_end(self, oom_kills: int) -> None:
-        """Call it before `exited` resolves."""
+        """Notes how many processes the kernel killed in the ended run, as the zygote reports. Call it before `exited`
+        resolves.
+        """
         self._oom_kills = oom_kills
 
     def send(self, data: bytes) -> None:
-        """Writes to the orders pipe, at once or as the child reads. A child that has ended is no error here."""
+        """Sends frames to the child: at once as far as its pipe takes them, the rest as the child reads. A child that
+        has ended is no error here.
+        """
         self._unsent = memoryview(bytes(self._unsent) + data)
         self._send_some()
 
     def tell_beginning(self, ring: Callable[[], None] | None) -> None:
-        """Calls `ring` when the script begins, or the child ends before that. None: calls nothing any more."""
+        """Calls `ring` when the script begins, or when the child ends before that. With None nothing is called any
+        more.
+        """
         loop = asyncio.get_running_loop()
         loop.remove_reader(self._begun)
         if ring is not None:

@@ -1,4 +1,4 @@
-"""The worker's state, and the watchers that are informed of each change."""
+"""The worker's state, and the WatchStatus calls of the pool-manager that are informed of each change."""
 
 from __future__ import annotations
 
@@ -33,7 +33,9 @@ class Package:
 
 @dataclass(frozen=True)
 class Posture:
-    """Results of the probe run: one for each layer, further facts, and the packages that it could import."""
+    """Results of the probe run: whether each layer of the sandbox is in force, further facts, and the packages that
+    scripts can import.
+    """
 
     layers: tuple[Layer, ...] = ()
     facts: tuple[Fact, ...] = ()

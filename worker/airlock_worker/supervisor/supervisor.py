@@ -52,10 +52,11 @@ class Supervisor:
         self._outer = outer
         self._held = AttachableRuns(grace_s)
         self._provision: Provision | None = None
+        # The tasks that run the scripts to their ends, kept here because asyncio itself does not keep a task alive.
         self._endings: set[asyncio.Task[None]] = set()
-        # Runs whose processes still exist, also after the run has reported its end.
+        # Runs whose processes still exist, even if the run has reported its end.
         self._processes: dict[Run, RunProcess] = {}
-        # Number of spares to keep; None until the probe run is over, so that no spare is made before.
+        # Number of spares to keep ready; None until the probe run is over, so that no spare is made before that.
         self._spares: int | None = None
 
     def use_spares(self, count: int) -> None:
@@ -119,9 +120,9 @@ class Supervisor:
             await held.serve(context, epoch)
 
     async def _opened(self, context: Any) -> tuple[AttachableRun | None, int]:
-        """The run that a Run call is about, and its caller's epoch. None: the run was not started.
+        """The run that a Run call starts or attaches to, and its caller's epoch. None: the run was not started.
 
-        A method of its own, so that the first message, which may be megabytes, is freed while the call goes on.
+        This is a method of its own, so that the first message, which may be megabytes, is freed while the call goes on.
         """
         message = await context.read()
         first = None if message is grpc.aio.EOF else message.WhichOneof("message")
@@ -148,7 +149,8 @@ class Supervisor:
         if self._provision is None:
             await refuse(context, "worker_lost", "The worker takes no run, because it has not been provisioned.")
         if message.secrets_version not in ("", self._provision.version):
-            # The sanitizer searches only for the values of the version that the caller named.
+            # The sanitizer searches only for the secret values of the version that the call names, so a run
+            # with other values is refused.
             await refuse(context, "worker_lost", "The worker now has other secret values than the lease named.")
         try:
             start = start_of(message, self._provision)
@@ -174,7 +176,7 @@ class Supervisor:
         return self._held.hold(start.execution_id, run)
 
     async def _conduct(self, run: Run, process: RunProcess) -> None:
-        """Conducts the run in a task of its own, because the run goes on when the call breaks."""
+        """Manages the run to its end in a task of its own, because the run must go on when the router's call breaks."""
         self._processes[run] = process
         try:
             await run.conduct()
@@ -191,8 +193,8 @@ class Supervisor:
             await process.release()
 
     async def _make_room(self) -> None:
-        """Waits for the processes of runs that have reported their end, because their memory is needed for the next
-        run.
+        """Waits until the processes of runs that have reported their end are gone, because their memory is needed for
+        the next run; 5 s at most.
         """
         going = {process.exited for run, process in self._processes.items() if run.record.finished}
         if going:
@@ -205,7 +207,8 @@ class Supervisor:
             end_reason="END_REASON_START_FAILED", truncated=self._messages.Truncated()
         )
         await context.write(self._messages.RunResponse(finished=finished))
-        # No record is kept of a run that was not started. Like every call, this one ends when its caller ends it.
+        # A run that was not started has no record to read from. Like every Run call, this one ends when its caller ends
+        # it.
         while await context.read() is not grpc.aio.EOF:
             pass
 

@@ -1,4 +1,4 @@
-"""Refuses calls for another worker: after a worker is gone, its address may belong to the next one."""
+"""Refuses calls that name another worker, because after a worker is gone, its address may belong to the next one."""
 
 from __future__ import annotations
 

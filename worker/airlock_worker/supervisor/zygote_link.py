@@ -1,5 +1,5 @@
-"""The supervisor's connection to the zygote: starts it, takes spares from it, and learns from it which children
-ended.
+"""The supervisor's connection to the zygote: starts it, takes spares from it (run children that are ready for a
+script), and learns from it which children ended.
 """
 
 from __future__ import annotations
@@ -26,38 +26,42 @@ from .log import log
 from .run.control_channel import ControlChannel
 from .run_process import RunProcess, signal_name
 
-# Descriptors with one spare: control, orders, stdout, stderr, begun; its pidfd where the kernel has pidfds; the
-# listener of a run with a network.
+# Most descriptors that the zygote sends with one spare: control, orders, stdout, stderr, begun; the spare's pidfd where
+# the kernel has pidfds; the listener of a run with a network.
 _FDS_PER_SPARE = 7
 _MAX_PACKET = 64 * 1024
 _STOP_S = 2.0
-# Seconds to delay new spares, because a fork slows down a run that starts or ends at the same time.
+# Seconds after a spare was taken at which the next one is ordered, because a fork slows down a run that starts at the
+# same time.
 _TOP_UP_DELAY_S = 0.01
+# Seconds after the end of a run at which missing spares are ordered, because a fork slows down a run that ends.
 _AFTER_RUN_S = 0.002
-# While spares keep ending at once, the delay before the next doubles, up to this many seconds.
+# Seconds of the longest such delay. While spares keep ending before a run uses them, the delay doubles up to it.
 _LONGEST_DELAY_S = 2.0
 
-# The whole environment of imports and runs, besides HOME, TMPDIR and the run's secrets.
+# All environment variables that packages see while they are imported, and that scripts see, besides HOME, TMPDIR and
+# the run's secrets.
 CLEAN_ENVIRONMENT = {
     "PATH": "/usr/local/bin:/usr/bin:/bin",
     "LANG": "C.UTF-8",
     "LC_ALL": "C.UTF-8",
     "TZ": "UTC",
     "PYTHONHASHSEED": "0",
-    # A single thread, because several add up numbers in varying order, and their number depends on the machine's CPUs.
+    # Libraries for numbers get a single thread, because several threads add up in varying order, and their number
+    # depends on the machine's CPUs.
     **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "NUMBA", "RAYON")},
     "VECLIB_MAXIMUM_THREADS": "1",
     "POLARS_MAX_THREADS": "1",
-    # Polars' streaming engine adds up in a table whose places follow hashes, and these are other ones in each process.
-    # When two groups want the same place, their numbers are added in another order. The other engine, which Polars 2
-    # no longer uses by itself, adds up in the order of the rows.
+    # Polars' streaming engine adds up groups in a hash table, and the hashes are other ones in each process. When two
+    # groups fall on the same entry of the table, their numbers are added in another order. The in-memory engine, which
+    # Polars 2 no longer uses by itself, adds up in the order of the rows.
     "POLARS_ENGINE_AFFINITY": "in-memory",
-    # For scripts that choose the streaming engine: with 1,000 groups that happens in 3 of 10,000 queries in a table of
-    # this size, and in all of them in the default size.
+    # For scripts that choose the streaming engine: with 1,000 groups, two fall on the same entry in 3 of 10,000 queries
+    # in a table of this size, and in all queries in the default size.
     "POLARS_HOT_TABLE_SIZE": "1048576",
-    # DuckDB has no variable of its own; its default for `threads` comes from this one.
+    # DuckDB has no variable of its own for threads; its default for `threads` comes from this one.
     "SLURM_CPUS_ON_NODE": "1",
-    # Arrow's allocator would ask for a gigabyte of writable memory at once, which counts as if it were used.
+    # Otherwise Arrow's allocator asks for a gigabyte of writable memory at once, which counts as if it were used.
     "MIMALLOC_ARENA_EAGER_COMMIT": "0",
     # Without a terminal, libraries wrap or cut text at 80 columns, and colour it. The sanitizer could not find a secret
     # that is split that way.
@@ -97,22 +101,25 @@ class ZygoteLink:
         self._waiting: deque[asyncio.Future[RunProcess]] = deque()
         self._alive: dict[int, RunProcess] = {}
         self._releases: set[asyncio.Task[None]] = set()
-        # Number of spares to keep, and the limits that they are made for. A series is all spares made for the same
-        # limits.
+        # Number of spares to keep ready.
         self._wanted = 0
+        # The limits that spares are made for; None: none were ordered yet.
         self._limits: Limits | None = None
-        # Layers of the sandbox without which a child takes no run, as `sandbox.mask_of` makes it.
+        # Layers of the sandbox without which a child takes no run, as a bit mask of `sandbox.mask_of`; 0 until the
+        # probe run is over.
         self._required = 0
+        # Number of the current series. A series is all spares that are made for the same limits.
         self._series = 0
-        # Number of spares of the current series that were ordered and have not come yet.
+        # Number of spares of the current series that were ordered from the zygote and have not come yet.
         self._ordered = 0
-        # Consecutive spares that ended before a run used them.
+        # Number of spares in a row that ended before a run used them.
         self._spares_ended = 0
-        # Resolves with the memory and processes that every run child has before its script. Rejects with NoSpare.
+        # Resolves when the packages are imported and children can be made, with the memory and processes that every run
+        # child has before its script. Rejects with NoSpare when that failed.
         self.ready: asyncio.Future[Overhead] = asyncio.get_running_loop().create_future()
         # Modules that cannot be imported beforehand, each with the reason; set when `ready` resolves.
         self.left_out: tuple[str, ...] = ()
-        # Resolves with the reason when the zygote and all processes below it are gone.
+        # Resolves when the zygote and all processes below it are gone, with how the zygote ended.
         self.lost: asyncio.Future[str] = asyncio.get_running_loop().create_future()
 
     def start(self) -> None:
@@ -138,7 +145,9 @@ class ZygoteLink:
         asyncio.get_running_loop().add_reader(ours, self._on_readable)
 
     def keep_spares(self, count: int, limits: Limits) -> None:
-        """Keeps this many spares ready, made for these limits. Spares for other limits are killed."""
+        """Keeps this many spares (run children that are ready for a script), made for these limits. Spares for other
+        limits are killed.
+        """
         if limits != self._limits:
             self._limits = limits
             self._series += 1
@@ -149,11 +158,11 @@ class ZygoteLink:
         self._top_up()
 
     def require(self, layers: tuple[str, ...]) -> None:
-        """From now on children end unless they can enter these layers of the sandbox."""
+        """From now on children end before they take a run unless they can enter these layers of the sandbox."""
         self._required = sandbox.mask_of(layers)
 
     async def take(self) -> RunProcess:
-        """Returns a spare, without waiting if one is ready. Raises NoSpare."""
+        """Returns a run child that is ready for a script, without waiting if there is a spare. Raises NoSpare."""
         if self.lost.done():
             raise NoSpare("the worker has lost its zygote")
         loop = asyncio.get_running_loop()
@@ -193,7 +202,8 @@ class ZygoteLink:
         task.add_done_callback(self._releases.discard)
 
     def _on_readable(self) -> None:
-        # Reads all packets that are ready, because each costs less than another turn of the event loop.
+        # All packets that are ready are read at once, because reading one more costs less than another turn of the
+        # event loop.
         while True:
             try:
                 packet, fds = self._receive()
@@ -263,7 +273,8 @@ class ZygoteLink:
     def _end(self, process: RunProcess, status: int) -> None:
         process.exited.set_result(status)
         if process in self._spares:
-            # A script may have killed the spare, or the spare could not get what it needs.
+            # The spare ended before a run used it: a script may have killed it, or the spare could not get what it
+            # needs.
             self._spares.remove(process)
             if self._spares_ended == 0:
                 log("warn", "a run child ended before it got a run", reason=self._last_words_of(process))

@@ -10,11 +10,13 @@ from collections.abc import Iterator, Mapping
 from os import readv, set_blocking, write
 from struct import Struct
 
-# Kinds of frames to the child. GIVEN: what the project gives its runs; START: what the request asks for.
+# Kinds of frames from the supervisor to the child. GIVEN holds the project's secrets and network, START the request of
+# the run, RESPONSE the agent's response to an llm request.
 GIVEN = b"G"
 START = b"S"
 RESPONSE = b"A"
-# Kinds of frames from the child.
+# Kinds of frames from the child to the supervisor. LLM_REQUEST holds a prompt and a model, RESULT and MEMORY what the
+# script gave, PROBE the measurements of the probe run. DONE says how the script ended, and is the last frame.
 LLM_REQUEST = b"Q"
 RESULT = b"R"
 MEMORY = b"M"
@@ -49,7 +51,7 @@ def send(fd: int, *frames: tuple[bytes, bytes]) -> None:
         try:
             view = view[write(fd, view) :]
         except BlockingIOError:
-            # The script has made the descriptor non-blocking.
+            # The script has made the descriptor non-blocking, so it is made blocking again and the write is repeated.
             set_blocking(fd, True)
 
 
@@ -64,7 +66,8 @@ def receive(fd: int) -> tuple[bytes, bytes | bytearray] | None:
 
 
 def _read_exactly(fd: int, size: int) -> bytearray | None:
-    # A single buffer for the whole frame, because the number of pieces it arrives in must not move later objects.
+    # The whole frame is read into one buffer, because the number of pieces in which it arrives must not move objects
+    # that the script makes later.
     data = bytearray(size)
     with memoryview(data) as view:
         at = 0

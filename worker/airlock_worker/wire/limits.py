@@ -19,5 +19,5 @@ class Limits:
     pids: int
     # CPUs that the run may use; 0.5 is half of a CPU's time.
     cpus: float
-    # Whether runs have a network: an egress proxy, through a listener in their network namespace.
+    # Whether runs have a network. It leads only to the egress proxy, through a listener in the run's network namespace.
     network: bool = False

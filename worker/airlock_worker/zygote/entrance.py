@@ -29,17 +29,19 @@ from ..sandbox.mounts import PRIVATE_SCRATCH
 from ..sandbox.programs import ProgramsMissing
 from . import preload
 
-# Descriptor of the order file, above all that the supervisor passes.
+# Descriptor of the file that holds the zygote's order (what to import, the sandbox) over the exec. The number is above
+# all descriptors that the supervisor passes.
 _ORDER_FD = 200
-# All modules of the standard library that the zygote imports. They are imported before the first module of Airlock,
-# because Airlock's modules are compiled or not, depending on their .pyc files, and compiling would move these classes.
+# All modules of the standard library that the zygote imports. They are imported before Airlock's modules, because
+# Python compiles Airlock's modules unless there are .pyc files, and compiling would move the classes of these modules.
 STANDARD_LIBRARY = (
     "__future__, _json, _socket, argparse, array, ast, atexit, collections.abc, contextlib, ctypes, dataclasses, "
     "datetime, decimal, difflib, enum, errno, fcntl, functools, gc, hashlib, importlib.machinery, importlib.metadata, "
     "importlib.util, inspect, io, json, linecache, math, mmap, pathlib, random, re, resource, select, shutil, signal, "
     "socket, stat, struct, tempfile, textwrap, threading, traceback, types, typing, weakref"
 )
-# The type numbers of its classes are fixed before Airlock's modules, for the same reason.
+# The program that the zygote runs after its exec. It numbers the classes of the standard library before it imports
+# Airlock's modules, because compiling these would change the numbers.
 _PROGRAM = f"""import {STANDARD_LIBRARY}
 {inspect.getsource(number_types)}
 number_types()
@@ -58,7 +60,7 @@ class Order:
     modules: list[str]
     distributions: list[str]
     cgroups: list[Place]
-    # Why cgroups are missing; empty when all are there.
+    # Why runs have no cgroups, or not in every tree; empty when they have all.
     cgroup_problem: str
 
 
@@ -100,9 +102,9 @@ def _parsed() -> argparse.Namespace:
 
 
 def _start_anew(options: argparse.Namespace) -> None:
-    # This setting outlives the exec.
+    # The kernel kills this process when the supervisor ends. The setting outlives the exec.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
-    # The supervisor's umask is 077, but the tree is read by runs, which are other users.
+    # The umask is 022 here and not 077 as in the supervisor, because the tree is read by runs, which are other users.
     os.umask(0o022)
     context = SandboxContext(options.run_dir)
     contents = tree.Contents(
@@ -121,7 +123,8 @@ def _start_anew(options: argparse.Namespace) -> None:
     python, environment = sys.executable, dict(os.environ)
     if context.minimal_tree:
         python = tree.inside(python, contents)
-        # This directory has the same path as in a run, because packages may keep the path that they find at import.
+        # The working directory of the imports has the same path as that of a run, because packages may keep the path
+        # that they find at import.
         os.mkdir(PRIVATE_SCRATCH, 0o700)
         os.chdir(PRIVATE_SCRATCH)
         environment.update(HOME=PRIVATE_SCRATCH, TMPDIR=PRIVATE_SCRATCH, PYTHONPATH=tree.WORKER)
@@ -142,7 +145,7 @@ def _exec(python: str, environment: Mapping[str, str], order: Mapping[str, Any])
     os.lseek(text, 0, os.SEEK_SET)
     os.dup2(text, _ORDER_FD)
     with contextlib.suppress(OSError):
-        # Fixed addresses, because they decide the order of some sets.
+        # Addresses are the same in each run from the exec on, because they decide the order of some sets.
         kernel.fix_addresses()
     if os.geteuid() != 0:
         # The capabilities in the zygote's own user namespace, if it has one, are kept here, because `execve` drops them

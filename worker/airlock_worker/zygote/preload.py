@@ -22,7 +22,8 @@ from ..sandbox import tree
 _ERROR_LINES = 12
 # Limits for the list of modules left out (entries, characters of a reason), because it is sent in one packet.
 _MAX_LEFT_OUT, _MAX_REASON = 20, 300
-# Top-level names that some distributions install by mistake, and no script imports.
+# Top-level names that some distributions install by mistake. No script imports them, so they are not imported
+# beforehand.
 _NO_LIBRARY = frozenset({"test", "tests", "docs", "doc", "example", "examples", "benchmarks"})
 PACKAGE_ROOT = str(Path(__file__).resolve().parents[2])
 
@@ -54,7 +55,8 @@ def import_all(
     try:
         for name in modules:
             importlib.import_module(name)
-        # Required imports stay, so the processes that they started are ended.
+        # The modules that the project requires stay loaded even if they started processes. So these processes are ended
+        # here.
         _end_processes()
         for distribution in distributions:
             name = distribution
@@ -67,7 +69,7 @@ def import_all(
                     left_out.append(f"{name}: {problem}"[:_MAX_REASON])
         begins(None)
         if "numpy" in sys.modules:
-            # numpy loads it on first use, and every run seeds it.
+            # numpy loads `numpy.random` on first use. It is loaded before any run, because every run seeds it.
             importlib.import_module("numpy.random")
     except BaseException as error:
         lines = "".join(traceback.format_exception(error, limit=-3)).strip().splitlines()
@@ -140,7 +142,7 @@ def paths_to_keep() -> tuple[str, ...]:
 def forget_worker_path() -> None:
     """Takes the worker's own modules off the path of scripts. All of them are loaded by now."""
     sys.path[:] = [path for path in sys.path if path != PACKAGE_ROOT]
-    # Without a tree it is not a mount, and unmounting fails.
+    # Without a tree of its own, the zygote has no mount at this path, and unmounting fails.
     with contextlib.suppress(OSError):
         kernel.unmount(tree.WORKER)
     own_builtins.leave()

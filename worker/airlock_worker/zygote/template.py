@@ -64,15 +64,15 @@ class Template:
     ) -> None:
         """`skipped`: modules that are not imported, each with the reason."""
         self._orders, its_orders = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Ended children (pid, wait status) that were read while waiting for another message.
+        # Children that ended while the zygote waited for another message of the template, as (pid, wait status).
         self.early: deque[tuple[int, int]] = deque()
-        # The optional module that the template is importing (None: none), and whether it exits because that module
-        # started processes.
+        # The optional module that the template is importing; None: none.
         self.importing: str | None = None
+        # Whether the template exits because that module started processes.
         self.started_processes = False
         self.endings, its_endings = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        # Objects frozen here are not touched by the template's garbage collections, so the two processes keep sharing
-        # them.
+        # Objects that exist now are kept out of the template's garbage collections, so that zygote and template keep
+        # sharing their memory pages.
         gc.collect()
         freeze_all()
         self.pid = os.fork()
@@ -82,7 +82,7 @@ class Template:
                     os.close(fd)
                 _live(its_orders, its_endings, context, modules, distributions, skipped)
             finally:
-                # The callers' frames are the zygote's.
+                # The template exits here and never returns, because its calling functions are those of the zygote.
                 os._exit(1)
         its_orders.close()
         its_endings.close()
@@ -180,23 +180,27 @@ def _live(
     try:
         kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
         heap = Heap()
-        # A new heap, because the old one depends on the machine, its user and the worker's directory.
+        # A new heap is begun, because the old one depends on the machine, its user and the worker's directory, and each
+        # run must find its objects at the same addresses.
         heap.begin_anew()
         determinism.prepare()
         own_meminfo.install()
-        # Without a `__file__`, some packages take the program for an interactive session.
+        # `__main__` gets a `__file__`, because without one some packages take the program for an interactive session.
         sys.modules["__main__"].__file__ = script.FILE_NAME
         imported = preload.import_all(modules, dists, skipped, partial(_tell_import, orders), partial(_give_up, orders))
         if imported.problem is None:
-            # Must come before the heap takes all gaps between mappings.
+            # Shared mappings are replaced before the heap takes all gaps between mappings, because the replacement
+            # needs new ones.
             context.shared_mappings = shared_mappings.make_private()
             _get_ready(context, heap)
-            # A new heap, because packages come from .pyc files or are compiled, and depend on the machine.
+            # A new heap is begun after the imports, because packages come from .pyc files or are compiled, so the heap
+            # of the imports depends on the machine.
             heap.begin_anew()
-            # Not `gc.freeze`, which looks for streams of a script (last_output.py) in memory that all children have.
+            # `freeze_all` is the original `gc.freeze`. The replacement (last_output.py) would look for streams of a
+            # script in memory that all children share.
             freeze_all()
-            # No automatic collections, because after one the later children would have another heap than the earlier
-            # ones.
+            # Automatic garbage collections are off, because after one the later children would have another heap than
+            # the earlier ones.
             gc.disable()
             hints.look_around()
             context.base_address_space, context.base_data = address_space_bytes(), data_bytes()
@@ -229,8 +233,8 @@ def _get_ready(context: SandboxContext, heap: Heap) -> None:
     _oom_file, _oom_score = oom_score.opened()
     limits = Limits(1, 1, 1, 1, 1, 1.0)
     for _ in range(_REHEARSALS):
-        # The interpreter rewrites code as it learns how it is used; doing that here spares every child the copied
-        # pages.
+        # Airlock's code is run several times here, because the interpreter rewrites code as it learns how it is used,
+        # and that would copy memory pages in every child.
         script.rehearse()
         script.rehearse_preparation(limits)
         privileges.rehearse(context, limits)
@@ -240,7 +244,7 @@ def _get_ready(context: SandboxContext, heap: Heap) -> None:
         # Makes the first few dozen instances of the class, because each takes less memory than the one before, and all
         # children must be the same.
         RunCgroup("", Limits(1, 1, 1, 1, 1, 1.0))
-    # A run sets these to the script's.
+    # These are empty here; each run sets them for its script.
     sys.argv, sys.orig_argv = [], []
     sys.modules["__main__"] = types.ModuleType("__main__")
 
@@ -268,7 +272,8 @@ def _serve(orders: socket.socket, endings: socket.socket, context: SandboxContex
                 socket.send_fds(orders, [answer], pidfd)
                 for fd in pidfd:
                     os.close(fd)
-                # Collected after each fork, because Python caches some freed objects, more from fork to fork.
+                # Garbage is collected after each fork, because Python caches some freed objects, more from fork to
+                # fork, and all children must be the same.
                 gc.collect()
 
 
@@ -287,7 +292,8 @@ def _fork(order: dict[str, Any], fds: list[int], context: SandboxContext, heap: 
             finally:
                 # A child that came back to `_serve` would answer the zygote's orders as a second template.
                 os._exit(1)
-        # Until `_reap` the kernel gives this pid to no other process.
+        # The handle is made here, because the kernel gives this pid to no other process until `_reap` has reaped the
+        # child.
         pidfd = pidfd_of(pid)
         return json.dumps({"pid": pid}).encode(), [] if pidfd is None else [pidfd]
     except OSError as error:

@@ -37,7 +37,7 @@ from .template import Template
 
 @dataclass(frozen=True)
 class _Child:
-    # The zygote's end of the child's status socket.
+    # The zygote's end of the socket on which process 1 of the run reports the script's exit status.
     word: socket.socket
     cgroup: RunCgroup
 
@@ -59,7 +59,7 @@ class Zygote:
         poll.register(self._template.endings, select.POLLIN)
         while True:
             readable = [fd for fd, _ in poll.poll()]
-            # Endings come first, because a fork may reuse their cgroups.
+            # Endings are handled before orders, because a fork may reuse the cgroups of the children that ended.
             if self._template.endings.fileno() in readable:
                 ending = self._template.next_ending()
                 if ending is None:
@@ -77,8 +77,9 @@ class Zygote:
                         self._end(*self._template.early.popleft())
 
     def _fork(self, limits: Limits, required: int, series: int) -> None:
-        # Two pipes and not a socket, because over a socket a script could send descriptors. The supervisor would close
-        # them as it reads, and a close can take as long as the script likes (SO_LINGER).
+        # The supervisor and the child talk over two pipes and not a socket, because over a socket a script could send
+        # descriptors. The supervisor would close these as it reads, and a close can take as long as the script likes
+        # (SO_LINGER).
         control, childs_control = os.pipe()
         childs_orders, orders = os.pipe()
         status, childs_status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -128,11 +129,12 @@ class Zygote:
     def _end(self, pid: int, status: int) -> None:
         child = self._children.pop(pid, None)
         if child is None:
-            # The process was no run child: a thread that a package left in the template may start processes.
+            # The process was no run child: a thread that a package left in the template may start processes, too.
             return
         with child.word as word:
             status = init.status_from(word, status)
-        # The end is reported only when all processes of the run are gone; they have become children of the zygote.
+        # The supervisor gets the end only when all processes of the run are gone. They have become children of the
+        # zygote, which kills them here.
         processes.kill_orphans((self._template.pid,))
         oom_kills = self._cgroups.oom_kills(child.cgroup)
         self.send({"exit": pid, "status": status, "oom_kills": oom_kills})
@@ -166,7 +168,8 @@ def main() -> None:
     os.umask(0o022)
     # The supervisor ignores SIGINT; a script gets Python's usual handler.
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    # gVisor lets a script stop process 1 of its namespace, and then sends SIGHUP to a session with a stopped member.
+    # SIGHUP is ignored, because gVisor lets a script stop process 1 of its namespace, and then sends SIGHUP to a
+    # session with a stopped member.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     # The kernel must end the zygote with its supervisor, because the zygote does not read the link during imports.
     kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -186,7 +189,7 @@ def main() -> None:
         if first is None or ("ready" in first and not zygote.serve(Overhead(**first["ready"]))):
             template.end_like_it()
     finally:
-        # Also ends the template, if it still exists.
+        # Kills all that is left below the zygote, also the template if it still exists.
         processes.kill_orphans(())
 
 

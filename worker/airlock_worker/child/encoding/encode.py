@@ -34,7 +34,7 @@ def encode(value: Any, name: str, nan_is_null: bool = False) -> str:
         problem = NotJson("contains a lone surrogate, which is half a character and cannot be written as UTF-8")
     else:
         return text
-    # Raised here, so that a traceback does not show the calls for nested values.
+    # The error is raised anew here, so that its traceback does not show Airlock's calls for nested values.
     raise NotJson(problem.sentence(name)) from None
 
 
@@ -64,7 +64,7 @@ class _Plain:
         if isinstance(value, float):
             return self._finite(value)
         if isinstance(value, Decimal):
-            # A signalling NaN cannot be converted to float.
+            # Any NaN of Decimal becomes a float NaN here, because a signalling one cannot be converted by `float`.
             return Decimal.__str__(value) if value.is_finite() else self._finite(nan if value.is_nan() else inf)
         for scalar, write in _SCALARS:
             if isinstance(value, scalar):
@@ -152,7 +152,7 @@ class _Plain:
 
     def _fields(self, value: Any) -> dict[str, Any]:
         converted = {}
-        # ClassVar and InitVar are listed there, too, and are not fields.
+        # `__dataclass_fields__` also lists ClassVar and InitVar, which are not fields of the object.
         for field in (each for each in value.__dataclass_fields__.values() if each._field_type is _FIELD):
             try:
                 converted[field.name] = self.convert(getattr(value, field.name))

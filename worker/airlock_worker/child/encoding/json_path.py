@@ -13,7 +13,7 @@ class NotJson(ValueError):
     before it.
     """
 
-    # The module that tracebacks of scripts show for it.
+    # The module name before the class's name in a script's traceback.
     __module__ = "airlock"
 
     def __init__(self, problem: str) -> None:

@@ -76,7 +76,8 @@ class _Lifted:
     """
 
     def __init__(self) -> None:
-        # Re-entrant, because a signal handler may interrupt a thread here and store a value itself.
+        # The lock is re-entrant, because a signal handler of the script may interrupt a thread here and store a value
+        # itself.
         self.lock = RLock()
         self.inside = 0
         self.limit = 0
@@ -101,7 +102,8 @@ class any_digits:
     def __enter__(self) -> None:
         with _lifted.lock:
             if not _lifted.follows_forks:
-                # Not before it is needed, because it would run in each run child's own fork.
+                # Registered at the first use and not at import, because it would then run in the fork of each run
+                # child, too.
                 _lifted.follows_forks = True
                 register_at_fork(after_in_child=_lifted.forked)
             if _lifted.inside == 0:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from sys import modules
 from typing import Any
 
-# Types written as text, by module; subclasses count as well.
+# Types whose values are written as text, by module; subclasses count as well.
 _TEXTS = {
     "uuid": ("UUID",),
     "pathlib": ("PurePath",),
@@ -26,11 +26,11 @@ _HINTS = {
     "map": "wrap it in list()",
     "filter": "wrap it in list()",
     "zip": "wrap it in list()",
-    # sqlite3.Row.
+    # The class of sqlite3's result rows.
     "Row": "use dict(row)",
     "Fraction": "use str() or float()",
 }
-# Methods by which other packages' types give plain values, the best first.
+# Methods by which types of other packages give plain values. The error's hint names the first that a value has.
 _METHODS = ("to_dicts", "to_pylist", "to_pandas", "model_dump", "to_dict", "tolist", "to_list", "toarray", "_asdict")
 
 

@@ -22,7 +22,7 @@ def convert(value: Any, plain: Converter) -> tuple[bool, Any]:
     if is_missing(value):
         return True, None
     numpy, pandas = modules.get("numpy"), modules.get("pandas")
-    # A module may be half imported, or be a module of the script's own with that name.
+    # `hasattr` is asked, because `pandas` may be half imported, or be a module of the script's own with that name.
     if pandas is not None and hasattr(pandas, "DataFrame"):
         if isinstance(value, pandas.DataFrame):
             return True, _rows(value, plain)
@@ -49,7 +49,7 @@ def _scalar(numpy: Any, value: Any, plain: Converter) -> Any:
 
 
 def _masked(numpy: Any, array: Any, plain: Converter) -> Any:
-    # Masked items are filled first, because their values may be anything.
+    # Masked items are replaced by zeros first, because their values may be anything, also values that JSON cannot hold.
     items = _array(numpy, array.filled(numpy.zeros((), array.dtype)[()]), plain)
     return _without(items, numpy.ma.getmaskarray(array).tolist())
 
@@ -87,7 +87,8 @@ def _floats(numpy: Any, array: Any, plain: Converter) -> Any:
         raise NotJson(f"is of dtype {array.dtype}, and a JSON number would lose digits; convert it with .astype(float)")
     items = doubles.tolist()
     if not numpy.isfinite(doubles).all():
-        # The slower conversion finds and names the item.
+        # Items are converted one by one, which is slower: a NaN becomes null if the script asked for that, and
+        # otherwise the error names the item.
         return plain.nested_items(array, items) if array.ndim else plain.convert(items)
     return items
 
@@ -138,7 +139,7 @@ def _column(column: Any, plain: Converter) -> list[Any]:
         return converted
     items = _arrow_items(column) if _is_exact_one_by_one(dtype) else column.astype(object).tolist()
     if not isinstance(dtype, numpy.dtype) and getattr(dtype, "kind", "O") != "f":
-        # In these types a NaN is a missing value, not a number.
+        # In columns of these types a NaN stands for a missing value, so it becomes None.
         items = [None if missing else item for item, missing in zip(items, column.isna(), strict=True)]
         if dtype.name in ("str", "string"):
             return items

@@ -21,13 +21,13 @@ def trim_fraction(text: str) -> str:
     whole, point, fraction = text.partition(".")
     if not point or not fraction.strip("0"):
         return whole
-    # Cuts only zeros, because numpy also has times with attoseconds.
+    # Only zeros are cut, because numpy's times may have up to attoseconds, which must not be lost.
     digits = fraction.rstrip("0")
     return f"{whole}.{digits.ljust(6 if len(digits) <= 6 else 9, '0')}"
 
 
 def duration_text(value: datetime.timedelta) -> str:
-    # A pandas Timedelta has nanoseconds besides.
+    # A pandas Timedelta has an attribute `nanoseconds` besides those of datetime.timedelta.
     nanoseconds = (value.days * 86400 + value.seconds) * 10**9 + value.microseconds * 1000
     return duration_of(nanoseconds + getattr(value, "nanoseconds", 0))
 

@@ -15,7 +15,8 @@ from . import following
 from .following import Followed, Following, Left, Outlook
 from .run import Run
 
-# Seconds to let a message be written before its call is ended, if the caller still reads.
+# Seconds that a message may still take to be written to the caller before its Run call is ended. A caller that does not
+# read is not waited for any longer.
 _LAST_WRITE_S = 1.0
 _SUPERSEDED = "Another router follows this run now."
 
@@ -38,6 +39,8 @@ class AttachableRun:
         self._execution_id = execution_id
         self._grace_s = grace_s
         self._forget = forget_all
+        # The epoch of the latest Run call. A call with a lower epoch is refused, because its router has been
+        # superseded.
         self._epoch = 0
         self._following: Following = following.UNFOLLOWED
         self._outlook: Outlook = "going"
@@ -52,13 +55,15 @@ class AttachableRun:
 
     @property
     def grace_s(self) -> float:
-        """Seconds that the run waits for a new caller. A paused run waits at least as long as its llm request may stay
-        open, because it uses only memory.
+        """Seconds that the run goes on without a caller before it is stopped. A paused run waits at least as long as
+        its llm request may stay open, because it uses only memory.
         """
         return max(self._grace_s, self._run.llm_timeout_s) if self._run.is_paused else self._grace_s
 
     async def serve(self, context: Any, epoch: int) -> None:
-        """Serves one Run call: sends the record from its beginning, and obeys the caller until the call ends."""
+        """Serves one Run call: sends the caller all messages of the run from the beginning, and handles the caller's
+        messages, until the call ends.
+        """
         if epoch < self._epoch:
             await refuse(context, "run_superseded", _SUPERSEDED)
         if self._outlook == "stopped":
@@ -69,7 +74,8 @@ class AttachableRun:
         teller = asyncio.ensure_future(self._tell(context, writing))
         listener = asyncio.ensure_future(self._listen(context))
         over: asyncio.Future[Any] = asyncio.gather(teller, listener)
-        # Fetches the exception of a call that breaks, because asyncio logs an exception that is never fetched.
+        # The exception of a call that breaks is fetched in any case, because asyncio logs an exception that is never
+        # fetched.
         over.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             await asyncio.wait({over, superseded}, return_when=asyncio.FIRST_COMPLETED)
@@ -83,8 +89,8 @@ class AttachableRun:
             await _silence(teller, writing)
             await refuse(context, "invalid_request", str(problem))
         finally:
-            # Cancels both tasks, not `over`: `over` is done as soon as one of them fails, and the other may still wait
-            # for a caller that does not read.
+            # Both tasks are cancelled here and not `over`, because `over` is done as soon as one of them fails, and the
+            # other may still wait for a caller that does not read.
             teller.cancel()
             listener.cancel()
             if not superseded.done():
@@ -108,7 +114,8 @@ class AttachableRun:
     def _give_up(self) -> None:
         assert isinstance(self._following, Left)
         loop = asyncio.get_running_loop()
-        # The run may have been paused since the timer was set, which extends its grace period.
+        # The run may have been paused since the timer was set. A pause extends the grace period, so the timer is set
+        # again.
         left_s = self._following.since_s + self.grace_s - loop.time()
         if left_s > 0:
             self._following = Left(self._following.since_s, loop.call_later(left_s, self._give_up))

@@ -1,4 +1,4 @@
-"""The runs of this worker that a router follows or may attach to, by execution id."""
+"""The runs of this worker that a router follows with a Run call, or may still attach to, by execution id."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from .attachable_run import AttachableRun
 from .run import Run
 
-# Number of ended runs that are remembered: enough to refuse every execution that could be sent again, in little memory.
+# Number of ended runs whose execution ids are remembered, so that they are not started again: enough for every
+# execution that a router could send again, in little memory.
 _KEPT_IDS = 10_000
 
 
@@ -17,17 +18,18 @@ class AttachableRuns:
     def __init__(self, grace_s: float) -> None:
         self._grace_s = grace_s
         self._held: dict[str, AttachableRun] = {}
-        # Executions whose run is being started. Each future resolves when the run has started or was refused.
+        # Executions whose run is being started, by id. Each future resolves when the run has started or was refused.
         self._starting: dict[str, asyncio.Future[None]] = {}
-        # Executions whose run is over or could not be started: they can neither be attached to nor started again.
+        # Ids of executions whose run is over or could not be started: a router can neither attach to such a run nor
+        # start it again.
         self._over: OrderedDict[str, None] = OrderedDict()
 
     def has_had(self, execution_id: str) -> bool:
         return execution_id in self._held or execution_id in self._starting or execution_id in self._over
 
     async def find(self, execution_id: str) -> AttachableRun | None:
-        """The run of this execution, or None. Waits for a start that is under way, because its caller may have been
-        lost.
+        """The run of this execution, or None. Waits while the run is being started, because the router that started it
+        may have died, and another one asks for the run.
         """
         while (starting := self._starting.get(execution_id)) is not None:
             await asyncio.shield(starting)
@@ -47,7 +49,7 @@ class AttachableRuns:
         self._starting.pop(execution_id).set_result(None)
 
     def refuse(self, execution_id: str) -> None:
-        """Ends the reservation of a run that could not be started. The caller has been given that end, so a second
+        """Ends the reservation of a run that could not be started. The router has been told that ending, so a second
         start is refused.
         """
         self.release(execution_id)

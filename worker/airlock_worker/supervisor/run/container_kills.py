@@ -14,21 +14,22 @@ from ...cgroups.outer_cgroup import OuterCgroup
 class ContainerKills:
     def __init__(self, outer: OuterCgroup) -> None:
         self._outer = outer
-        # The container's count from which kills may have been the run's.
+        # The kernel's count of kills in the container at a moment after which kills may have been of the run's
+        # processes: the run's start, its last pause, or the end of a pause in which it stood still.
         self._since = outer.counts().oom_kills
-        # Kills before that, while the run was not paused.
+        # Kills that were counted before `_since`, while the run was not paused.
         self._before = 0
 
     def pause(self) -> None:
-        """Call it when the run is frozen."""
-        # One look for both, so that no kill falls between them.
+        """Notes that the run is paused from now on. Call it when the run is frozen."""
+        # The counter is read once for both fields, so that no kill falls between two readings.
         now = self._outer.counts().oom_kills
         self._before += max(0, now - self._since)
         self._since = now
 
     def resume(self, has_moved: Callable[[], bool]) -> None:
-        """Call it before the run goes on. `has_moved`: whether the run has not stood still in the pause. Otherwise the
-        kills in the pause were of other runs.
+        """Call it before the run goes on. `has_moved`: tells whether processes of the run ran or ended in the pause. If
+        none did, the kills in the pause were of other runs and are not counted.
         """
         now = self._outer.counts().oom_kills
         if now != self._since and not has_moved():

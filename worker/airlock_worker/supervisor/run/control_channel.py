@@ -13,9 +13,10 @@ from ...wire.limits import MAX_MODEL_BYTES, MAX_PROMPT_BYTES, Limits
 from .ending import REPORTABLE, REPORTABLE_BEFORE, Ending, of_large_result, of_violation
 from .json_check import texts_of
 
-# JSON can need six bytes for a character of one byte (\u0000).
+# Bytes of the largest frame with an llm request, because JSON can need six bytes for a character of one byte (\u0000).
 _LLM_REQUEST_BYTES = 6 * (MAX_PROMPT_BYTES + MAX_MODEL_BYTES) + 64
 _DONE_BYTES = 12 * MAX_ERROR_BYTES + 64
+# Bytes of the largest frame with measurements of the probe run.
 _PROBE_BYTES = 64 * 1024
 _READ_BYTES = 256 * 1024
 
@@ -43,7 +44,8 @@ class ControlChannel:
         self.result: bytes | None = None
         self.memory: bytes | None = None
         self.probe: bytes | None = None
-        # The end that the child reported, or the violation that it is stopped for. None: neither yet.
+        # The end of the script that the child reported in its DONE frame, or the violation of the protocol for which
+        # the run is stopped. None: neither so far.
         self.ending: Ending | None = None
         self.violated = False
         # Whether every process has closed the pipe and everything written to it has been read.
@@ -71,7 +73,7 @@ class ControlChannel:
                 self._condemn(of_large_result(large.size, large.limit) if ours else of_violation(str(large)))
 
     def read_all(self, fd: int) -> None:
-        """Reads all that a child which has ended left in the pipe."""
+        """Reads all frames that a child which has ended left in the pipe."""
         before = -1
         while not self.violated and before != self._bytes:
             before = self._bytes
@@ -90,8 +92,8 @@ class ControlChannel:
                 raise ProtocolViolation("a frame out of turn")
             self.llm_request = _llm_request(payload)
             return
-        # An llm request that is followed by another frame came from a thread that the ending script left behind. It
-        # gets no response.
+        # An llm request that is followed by another frame gets no response, because it came from a thread that the
+        # script left behind when it ended.
         self.llm_request = None
         if kind == frames.DONE:
             self.ending = _reported(payload, REPORTABLE if begun else REPORTABLE_BEFORE)

@@ -41,7 +41,9 @@ def _check(reported: Ending, talk: ControlChannel) -> Ending:
 
 
 def documents_of(ended: Ending, talk: ControlChannel) -> Iterator[tuple[str, bytes]]:
-    """Pairs of kind and piece. A completed run has a result and memory updates, any other run has its error."""
+    """Yields the documents in pieces of up to 1 MiB, each with its kind. A completed run has a result and memory
+    updates if the script gave any; every other run has its error.
+    """
     if ended.end != "completed":
         yield from _pieces("KIND_ERROR", ended.error.encode())
         return

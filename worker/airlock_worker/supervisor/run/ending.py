@@ -29,11 +29,11 @@ _WORKER_WITHOUT_MEMORY = "the kernel killed a run because the worker had no memo
 
 @dataclass(frozen=True)
 class Ending:
-    # Name of an EndReason, in lower case and without its prefix.
+    # Name of an EndReason of the proto, in lower case and without its prefix, such as `script_error`.
     end: str
     # The error's text; empty when completed.
     error: str
-    # Why the worker should be replaced; empty when it may go on.
+    # Why the pool-manager should replace the worker; empty when the worker may go on.
     retire: str = ""
 
 
@@ -47,7 +47,8 @@ def of_status(status: int | None, killed_by_us: bool, *, own_pids: bool) -> Endi
         name = signal_name(os.WTERMSIG(status))
         if is_sigkill(status) and not killed_by_us:
             text = "The script's process was killed by SIGKILL: by itself, or by the kernel for lack of memory."
-            # A script that can signal other processes may also have killed some that the worker needs.
+            # Without a pid namespace, a script that can send signals may also have killed processes that the worker
+            # needs, so the worker is replaced.
             retire = "" if own_pids else "a run was killed by a SIGKILL that was not the worker's"
             return Ending("killed", text, retire)
         return Ending("killed", f"The script's process was killed by {name}.")
@@ -101,8 +102,9 @@ def _of_run(limits: Limits) -> str:
 
 
 def with_oom_kills(ended: Ending, kills: int, limits: Limits) -> Ending:
-    """The ending on a run of which the kernel killed processes. A script that completed may have computed without what
-    they should have given it. Another script may not know why they ended, so its error says so.
+    """The ending on a run of which the kernel killed processes. A script that completed gets `out_of_memory` instead,
+    because its result may lack what these processes should have given. Any other error gets a sentence about the kills,
+    because the script may not know why its processes ended.
     """
     if kills == 0 or ended.end == "out_of_memory":
         return ended
@@ -113,8 +115,8 @@ def with_oom_kills(ended: Ending, kills: int, limits: Limits) -> Ending:
 
 
 def with_unexplained_kills(ended: Ending, kills: int, limits: Limits) -> Ending:
-    """As `with_oom_kills`, where the kernel counts the kills of all runs of the worker together. `kills`: those that
-    may have been of this run.
+    """The ending on a run that may have lost processes, where the kernel counts only the kills of all runs of the
+    worker together. `kills`: number of those that may have been of this run.
     """
     if kills == 0 or ended.end == "out_of_memory":
         return ended
@@ -140,8 +142,8 @@ def _unexplained(kills: int) -> str:
 
 
 def with_refusals(ended: Ending, limits: Limits, most_processes: int | None) -> Ending:
-    """Replaces the hint at the script's own limit: the worker's limit on processes was the one that refused a
-    process.
+    """Replaces the error's hint at the run's own limit of processes by one at the worker's limit, because that one
+    refused a process.
     """
     if ended.end not in ("script_error", "exit_nonzero"):
         return ended

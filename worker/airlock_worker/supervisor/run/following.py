@@ -1,7 +1,7 @@
 """Which Run call follows a run, and whether another one may come, as two states.
 
 unfollowed → followed    the first call
-followed → followed      another call takes over, and the present one is told
+followed → followed      another call takes over, and the present one is ended
 followed → left          the call is lost, and the run waits for another one
 left → followed          another call came in time
 
@@ -23,17 +23,17 @@ class Unfollowed:
 
 @dataclass(frozen=True)
 class Followed:
-    # Resolved when another call takes over.
+    # Resolves when another call takes over. The call that follows the run now is then ended with `run_superseded`.
     superseded: asyncio.Future[None]
 
 
 @dataclass(frozen=True)
 class Left:
-    """The last call is lost."""
+    """The call that followed the run is lost, and no other one has come yet."""
 
-    # When it was lost, in seconds of the event loop's clock.
+    # When the call was lost, in seconds of the event loop's clock.
     since_s: float
-    # Ends the run unless another call comes.
+    # Timer that stops the run at the end of its grace period. It is cancelled when another call comes.
     give_up: asyncio.TimerHandle
 
 
@@ -52,5 +52,5 @@ def taken_over(following: Following) -> Followed:
 
 
 def recorded(outlook: Outlook) -> Outlook:
-    """The state after the router has recorded the ending. A run that was stopped stays stopped."""
+    """The state after the router has stored the run's ending. A run that was stopped stays stopped."""
     return "recorded" if outlook == "going" else outlook

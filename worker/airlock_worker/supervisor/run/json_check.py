@@ -16,34 +16,35 @@ MAX_DEPTH = 200
 _TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels"
 _NO_JSON = "it is not JSON in UTF-8"
 
-# A character beyond U+FFFF, as many encoders write it: a pair of escapes, neither of which is valid alone.
+# Pattern for a character beyond U+FFFF, as many encoders write it: a pair of escapes, neither of which is valid alone.
 _PAIR = rb"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPE = rb"\\[/bfnrt]|\\u(?:[0-9a-cefA-CEF][0-9a-fA-F]|[dD][0-7])[0-9a-fA-F]{2}|" + _PAIR
-# Several escapes in a row, with up to 64 characters after each.
+# Matches up to 1,000 escapes, each with up to 64 characters after it.
 _ESCAPES = re.compile(rb"(?:(?:%b)[^\\]{0,64}+){1,1000}" % _ESCAPE)
 _SURROGATE = re.compile(rb"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 
-# Items matched at once: `re` needs memory for each repetition of a group, but none for a repeated single character.
+# Items of a container that one match takes, because `re` needs memory for each repetition of a group (but none for a
+# repeated single character).
 _AT_ONCE = 1000
 _PIECE_BYTES = 64 * 1024
 # Possessive repetitions (`*+`) never backtrack: no shorter match could succeed, and trying takes long, during which no
 # other thread runs.
 _WS = rb"[ \t\n\r]*+"
-# A string in text whose escaped quotes and backslashes were replaced by `_without_escapes`.
+# Pattern for a string, in text whose escaped quotes and backslashes were replaced by `_without_escapes`.
 _STRING = rb'"[^"\x00-\x1f]*+"'
 _NUMBER = rb"-?(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][-+]?[0-9]++)?+"
 _SCALAR = rb"%b|%b|true|false|null" % (_STRING, _NUMBER)
 _EMPTY_OBJECT = rb"\{%b\}" % _WS
-# Containers that are empty or hold one scalar.
+# Patterns for an array and an object that are empty or hold one scalar.
 _SMALL_ARRAY = rb"\[%b(?:(?:%b)%b)?\]" % (_WS, _SCALAR, _WS)
 _SMALL_OBJECT = rb"\{%b(?:%b%b:%b(?:%b)%b)?\}" % (_WS, _STRING, _WS, _WS, _SCALAR, _WS)
-# Opening brackets; the last of a row must not begin a small array.
+# Opening brackets that begin a container which is not matched whole; the last of a row must not begin a small array.
 _OPENINGS = rb"\[{1,%d}(?!%b\])|\{" % (MAX_DEPTH + 1, _WS)
 _STRING_OR_CONSTANT = re.compile(rb"%b|NaN|-?Infinity" % _STRING)
 _BLANKS = re.compile(_WS)
 _OPENING, _CLOSING = frozenset((b"[", b"{")), frozenset((b"]", b"}"))
 
-# An object with more keys than this has them kept as hashes, divided over `_PARTS` arrays that are checked one by one.
+# Keys of an object above which only their hashes are kept, divided over `_PARTS` arrays that are checked one by one.
 _MANY_KEYS, _PARTS = 1024, 256
 
 
@@ -129,7 +130,9 @@ class _Level:
         self.items, self.members = re.compile(item + _WS), re.compile(member + _WS)
         self.more_items = re.compile(rb"(?:(\]+)|,%b%b)%b" % (_WS, item, _WS))
         self.more_members = re.compile(rb"(?:(\})|,%b%b)%b" % (_WS, member, _WS))
+        # Matches a whole text that is one value, or its opening brackets.
         self.whole = re.compile(rb"(?:%b|(%b))%b" % (value, opening, _WS))
+        # Finds the keys of an object's members.
         self.keys = re.compile(rb"(%b)%b:%b(?:%b)?" % (_STRING, _WS, _WS, leaf))
 
 
@@ -147,7 +150,7 @@ def _level_of_memory(depth: int) -> _Level:
 
 
 class _Keys:
-    """The keys of one object, to refuse an object that has a key twice."""
+    """Collects the keys of one object, because an object that has a key twice is refused."""
 
     def __init__(self) -> None:
         self._few: set[bytes] = set()
@@ -185,7 +188,7 @@ def _walk(text: bytes, plain: bytes, level: Callable[[int], _Level]) -> None:
     at = blanks.end() if blanks else 0
     found = level(0).whole.match(plain, at)
     is_escaped = b"\\" in text
-    # Open containers, innermost last; None stands for an array.
+    # Containers whose closing bracket has not come yet, innermost last; None stands for an array.
     opened: list[_Keys | None] = []
     while found is not None:
         change: bytes = found[found.lastindex] if found.lastindex else b""
@@ -213,7 +216,7 @@ def _walk(text: bytes, plain: bytes, level: Callable[[int], _Level]) -> None:
 
 
 def _close(opened: list[_Keys | None], brackets: bytes) -> None:
-    """Closes containers. Several brackets at once are always those of arrays."""
+    """Closes a container for each closing bracket. Several brackets at once are always those of arrays."""
     is_array = brackets[:1] == b"]"
     for _ in brackets:
         if not opened or (opened[-1] is None) != is_array:

@@ -14,14 +14,15 @@ from typing import BinaryIO
 
 from ..log import log
 
-# Bytes kept in memory while the script runs; most runs never need a file.
+# Bytes of one output that are kept in memory while the script runs; most runs never need a file.
 _MOST_IN_MEMORY = 2 << 20
-# Newest bytes that stay in memory when the rest moves to the file, because the router has usually not read them yet.
+# Newest bytes of the output that stay in memory when the rest moves to the file, because the router has usually not
+# read them yet.
 _TAIL = 1 << 20
-# Bytes kept in memory while the run is paused.
+# Bytes of one output that are kept in memory while the run is paused. More moves to the file.
 _MOST_WHILE_PAUSED = 64 << 10
 _KEY_BYTES = 32
-# The key stream is generated in blocks of this many bytes.
+# Bytes of a block of the key stream, which is generated block by block.
 _BLOCK = 32 << 10
 
 
@@ -35,8 +36,10 @@ class KeptOutput:
         self._memory = bytearray()
         self._file: BinaryIO | None = None
         self._in_file = 0
+        # Key of the file's encryption; empty until there is a file.
         self._key = b""
-        # After a failed write everything stays in memory, which the run's output limit bounds.
+        # Whether a write to the file has failed. From then on everything stays in memory, which the run's output limit
+        # bounds.
         self._failed = False
 
     def append(self, data: bytes) -> None:
@@ -50,7 +53,7 @@ class KeptOutput:
             self._move(len(self._memory))
 
     def read(self, at: int, size: int) -> bytes:
-        """At most `size` bytes from position `at`. Fewer bytes do not mean the end; no bytes do."""
+        """At most `size` bytes of the output from position `at`. Only an empty result means the output's end."""
         if at >= self._in_file:
             start = at - self._in_file
             return bytes(self._memory[start : start + size])
@@ -78,7 +81,7 @@ class KeptOutput:
             log("warn", "the output of a run stays in memory", reason=error.strerror)
             return
         self._in_file += count
-        # A copy, because a bytearray that shrinks may keep its memory.
+        # The rest is copied, because a bytearray that shrinks may keep its memory.
         self._memory = self._memory[count:]
 
 

@@ -22,8 +22,9 @@ class Idle:
 class Open:
     """The script waits for the response to an llm request."""
 
-    # Number of the llm request, from 1.
+    # Number of the llm request among those of the run, from 1.
     number: int
+    # Resolves to the agent's response.
     response: asyncio.Future[str]
 
     @property
@@ -57,7 +58,7 @@ def answered(requests: LlmRequests, request_id: str, response: str) -> LlmReques
 
 
 def given_up(requests: LlmRequests) -> Idle:
-    """The state after the run ended. A response that is still on its way is then ignored, not refused."""
+    """The state after the run ended. A response that comes later is then ignored, not refused."""
     return requests if isinstance(requests, Idle) else Idle(requests.number)
 
 

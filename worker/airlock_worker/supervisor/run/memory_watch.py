@@ -26,11 +26,12 @@ from .shared_memory import SharedMemoryCount
 
 _FIRST_LOOK_S = 0.01
 _INTERVAL_S = 0.02
-# Looking takes at most this share of the time.
+# Share of the supervisor's time that looking at one run's memory may take. A look that takes long delays the next one.
 _SHARE = 0.05
-# Seconds that a process may stay above its limit: time for its MemoryError, and to report that error.
+# Seconds that a process may stay above its limit before the run is stopped: time for the script to get a MemoryError
+# and to report it.
 _GRACE_S = 0.25
-# Page tables are read at least at every tenth look.
+# Page tables are read at every tenth look, and whenever the run seems to use too much.
 _LOOKS_AT_TABLES = 10
 # Page tables of one process that its program and packages need, in bytes; not counted against the run.
 _USUAL_TABLES_BYTES = 2 << 20
@@ -41,9 +42,9 @@ class _Process:
     pid: int
     # Writable memory that the process has asked for, in bytes; 0 where this kernel does not report it.
     asked: int
-    # Private memory in use, in bytes, without what every run has before its script.
+    # Private memory that the process uses, in bytes, without what every run has before its script.
     used: int
-    # Memory in use that other processes may share, in bytes: of files and of shared mappings.
+    # Memory that the process uses and other processes may share, in bytes: of files and of shared mappings.
     shared: int
 
 
@@ -70,10 +71,10 @@ class MemoryWatch:
         self._base = base
         self._count_kills = count_kills
         self._ring = ring
-        # By pid: when a process was first seen above its limit, in seconds of the monotonic clock.
+        # Processes that are above their limit, by pid: when each was first seen so, in seconds of the monotonic clock.
         self._beyond: dict[int, float] = {}
         self._count = SharedMemoryCount(self._on_counted)
-        # By pid: bytes of page tables beyond `_USUAL_TABLES_BYTES`.
+        # Bytes of page tables of each process beyond `_USUAL_TABLES_BYTES`, by pid.
         self._tables: dict[int, int] = {}
         self._looks = 0
         self._next: asyncio.TimerHandle | None = None
@@ -103,10 +104,12 @@ class MemoryWatch:
         root = self._root.pid
         pids = processes.descendants_of(root)
         if not self._root.is_there():
-            # The root has ended, so its pid may belong to another process now, whose limits must not be changed.
+            # The run's first process has ended, so its pid may belong to another process now, whose limits must not be
+            # changed.
             return None
         if self._count_kills():
-            # Version 1 of cgroups kills one process. The script may take no notice, and compute with what is left.
+            # The kernel has killed a process of the run: with version 1 of cgroups it kills one and not the whole run.
+            # The run is ended, because the script may not notice that and compute with what is left.
             return ending.of_memory(limits)
         found = [each for pid in (pids if self._is_init else [root, *pids]) if (each := self._seen(pid))]
         most = self._most
@@ -132,8 +135,8 @@ class MemoryWatch:
         return self._sum_of(found, {pid: status.shared for pid, status in statuses.items()}) > self._most
 
     def _sum_of(self, found: list[_Process], shared: dict[int, int]) -> int:
-        """Bytes that the processes use. `shared`: by pid, how much of the shared memory is real memory; without an
-        entry, all.
+        """Bytes that the processes use together. `shared`: by pid, how many bytes of the process's shared memory are
+        real memory; all of it for a process without an entry.
         """
         return sum(
             process.used
@@ -146,7 +149,8 @@ class MemoryWatch:
         pids = [self._root.pid, *processes.descendants_of(self._root.pid)]
         if self._next is None or not self._root.is_there():
             return
-        # The shared memory of a process that has ended meanwhile may now be counted with those that shared it.
+        # Only processes that still exist are counted. The share of one that has ended is missing then, because its
+        # shared memory may now be counted with those that shared it.
         used = sum(shares[pid] + self._tables.get(pid, 0) for pid in pids if pid in shares) - self._base
         if used > self._most:
             self.stop()
@@ -162,17 +166,18 @@ class MemoryWatch:
     def _seen(self, pid: int) -> _Process | None:
         found = processes.of_a_thread(pid, shared_memory.of_statm)
         if found is None:
-            # The process has ended.
+            # The process has ended, so it has no memory to count.
             return None
         return _Process(pid, found.asked, max(0, found.resident - found.shared - self._base), found.shared)
 
 
 def _limit(process: _Process, limits: Limits) -> None:
-    # The process has ended, or belongs to a user whose limits this process may not set. Its use is watched all the
-    # same.
+    # An error means that the process has ended, or belongs to a user whose limits this process may not set. The memory
+    # watch stops it all the same when it uses too much.
     with contextlib.suppress(OSError, ValueError):
         soft, hard = limit(process.pid, RLIMIT_DATA)
-        # Equal limits are left alone: the process has lifted its limit to report a MemoryError, or the script set them.
+        # A soft limit that equals the hard one is left alone: the process has lifted it to report a MemoryError, or the
+        # script set it.
         if soft != hard:
             wanted = process.asked + allowance(limits, process.used)
             limit(process.pid, RLIMIT_DATA, min(wanted, hard - 1))

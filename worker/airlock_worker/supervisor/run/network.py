@@ -46,7 +46,8 @@ class Network:
 
 
 def _user_info(*parts: str) -> str:
-    # Percent-encodes all characters but those that RFC 3986 calls unreserved.
+    # All characters are percent-encoded but those that RFC 3986 calls unreserved, because user and password stand in a
+    # URL.
     return ":".join(quote(part, safe="") for part in parts)
 
 

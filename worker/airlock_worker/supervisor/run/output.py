@@ -9,8 +9,8 @@ from collections.abc import Callable
 from .characters import begun_bytes
 
 _READ_BYTES = 64 * 1024
-# Unsent bytes after which reading stops: enough to fill a message while the previous one is written. The rest waits in
-# the pipe and slows the script down (backpressure).
+# Bytes that were read and not sent yet, at which reading stops: enough to fill a message while the previous one is
+# written. Further output waits in the pipe and slows the script down (backpressure).
 MAX_PENDING_BYTES = 1 << 20
 
 
@@ -19,14 +19,15 @@ class OutputPipe:
         self.is_stderr = is_stderr
         self._cut_bytes = 0
         self._fd = fd
+        # Bytes that are still kept before the limit is reached.
         self._left = max_bytes
-        # First bytes of a character whose rest has not come yet.
+        # First bytes of a character at the end of what was read, whose other bytes have not come yet.
         self._begun = b""
         self._wake = wake
         self._pending = bytearray()
         self._reading = False
         self._ended = False
-        # Number of cut bytes at which the router is informed again; it doubles each time.
+        # Number of cut bytes at which the run records the next notice for the router; it doubles with each notice.
         self._next_told = 1
 
     def resume(self) -> None:
@@ -92,14 +93,16 @@ class OutputPipe:
         return self._ended and not self._pending
 
     def take(self) -> bytes:
-        """Bytes to send now, at most one message of them; empty when there are none."""
+        """Takes the bytes to send now, at most one message of them; empty when there are none."""
         piece = bytes(self._pending[:MAX_PENDING_BYTES])
         del self._pending[:MAX_PENDING_BYTES]
         self.resume()
         return piece
 
     def drain(self) -> bytes:
-        """Like `take`, but reads what is left in the pipe first. Empty: the pipe is empty."""
+        """Takes bytes like `take`, but reads the pipe first. Empty: nothing is left in the pipe. Call it when the
+        processes have ended or are frozen.
+        """
         while len(self._pending) < MAX_PENDING_BYTES and not self._ended and self._read():
             pass
         return self.take()

@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 from ...linux import processes
 
-# Seconds between looks. Random, because a script that knew the moment of the next look could be still by then.
+# Seconds between two looks at the run's processes, a random number each time, because a script that knew the moment of
+# the next look could be still by then.
 _SHORTEST_S, _LONGEST_S = 1.0, 2.0
 # Seconds of CPU time that a process may still use while it is being stopped.
 _STILL_S = 0.05
@@ -25,8 +26,9 @@ class PauseWatch:
         self._pid = pid
         self._is_init = is_init
         self._ring = ring
-        # By pid: CPU time used before the pause, in clock ticks.
+        # CPU time that each process had used when the pause began, in clock ticks, by pid.
         self._ticks: dict[int, int] = {}
+        # Timer of the next look; None while the run is not watched.
         self._next: asyncio.TimerHandle | None = None
         self._has_rung = False
 
@@ -42,7 +44,7 @@ class PauseWatch:
             self._next = None
 
     def has_moved(self) -> bool:
-        """Whether the run has not stood still since `start`: a process of it has ended, for example."""
+        """Whether any process of the run has used the CPU, ended or been started since `start`."""
         return self._has_rung or self._seen().keys() != self._ticks.keys()
 
     def lost_processes(self) -> int:
@@ -56,7 +58,7 @@ class PauseWatch:
     def _look(self) -> None:
         self._next = None
         seen = self._seen()
-        # Compared process by process, because a process that has ended must not leave its share of CPU time to the
+        # CPU times are compared process by process, because a process that has ended must not leave its share to the
         # others.
         used = sum(ticks - self._ticks.get(pid, 0) for pid, ticks in seen.items())
         if seen.keys() != self._ticks.keys() or used > _STILL_S * os.sysconf("SC_CLK_TCK"):

@@ -28,7 +28,7 @@ class ProcessCount:
 
     def _count(self) -> None:
         self._next = None
-        # The limit plus one, because process 1 of a pid namespace is not the script's.
+        # One process more than the limit is allowed, because process 1 of a pid namespace is not the script's.
         if processes.more_than(self._limit + 1, self._pid):
             self._ring()
         else:

@@ -28,11 +28,12 @@ class Record:
         """`directory`: where files that hold output are created."""
         self._messages = messages
         self._out, self._err = KeptOutput(directory), KeptOutput(directory)
-        # By `is_stderr`: number of bytes cut so far.
+        # Number of bytes cut from stderr (True) and stdout (False) so far.
         self._cut = {False: 0, True: 0}
         self._llm_request: Any = None
         self._ending: list[Any] = []
         self._broke_off = False
+        # Futures of the callers that have all messages so far; they resolve when the record grows.
         self._grown: set[asyncio.Future[None]] = set()
 
     def write(self, data: bytes, *, is_stderr: bool) -> None:
@@ -40,8 +41,8 @@ class Record:
         self._wake()
 
     def note_cut(self, count: int, *, is_stderr: bool) -> None:
-        """Notes that `count` bytes were cut in all. They are reported while the run goes on, in case it never
-        reaches Finished.
+        """Notes that `count` bytes of the output were cut in all. The number is sent while the run goes on, because a
+        run whose worker is lost never sends Finished.
         """
         if count != self._cut[is_stderr]:
             self._cut[is_stderr] = count
@@ -58,7 +59,7 @@ class Record:
         self._llm_request = None
 
     def finish(self, ending: list[Any]) -> None:
-        """Adds the last messages; Finished is the last of them."""
+        """Adds the last messages of the run: its documents, then Finished."""
         self._ending = ending
         self._wake()
 
@@ -82,8 +83,8 @@ class Record:
                 grown.set_result(None)
 
     async def follow(self) -> AsyncIterator[Any]:
-        """Yields the messages from the beginning to Finished, and waits for more in between. Llm requests that were
-        already answered are left out. Raises BrokenOff.
+        """Yields the run's messages from the beginning to Finished, and waits for more in between. Llm requests that
+        were already answered are left out. Raises BrokenOff.
         """
         told_out = told_err = 0
         told_cut = {False: 0, True: 0}

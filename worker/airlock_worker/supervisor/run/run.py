@@ -1,4 +1,6 @@
-"""Conducts one run, from its start to the end of its record. The run continues while no router follows it."""
+"""Manages one run: starts the script in a run child, records its output, llm requests and ending, and stops it when it
+must not go on. The run goes on while no router is connected to it.
+"""
 
 from __future__ import annotations
 
@@ -31,12 +33,13 @@ from .run_state import Done, RunState, Stopped
 from .start import Start
 from .stopwatch import Stopwatch
 
-# Seconds to wait between a child's DONE and its end, before the child is killed.
+# Seconds that a child may take to end after its DONE frame, which reports the script's end, before it is killed.
 _LAST_WORD_S = 2.0
-# A request larger than this takes the child a while to read, which must not count as the script's time.
+# Bytes of code, settings and memory above which the child takes a while to read them. That must not count as the
+# script's time.
 _LARGE_START_BYTES = 64 * 1024
-# The script's time begins after this many seconds at the latest, even if the child has not begun. The router uses the
-# same number.
+# Seconds after which the script's time begins at the latest, even if the child has not begun the script. The router
+# uses the same number (running-time.ts).
 _LONGEST_BEGINNING_S = 5.0
 
 
@@ -54,7 +57,8 @@ class Run:
         self._process = process
         self._outer = outer
         self._container_kills = ContainerKills(outer)
-        # The container's counter of refused processes when the script last began or resumed.
+        # The kernel's count of processes that it refused in the worker's container, when the script last began or
+        # resumed.
         self._refused = outer.counts().refused
         self._start = start
         self._messages = messages
@@ -67,7 +71,7 @@ class Run:
             OutputPipe(process.err, True, start.limits.max_output_bytes, self._woken.set),
         ]
         self._clock = Stopwatch(start.timeout_ms, self._on_timeout)
-        # Timer that starts the clock if the script has not begun by then; None when the clock starts without waiting.
+        # Timer that starts the run's clock if the script has not begun by then; None when the clock starts at once.
         self._beginning: asyncio.TimerHandle | None = None
         self._process_count = ProcessCount(process.pid, start.limits.pids, self._on_crowd)
         self._memory_watch = MemoryWatch(
@@ -78,14 +82,15 @@ class Run:
             count_kills=lambda: process.oom_kills,
             ring=self._stop,
         )
-        # A paused run that wakes itself counts as running: its time, memory and processes are watched again.
+        # Watches a paused run: one whose processes wake themselves counts as running, so its time, memory and processes
+        # are watched again.
         self._pause_watch = PauseWatch(process.pid, is_init=process.is_init, ring=self._on_moved)
         self._state: RunState = run_state.RUNNING
         self._llm_requests: LlmRequests = llm_requests.NONE_YET
         self.record = Record(messages, output_dir)
 
     async def conduct(self) -> None:
-        """Returns when the record is finished. The caller must still release the process."""
+        """Runs the script to its end. Returns when the record is finished; the caller then releases the process."""
         async with contextlib.AsyncExitStack() as stack:
             await self._conduct(await self._open_proxy(stack))
 
@@ -130,7 +135,9 @@ class Run:
         self._process.kill()
 
     def answer(self, request_id: str, response: str) -> str | None:
-        """Returns what is wrong with the response, None if it is accepted or ignored."""
+        """Gives the script the response to its llm request. Returns what is wrong with the response; None if it is
+        accepted or ignored.
+        """
         after = llm_requests.answered(self._llm_requests, request_id, response)
         if isinstance(after, str):
             return after
@@ -172,7 +179,7 @@ class Run:
         if self._talk.violated:
             self._process.kill()
         elif self._talk.ending is not None:
-            # The script may have forged this DONE frame. Its processes are therefore watched until they are gone.
+            # The script may have forged this DONE frame, so its processes are watched until they are gone.
             self._end_beginning()
             self._clock.stop()
             self._woken.set()
@@ -187,10 +194,13 @@ class Run:
         self._stop(ending.of_crowd(self._start.limits.pids))
 
     def _on_moved(self) -> None:
-        """Processes of the paused run have used the CPU, ended or started others."""
+        """Called when processes of the paused run have used the CPU, ended or started others. The run is stopped if the
+        kernel may have killed one of them, and otherwise counts as running.
+        """
         lost = min(self._container_kills.in_pause(), self._pause_watch.lost_processes())
         if lost:
-            # The kills stay in the counts of other runs, because a process may also have ended in another way.
+            # The kills are not taken out of the counts of the worker's other runs, because these processes may also
+            # have ended in another way.
             self._stop(ending.of_unexplained_kills(lost, self._start.limits))
         else:
             self._run_clock()
@@ -231,7 +241,8 @@ class Run:
         """Freezes the run's processes until the script's llm request has a response."""
         self._hold_clock()
         await self._process.freeze()
-        # Before the freeze took effect, another thread of the script may have sent more frames.
+        # Reads frames that another thread of the script may have sent before the freeze took effect. They may say that
+        # the script has ended.
         self._on_control()
         asking, self._talk.llm_request = self._talk.llm_request, None
         if asking is None:
@@ -266,7 +277,8 @@ class Run:
         own, a run is always waited for, because its children may outlive it.
         """
         told = self._talk.ending
-        # A script may have forged this DONE frame. While the pipe is open, the child's real one may follow.
+        # While the pipe is open, the child's real DONE frame may still follow, because a script may have forged this
+        # one.
         is_completed = told is not None and told.end == "completed" and self._talk.is_at_end
         return is_completed and self._process.is_init and all(output.is_at_end for output in self._outputs)
 
@@ -306,7 +318,8 @@ class Run:
             return ending.of_memory(self._start.limits)
         is_sigkill = ending.is_sigkill(status) and not self._process.killed_by_us
         if ended is None and is_sigkill and self._container_kills.count():
-            # The kill stays in the counts of other runs, because a script may also have sent the signal itself.
+            # The kill is not taken out of the counts of the worker's other runs, because a script may also have sent
+            # the signal itself.
             return ending.of_container_memory(self._start.limits)
         if ended is None and not self._process.has_begun() and not self._process.killed_by_us:
             return ending.of_no_beginning(status)

@@ -3,7 +3,7 @@
 running → done       the child has reported its end
 running → stopped    the supervisor has killed the script, for a reason
 
-Both are final, so the first of the two decides what the run's end is put down to.
+Done and stopped are final, so the first of the two decides which ending the run gets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Running:
 
 @dataclass(frozen=True)
 class Done:
-    # The timer that kills the run's processes when they are left two seconds after the child reported its end.
+    # The timer that kills the processes of the run that still exist two seconds after the child reported its end.
     kill: asyncio.TimerHandle
 
 

@@ -1,4 +1,5 @@
-"""Counts the memory of several processes, with each shared page counted once, in a thread because it can take seconds.
+"""Counts the memory of several processes, with each shared page counted once. A thread does this, because it can take
+seconds.
 
 The kernel walks all page tables of a process to compute its share, and a script can make these large.
 """
@@ -18,9 +19,10 @@ from functools import partial
 from ...linux import kernel, processes
 
 _KCMP_VM = 1
-# Counting takes at most this share of the time,
+# Share of the time that counting may take. A count that took long delays the next one.
 _SHARE = 0.05
-# unless that would delay the next count beyond this: meanwhile the processes may turn shared pages into private ones.
+# Seconds by which a count delays the next one at most, because the processes may turn shared pages into private ones
+# meanwhile.
 _LONGEST_PAUSE_S = 1.0
 
 
@@ -72,7 +74,8 @@ class _Count:
             if not self.is_wanted:
                 break
             share = processes.of_a_thread(pid, partial(_own_share, self._used[pid]))
-            # A process that has ended is counted as 0. It may have used its parent's memory until then.
+            # A process that ended during the count is counted as 0: its memory is free, or was its parent's, which is
+            # counted there.
             found[pid] = 0 if share is None else share
         self.took_s = time.thread_time() - began
         return found
@@ -108,7 +111,7 @@ def _own_share(used: int, thread: int) -> int | None:
     except ProcessLookupError:
         return None
     except (OSError, KeyError, ValueError):
-        # The kernel has no smaps_rollup, or the process has ended.
+        # The kernel has no smaps_rollup file, or the process has ended.
         return used if os.path.exists(f"/proc/{thread}") else None
 
 

@@ -13,8 +13,8 @@ from .json_check import is_memory, problem_of
 from .network import Network, network_of
 from .secret import Secret
 
-# A longer memory text is not checked here, because that would hold up the event loop for other runs. The router has
-# checked its bytes, and the child refuses a text of another form.
+# Bytes of the longest memory text that is checked here, because the check would hold up the event loop for other runs.
+# The router has checked the bytes of a longer one, and the child refuses a text of another form.
 _CHECKED_BYTES = 64 * 1024
 
 
@@ -25,7 +25,7 @@ class BadStart(ValueError):
 @dataclass(frozen=True)
 class Provision:
     project: str
-    # Version of the project's secrets and settings, from the pool-manager.
+    # Version of the project's secrets and settings, as the pool-manager named it. A run for another version is refused.
     version: str
     secrets: tuple[Secret, ...]
     settings: dict[str, str]
@@ -50,7 +50,7 @@ class Start:
     limits: Limits
     probe: bool = False
     network: Network | None = field(default=None, repr=False)
-    # Milliseconds that an llm request may stay open; 0: not known.
+    # Milliseconds that an llm request of the run may stay open; 0: the router has not said.
     llm_timeout_ms: int = 0
 
     def without_script(self) -> Start:
@@ -113,7 +113,7 @@ def start_of(request: Any, provision: Provision) -> Start:
     if request.timeout_ms <= 0:
         raise BadStart(f"timeout_ms must be above 0; got {request.timeout_ms}")
     if provision.network != request.HasField("network"):
-        # A run without its route would have another network than its project's file says.
+        # The run is refused, because it would have another network than its project's file says.
         has = "one" if provision.network else "none"
         raise BadStart(f"network must be given exactly when the project has one; this project has {has}")
     memory_json: str = request.memory_json

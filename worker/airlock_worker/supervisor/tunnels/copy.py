@@ -41,10 +41,10 @@ async def copy(connection: Connection, queued: int, context: Any, messages: Mess
             await _receive(connection.writer, context)
             sending.cancel()
         connection.writer.close()
-        # Waits until the last bytes are written.
+        # Waits until the last bytes from the egress service are written to the run's connection.
         await connection.writer.wait_closed()
     except* OSError:
-        # The connection inside the run broke. The egress service notices it by the end of the call.
+        # The connection inside the run broke. The egress service notices that, because the Tunnel call ends now.
         pass
 
 

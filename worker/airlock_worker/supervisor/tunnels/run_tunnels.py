@@ -10,9 +10,10 @@ from ..log import log
 from ..messages import Messages
 from .copy import Connection, copy
 
-# Connections of one run at a time; the egress service has the same limit.
+# Connections that one run may have at a time; further ones are closed. The egress service has the same limit.
 _MAX_CONNECTIONS = 256
-# Seconds that a tunnel waits for its run to start, and that a connection waits for a tunnel.
+# Seconds that a tunnel waits for its run to start before it ends, and that a connection waits for a tunnel before it is
+# closed.
 _PATIENCE_S = 30.0
 
 
@@ -21,7 +22,9 @@ class RunTunnels:
 
     def __init__(self) -> None:
         self.has_run = False
+        # Tunnels that wait for a connection. Each future resolves to its connection, or to None when the run is over.
         self._idle: deque[asyncio.Future[Connection | None]] = deque()
+        # Connections that wait for a tunnel, each with the timer that closes it after 30 s.
         self._queued: dict[Connection, asyncio.TimerHandle] = {}
         self._connections: set[Connection] = set()
         self._copying: set[asyncio.Task[None]] = set()
@@ -86,7 +89,8 @@ class RunTunnels:
             return await idle if idle.done() or self.has_run else None
         except asyncio.CancelledError:
             if idle.done() and not idle.cancelled() and (connection := idle.result()) is not None:
-                # The tunnel was cancelled in the same moment in which it got a connection; another tunnel takes that.
+                # The egress service cancelled the tunnel in the moment in which it got a connection. Another tunnel
+                # takes this connection.
                 self._offer(connection)
             raise
         finally:

@@ -14,7 +14,8 @@ from ..refusals import refuse
 from ..worker_id_check import refuse_unless_for
 from .run_tunnels import RunTunnels
 
-# Idle tunnels of all runs together; each run has a few.
+# Tunnels without a connection, of all runs of this worker together. Further Tunnel calls are refused; each run needs a
+# few.
 _MAX_WAITING = 1024
 _FIRST_MESSAGE_TIMEOUT_S = 10.0
 
@@ -41,7 +42,7 @@ class Tunnels:
         return sum(run.waiting for run in self._runs.values())
 
     async def serve(self, request_iterator: Any, context: Any) -> None:
-        """Handles the Tunnel call. A tunnel whose run does not start ends after 30 s."""
+        """Serves one Tunnel call of the egress service. A tunnel whose run does not start ends after 30 s."""
         execution_id = await self._execution_id(context)
         if self.waiting() >= _MAX_WAITING:
             await refuse(context, "overloaded", f"{_MAX_WAITING} tunnels wait at this worker already.")
