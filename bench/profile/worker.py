@@ -42,9 +42,9 @@ def _before(owner: Any, method: str, what: str) -> None:
 
 def _on_control(own: Callable[[Any], None]) -> Callable[[Any], None]:
     def noting(self: Any) -> None:
-        before = self._talk.verdict
+        before = self._talk.ending
         own(self)
-        if before is None and self._talk.verdict is not None:
+        if before is None and self._talk.ending is not None:
             _stamp("the script's last word")
 
     return noting
