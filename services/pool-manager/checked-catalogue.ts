@@ -11,7 +11,8 @@ import type { Log } from "#common/service/log.ts";
 export type AskProblems = () => Promise<ReadonlyMap<string, string>>;
 
 // Milliseconds that a request about projects waits for the checks, because a secrets service that does not
-// answer must not delay every such request.
+// answer must not delay every such request. A request that finds changed project files while checks run may
+// wait twice as long.
 const LONGEST_WAIT_MS = 1_000;
 
 /** The latest result of one check. */

@@ -41,7 +41,7 @@ export async function resolveSecrets(project: Project, sources: SecretSources): 
 
 /**
  * The secrets of a project that can be read without asking another system (a vault), and a sentence for each
- * one that could not be used.
+ * one that cannot be used, unless its problem is transient.
  */
 export type LocalSecrets = { readonly secrets: readonly Secret[]; readonly problems: readonly string[] };
 

@@ -2,7 +2,7 @@ import { callCancelled } from "#common/errors.ts";
 
 /**
  * Milliseconds after which a read that has not finished no longer keeps the next one waiting, because its
- * router may be stopped.
+ * router's process may be suspended and not answer.
  */
 const SLOW_AFTER_MS = 2_000;
 

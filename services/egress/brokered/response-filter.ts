@@ -59,8 +59,9 @@ function filterOf(placeholders: readonly Placeholder[], compiled: CompiledValues
   const longest = Math.max(...values.map((value) => Buffer.byteLength(value))) * LONGEST_SPELLING;
   const lagBytes = Math.ceil(longest / LAG_STEP_BYTES) * LAG_STEP_BYTES;
   return {
-    // The needles with the placeholders are made anew for each search, so that a route keeps no copy of them
-    // while its run is paused.
+    // The needles with the placeholders are made again for each search and are not stored, because a route
+    // exists as long as its run, also while the run is paused. A stored copy in each route of a thousand
+    // paused runs would take much memory.
     get needles() {
       return withReplacements(
         shared,

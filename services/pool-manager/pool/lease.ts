@@ -57,7 +57,9 @@ export type LeaseClaim = {
    */
   answeredAtMs: number;
   /**
-   * The number of leases that have had the claim. Requests on all but the last of these leases are ignored.
+   * The number of leases that have been made on the claim; 0 before the first. A new lease is made when
+   * another router takes the execution over, or its router connects again. From then on, requests on earlier
+   * leases are ignored (`resume` rejects).
    */
   holders: number;
   /**

@@ -25,8 +25,9 @@ export type Member = {
   /** Gives the paused worker of `canBringBack` a place. The pool calls `want` again afterwards. */
   bringBack(): void;
   /**
-   * Makes the pool give up the place of one of its workers, so that another project can use it. Returns false
-   * when the pool has no worker of this kind.
+   * Makes the pool give up the place of one of its workers, so that another project can use it. `what`: the
+   * most work that may be on the worker. Returns false when the pool has no serving worker with so little
+   * work.
    */
   giveUp(what: Donation): boolean;
   /**
@@ -222,7 +223,8 @@ export function createWorkerPlaces(
 
   /**
    * Ends paused workers while more than `maxWorkers` are kept. The project with the most of them loses the
-   * one that has been paused for longest.
+   * one that has been paused for longest. Workers on which an execution has its response are not ended, even
+   * when more than `maxWorkers` are then kept.
    */
   const endPausedBeyondBound = () => {
     for (;;) {

@@ -105,7 +105,8 @@ export function createPool(parts: PoolParts): Pool {
    * the queue has waited for a second, both get the slot in turns.
    */
   const dispatch = () => {
-    // A paused worker on which an execution has its response gets a place, if one is free.
+    // When an execution on a paused worker has received its response, the pool asks here for a place for this
+    // worker. If a place is free and no other project comes first, the worker gets it at once.
     if (longestAnswered(slots)) reconcile();
     for (const slot of slots) {
       if (slot.holder || !hasPlace(slot.state)) continue;

@@ -25,8 +25,9 @@ const CANCEL_WAIT_MS = 5_000;
  */
 export type Executions = {
   /**
-   * Waits until the execution needs its caller, because the script asks its agent or has ended, or until
-   * `waitMs` milliseconds are over. Resolves to the number of bytes that the execution stores.
+   * Waits until the script asks its agent or the execution has ended, at most `waitMs` milliseconds; less
+   * when `signal` aborts or the router is stopping. Resolves to the number of bytes that the execution
+   * stores, from which the caller of this method decides whether to read the whole execution.
    */
   awaitAttention(executionId: string, waitMs: number, signal: AbortSignal): Promise<number>;
   /** How many bytes the execution stores. */

@@ -7,7 +7,10 @@ import type { Stopwatch } from "./stopwatch.ts";
 export type ResponseTimer = {
   /** Milliseconds that the router has waited so far. */
   elapsedMs(): number;
-  /** Whether the router is processing messages, so that the time does not count. */
+  /**
+   * Whether the router is processing messages of the worker. The time that the router needs for this is not
+   * counted in `elapsedMs`.
+   */
   isBusy(): boolean;
   /**
    * Counts the time again, because a new stream follows a broken one and the router waits for its messages.

@@ -34,7 +34,10 @@ export type StorageLimits = {
 
 /** A limit that would be exceeded, and how many bytes must be removed before something is stored. */
 export type Excess = {
-  /** The limit: the project's own, or that of all projects together. */
+  /**
+   * The name of the limit: `project` for the project's own limit, `total` for the limit of all projects
+   * together.
+   */
   readonly bound: "project" | "total";
   /** The bytes to remove so that the next submissions need no removal. */
   readonly bytes: number;

@@ -61,8 +61,9 @@ export class Skip {
   }
 
   /**
-   * Returns how many bytes at the beginning of the next piece of this channel are skipped. `bytes`: the
-   * length of that piece.
+   * Returns how many bytes at the beginning of the next piece of this channel (`text`) are skipped, because
+   * the caller has them already. `bytes`: the length of that piece. Each call lowers the number of bytes that
+   * are still skipped.
    */
   next(text: "stdout" | "stderr", bytes: number): number {
     const passed = Math.min(this.#left[text], bytes);

@@ -9,7 +9,10 @@ import type { LongText, Reading, TextPiece } from "./store.ts";
  */
 export const SLICE_BYTES = 512 * 1024;
 
-/** A slice of a long text. `text`: which of the execution's long texts it belongs to. */
+/**
+ * A slice of a long text, as it was read. `text`: the long text of the execution that the slice belongs to
+ * (such as stdout). `bytes`: the content of the slice, in UTF-8; a character may be split between two slices.
+ */
 export type Slice = { readonly text: LongText; readonly bytes: Uint8Array };
 
 /**

@@ -151,7 +151,9 @@ def _take(message: dict[str, Any], context: SandboxContext) -> script.Given:
 
 
 def _say(control: int, error: BaseException, begun: bool, limits: Limits) -> None:
-    """`control`: descriptor of the pipe to the supervisor, which has another number until `_settle`."""
+    """Reports to the supervisor, in a DONE frame, that Airlock's own code failed in the child."""
+    # `control` is the descriptor of the pipe to the supervisor; before `_settle` it has another number than
+    # CONTROL_FD. `begun` tells whether the script had begun.
     end = "script_error" if begun else "start_failed"
     failed = "Airlock failed when the script had begun" if begun else "Airlock could not start the script"
     try:

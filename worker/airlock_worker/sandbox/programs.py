@@ -87,7 +87,7 @@ def _place(path: str, site: str, shown: Iterable[str], copies: dict[str, str]) -
         os.link(copies[real], target)
     else:
         shutil.copyfile(real, target)
-        # The copy of a set-user-ID program loses that bit.
+        # The copy gets the mode 0755: executable, and without the set-user-ID bit that the original may have.
         os.chmod(target, 0o755)
         copies[real] = target
 

@@ -26,7 +26,7 @@ const MAX_RUN_BYTES = 7;
 const MAX_DEPTH = 10;
 /** The most places with several readings that are followed for one escape or gap; after more the automaton decides. */
 const MAX_STEPS = 100;
-/** The amount that an escape with several readings adds to `work`. */
+/** What the reading of one escape with several meanings adds to `work`, the cost of the search so far. */
 const READ_WORK = 8;
 
 const [ZERO, X, BACKSLASH] = [0x30, 0x78, 0x5c];

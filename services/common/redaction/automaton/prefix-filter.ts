@@ -206,8 +206,9 @@ export class PrefixFilter {
         break;
       }
     }
-    // The bytes between this word and `place` belong to words that have not been checked yet. An escape or a
-    // separator among them comes first.
+    // `place` may be behind this word of 4 bytes. The bytes between the word and `place` have not been
+    // checked yet, because they belong to later words. If one of them may begin an escape or be a separator,
+    // its offset is returned instead of `place`, because it comes first.
     for (let between = Math.max(from, at + WORD_BYTES); between < place; between++) {
       if (this.#kinds[text[between] as number] !== 0) return between;
     }

@@ -62,8 +62,9 @@ class Start:
     def frames(self, proxy_port: int | None = None) -> bytes:
         """GIVEN and START frames for the child. `proxy_port`: port of the run's own proxy, None without a network.
 
-        Secrets are sent in a frame of their own (GIVEN), because a script's random numbers may depend on START and must
-        not depend on secrets.
+        Secrets are sent in a frame of their own (GIVEN), so that a changed secret changes neither the seed of the
+        script's random numbers, which is computed from START (code, settings and memory), nor the addresses of its
+        objects.
         """
         given = {
             "probe": self.probe,
