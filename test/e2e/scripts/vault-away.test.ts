@@ -56,7 +56,8 @@ it("an execution waits for a sealed vault, although a worker is up; operators ar
     expect((await rest.get(id)).waiting_on?.detail).toContain(why);
   }, settle);
   expect((await rest.project("billing")).detail).toBe(why);
-  expect(await warnings()).toMatchObject([{ level: expect.anything(), project: "billing", detail: why }]);
+  // The log file is written in batches.
+  await expect.poll(warnings).toMatchObject([{ level: expect.anything(), project: "billing", detail: why }]);
   status = 200;
   expect((await rest.settled(id)).result).toBe(2);
   expect((await rest.project("billing")).detail).toBeNull();
@@ -69,7 +70,9 @@ it("a vault that denies permission is shown until it permits again, without anot
   const { end_reason } = await rest.settled(await rest.submit({ project: "billing", code: "set_result(3)" }));
   expect(end_reason).toBe("start_failed");
   expect((await rest.project("billing")).detail).toContain("the vault denies permission to this token");
-  expect((await warnings()).at(-1)?.detail).toContain("the vault denies permission to this token");
+  await expect
+    .poll(async () => (await warnings()).at(-1)?.detail)
+    .toContain("the vault denies permission to this token");
   status = 200;
   await vi.waitFor(async () => expect((await rest.project("billing")).detail).toBeNull(), settle);
 });
