@@ -1,4 +1,4 @@
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
 import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
 
@@ -12,7 +12,7 @@ export type GrpcClient = {
 
 /** A gRPC client that calls the router directly, as an internal system does, past the gateway. */
 export function grpcClient(routerAddress: string): GrpcClient {
-  const router = connect(RouterServiceClient, routerAddress);
+  const router = connectTo(RouterServiceClient, routerAddress);
   return {
     async execute(project, code) {
       const submission = SubmitRequest.fromPartial({ project, code });

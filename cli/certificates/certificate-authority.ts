@@ -17,7 +17,7 @@ import {
 } from "@peculiar/x509";
 
 /** A certificate authority, which issues the certificates of one deployment. */
-export type Authority = {
+export type CertificateAuthority = {
   /** The certificate of the authority itself, PEM. */
   readonly pem: string;
   readonly certificate: X509Certificate;
@@ -34,7 +34,7 @@ const BACKDATED_MS = 5 * 60_000;
 
 export async function makeAuthority(
   now: Date,
-): Promise<{ readonly authority: Authority; readonly key: string }> {
+): Promise<{ readonly authority: CertificateAuthority; readonly key: string }> {
   const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ["sign", "verify"]);
   const validTo = new Date(now.getTime() + AUTHORITY_DAYS * DAY_MS);
   const certificate = await X509CertificateGenerator.createSelfSigned({
@@ -54,7 +54,7 @@ export async function makeAuthority(
   return { authority, key: await privatePem(keys.privateKey) };
 }
 
-export async function readAuthority(pem: string, keyPem: string): Promise<Authority> {
+export async function readAuthority(pem: string, keyPem: string): Promise<CertificateAuthority> {
   const certificate = new X509Certificate(pem);
   const der = PemConverter.decodeFirst(keyPem);
   const signingKey = await webcrypto.subtle.importKey("pkcs8", der, ALGORITHM, false, ["sign"]);
@@ -66,7 +66,7 @@ export async function readAuthority(pem: string, keyPem: string): Promise<Author
  * service, which serves and calls; with an empty list it is for a client, which only calls.
  */
 export async function issue(
-  authority: Authority,
+  authority: CertificateAuthority,
   subject: {
     readonly uri: string;
     readonly hosts: readonly string[];

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { CLIENT_NAME, SERVICES, type ServiceIdentity, spiffeId } from "#common/identity/identity.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import { neededDirectory } from "../make-directory.ts";
-import { type Authority, issue, makeAuthority, readAuthority } from "./certificate-authority.ts";
+import { type CertificateAuthority, issue, makeAuthority, readAuthority } from "./certificate-authority.ts";
 
 export type Renewal = {
   readonly clients: readonly string[];
@@ -70,7 +70,7 @@ function hostsOf(service: ServiceIdentity): string[] {
   return [service, "localhost"];
 }
 
-type Named = { readonly name: string; readonly authority: Authority };
+type Named = { readonly name: string; readonly authority: CertificateAuthority };
 
 /**
  * Reads the authorities that have not expired, oldest first. Throws a ConfigError when a file cannot be read.

@@ -9,7 +9,7 @@ import type { Clock } from "#common/resilience/clock.ts";
  * that the proxy can insert the secret into requests. Only the sandboxes of this deployment trust this
  * authority.
  */
-export type Authority = {
+export type CertificateAuthority = {
   /** The authority's certificate, in PEM. */
   readonly certificatePem: string;
   /**
@@ -34,7 +34,7 @@ const MAX_LEAVES = 1_000;
  * Reads the certificate authority from this data directory. When the directory has none, a new authority is
  * made, in a file that only its owner can read. Rejects when the file is damaged.
  */
-export async function openAuthority(directory: string, clock: Clock): Promise<Authority> {
+export async function openAuthority(directory: string, clock: Clock): Promise<CertificateAuthority> {
   const pem = (await read(directory)) ?? (await create(directory, clock));
   // The X.509 library is imported only now, because it loads slowly, and few deployments have brokered
   // secrets when they start.

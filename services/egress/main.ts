@@ -37,7 +37,7 @@ export async function startEgress(
 ): Promise<RunningService> {
   const catalogue = await openProjectCatalogue(config.projectsDirectory);
   const edges = await openEdges("egress", config, log);
-  const secrets = edges.connect(SecretsServiceClient, config.secretsAddress);
+  const secrets = edges.connectTo(SecretsServiceClient, config.secretsAddress);
   const authority = once(() => openAuthority(config.dataDirectory, systemClock));
   const key = once(() => openRouteKey(config.dataDirectory));
   const attemptLog = createAttemptLog(log, systemClock);

@@ -5,7 +5,7 @@ import type { RunNetwork } from "#proto/worker.ts";
 import { CompiledValues } from "./brokered/compiled-values.ts";
 import { newPlaceholder } from "./brokered/placeholders.ts";
 import { responseFilters } from "./brokered/response-filter.ts";
-import type { Authority } from "./interception-ca.ts";
+import type { CertificateAuthority } from "./interception-ca.ts";
 import type { Attempts } from "./proxy/attempts.ts";
 import { createRoute } from "./routes/routes.ts";
 import { marksOf } from "./routes/run-marks.ts";
@@ -38,7 +38,7 @@ export type OpenRouteFor = (request: HoldRouteRequest, signal: AbortSignal) => P
 export function createRouteOpener(parts: {
   readonly catalogue: ProjectCatalogue;
   readonly brokered: (project: string, signal: AbortSignal) => Promise<readonly Brokered[]>;
-  readonly authority: () => Promise<Authority>;
+  readonly authority: () => Promise<CertificateAuthority>;
   /**
    * Certificates, in PEM, of further authorities that may certify servers, besides the public ones; empty
    * when there are none.

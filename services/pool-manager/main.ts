@@ -29,7 +29,7 @@ const CHECK_MS = 1_000;
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
   const files = await openProjectCatalogue(config.projectsDirectory);
   const edges = await openEdges("pool-manager", config, log);
-  const secrets = edges.connect(SecretsServiceClient, config.secretsAddress);
+  const secrets = edges.connectTo(SecretsServiceClient, config.secretsAddress);
   const circuits = createCircuits("airlock_pool", clock, log);
   const driver = await createOwnDriver(config, log, circuits);
   const checks = [createLockProblems(config.projectsDirectory, files), () => askSecretProblems(secrets)];

@@ -47,9 +47,9 @@ export async function startRouter(
   // delete executions and idempotency keys of other routers too early.
   const clock: Clock = { ...machineClock, now: store.now };
   const edges = await openEdges("router", config, log);
-  const poolManager = edges.connect(PoolManagerServiceClient, config.poolManagerAddress);
-  const sanitizer = edges.connect(SanitizerServiceClient, config.sanitizerAddress);
-  const egress = edges.connect(EgressServiceClient, config.egressAddress);
+  const poolManager = edges.connectTo(PoolManagerServiceClient, config.poolManagerAddress);
+  const sanitizer = edges.connectTo(SanitizerServiceClient, config.sanitizerAddress);
+  const egress = edges.connectTo(EgressServiceClient, config.egressAddress);
   const workers = createWorkerConnections(edges.tls);
   const projects = createProjectDirectory(poolManager, clock);
   const { maxUnfinished, maxStoredBytes: totalBytes } = config;

@@ -17,7 +17,7 @@ import { resolveWith } from "./secrets-client.ts";
  */
 export async function startSanitizer(config: SanitizerConfig, log: Log): Promise<RunningService> {
   const edges = await openEdges("sanitizer", config, log);
-  const secrets = edges.connect(SecretsServiceClient, config.secretsAddress);
+  const secrets = edges.connectTo(SecretsServiceClient, config.secretsAddress);
   const cache = createNeedleCache(resolveWith(secrets), systemClock);
   const metrics = createSanitizerMetrics();
   const server = await startGrpcServer(

@@ -7,7 +7,7 @@ import { firstLineOf } from "./judgement.ts";
 const MINUTE_MS = 60_000;
 
 /**
- * Reports executions that ran twice: more than one call at the ledger, or the same first line of output in two
+ * Reports executions that ran twice: more than one call at the call log, or the same first line of output in two
  * executions.
  */
 export function ranTwice(witnesses: readonly Witness[], paths: readonly string[]): string[] {

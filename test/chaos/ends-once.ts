@@ -34,9 +34,9 @@ export function itEndsOnce({
   it(
     `every accepted execution ends exactly once (AIRLOCK_CHAOS_SEED=${SEED})`,
     async () => {
-      const ledger = await startEchoServer();
+      const callLog = await startEchoServer();
       const base = 'secrets: {TOKEN: "${env:CHAOS_TOKEN}"}\nlimits: {max_output_mb: 1}\n';
-      const listed = `network_allowlist: ["127.0.0.1:${ledger.port}"]\nallow_private: [127.0.0.1]\n`;
+      const listed = `network_allowlist: ["127.0.0.1:${callLog.port}"]\nallow_private: [127.0.0.1]\n`;
       const harness = await openChaosHarness(
         openWorkerHost(),
         {
@@ -58,7 +58,7 @@ export function itEndsOnce({
             ({ action, target }) => !only || only.includes(`${action} ${target}`),
           ),
           faultEveryMs,
-          world: { marker: MARKER, ledgerPort: ledger.port },
+          world: { marker: MARKER, callLogPort: callLog.port },
         };
         const { witnesses, faults } = await runSchedule(schedule, harness, client);
         process.stdout.write(`\n${tableOf(faults, witnesses)}\n${client.retries()} calls were repeated\n`);
@@ -75,7 +75,7 @@ export function itEndsOnce({
         );
         problems.push(...client.violations);
         for (const service of harness.services.values()) problems.push(...service.crashes);
-        const paths = ledger.seen.map(({ path }) => path);
+        const paths = callLog.seen.map(({ path }) => path);
         problems.push(...ranTwice(witnesses, paths), ...(await changedLater(witnesses, client)));
         if (problems.length > 0) process.stdout.write(`${logsOf(harness, problems)}\n`);
         expect(problems).toEqual([]);
@@ -93,7 +93,7 @@ export function itEndsOnce({
       } finally {
         client.stop();
         await harness.remove();
-        await ledger.close();
+        await callLog.close();
       }
     },
     60 * MINUTE_MS,

@@ -22,7 +22,7 @@ export type ScriptWorld = {
   /** The marker that replaces TOKEN in output. */
   readonly marker: string;
   /** Port of the HTTP server that counts the calls of scripts. */
-  readonly ledgerPort: number;
+  readonly callLogPort: number;
 };
 
 export const MAX_OUTPUT_BYTES = 1024 * 1024;
@@ -42,7 +42,7 @@ export function scriptOf(
   kind: (typeof KINDS)[number],
   n: number,
   random: Random,
-  { marker, ledgerPort }: ScriptWorld,
+  { marker, callLogPort }: ScriptWorld,
 ): Script {
   const of = (body: string, rest: Partial<Script>): Script => ({
     ...{ kind, project: "demo", code: `${HEAD}${body}`, stdout: "", signs: false },
@@ -116,11 +116,11 @@ set_result(first + second)`;
       });
     }
     case "calls": {
-      // One call without a retry, because a killed egress service breaks the connection and the ledger counts calls.
+      // One call without a retry, because a killed egress service breaks the connection and the call log counts calls.
       const body = `
 import urllib.request
 try:
-    with urllib.request.urlopen('http://127.0.0.1:${ledgerPort}/${n}', timeout=60) as response:
+    with urllib.request.urlopen('http://127.0.0.1:${callLogPort}/${n}', timeout=60) as response:
         response.read()
 except OSError:
     pass

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import type { DatabaseConfig } from "#common/database/config.ts";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { readEnvironment } from "#common/service/environment.ts";
 import type { Log } from "#common/service/log.ts";
@@ -122,7 +122,7 @@ export async function startServices(
     const listen = address(started++ === 0 ? "router" : `router-${started}`);
     const itsSite = { ...site, address: (name: string) => (name === "router" ? listen : address(name)) };
     const service = await startRouter(embeddedRouterConfig(itsSite, settings.router), log, clock);
-    const client = connect(RouterServiceClient, service.address);
+    const client = connectTo(RouterServiceClient, service.address);
     const added: TestRouter = {
       client,
       metrics: async () => (await service.registry?.metrics()) ?? "",

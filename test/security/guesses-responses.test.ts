@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { connect } from "#common/grpc/client.ts";
+import { connectTo } from "#common/grpc/client.ts";
 import { createLog } from "#common/service/log.ts";
 import type { RunningService } from "#common/service/run-service.ts";
 import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
@@ -88,7 +88,7 @@ beforeAll(async () => {
     async () => ["127.0.0.1"],
   );
   services = [own, egress];
-  const client = connect(EgressServiceClient, egress.address);
+  const client = connectTo(EgressServiceClient, egress.address);
   const route = { project: "demo", executionId: "e", workerId: "w", workerAddress: worker.address };
   const stream = client.holdRoute(route);
   stream.on("error", () => undefined);

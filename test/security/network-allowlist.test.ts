@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { EndReason } from "#proto/execution.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import { type NetworkHarness, startNetworkHarness } from "./harness/network-harness.ts";
@@ -98,7 +98,7 @@ describe("a script of a project with a network_allowlist", () => {
       "open",
       `[socket.socket().connect_ex(("127.0.0.1", ${harness.plain.port}))]`,
     );
-    const poolManager = connect(PoolManagerServiceClient, harness.services.address("pool-manager"));
+    const poolManager = connectTo(PoolManagerServiceClient, harness.services.address("pool-manager"));
     const { project } = await callUnary(
       poolManager,
       poolManager.getProject,

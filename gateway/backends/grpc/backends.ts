@@ -14,8 +14,8 @@ export function connectBackends(
   edges: Edges,
 ): Backends {
   return {
-    router: routerOver(edges.connect(RouterServiceClient, addresses.routerAddress)),
-    poolManager: poolManagerOver(edges.connect(PoolManagerServiceClient, addresses.poolManagerAddress)),
+    router: routerOver(edges.connectTo(RouterServiceClient, addresses.routerAddress)),
+    poolManager: poolManagerOver(edges.connectTo(PoolManagerServiceClient, addresses.poolManagerAddress)),
     readiness: edges.deepReadiness,
     close: edges.close,
   };

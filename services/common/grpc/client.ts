@@ -54,7 +54,7 @@ type StreamMethod<Req, Res> = (
  *
  * Throws a ConfigError for a network address without `tls`.
  */
-export function connect<C extends Client>(
+export function connectTo<C extends Client>(
   Service: ClientConstructor<C>,
   address: string,
   tls?: TlsIdentity,

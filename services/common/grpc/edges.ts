@@ -4,7 +4,7 @@ import { ownerOf } from "../identity/authorization.ts";
 import type { ServiceIdentity } from "../identity/identity.ts";
 import { openTlsIfAny, type TlsIdentity } from "../identity/tls-identity.ts";
 import type { Log } from "../service/log.ts";
-import { type ClientConstructor, connect } from "./client.ts";
+import { type ClientConstructor, connectTo } from "./client.ts";
 import { createReadinessCheck, mergeDependencies, type ReadinessCheck } from "./readiness.ts";
 
 /** The part of a service's configuration that its edges, its connections to other services, need. */
@@ -21,14 +21,14 @@ export type Edges = {
   /** The service's TLS identity; undefined without certificates, when only Unix sockets are used. */
   readonly tls: TlsIdentity | undefined;
   /** A client for the service at `address`. The client connects on first use and is closed by `close`. */
-  connect<C extends Client>(Service: ClientConstructor<C>, address: string): C;
+  connectTo<C extends Client>(Service: ClientConstructor<C>, address: string): C;
   /**
-   * Asks `service` whether it serves; a failed call is reported as not ready. Rejects only when `connect` was
+   * Asks `service` whether it serves; a failed call is reported as not ready. Rejects only when `connectTo` was
    * never called for this service.
    */
   health(service: ServiceIdentity): Promise<Dependency>;
   /**
-   * Asks each connected service whether it serves; the answers are in the order of the `connect` calls. Does
+   * Asks each connected service whether it serves; the answers are in the order of the `connectTo` calls. Does
    * not reject.
    */
   readiness(): Promise<Dependency[]>;
@@ -48,10 +48,10 @@ export async function openEdges(self: ServiceIdentity, config: EdgesConfig, log:
   const checks = new Map<ServiceIdentity, ReadinessCheck>();
   return {
     tls,
-    connect(Service, address) {
+    connectTo(Service, address) {
       const peer = ownerOf(Service.serviceName ?? "");
       if (!peer) throw new Error(`no service is known to answer ${Service.serviceName}`);
-      const client = connect(Service, address, tls, peer);
+      const client = connectTo(Service, address, tls, peer);
       clients.push(client);
       checks.set(peer, checks.get(peer) ?? createReadinessCheck(peer, address, tls));
       return client;

@@ -4,7 +4,7 @@ import type { Dependency } from "#proto/readiness.ts";
 import { asAirlockError } from "../errors.ts";
 import type { ServiceIdentity } from "../identity/identity.ts";
 import type { TlsIdentity } from "../identity/tls-identity.ts";
-import { callUnary, connect } from "./client.ts";
+import { callUnary, connectTo } from "./client.ts";
 
 type HealthMethod = Parameters<typeof callUnary<{ service: string }, { status: string | number }>>[1];
 
@@ -21,7 +21,7 @@ export function createHealthCheck(
   tls?: TlsIdentity,
 ): { check(): Promise<Dependency>; close(): void } {
   // The package grpc-health-check describes the service but has no typed client.
-  const client = connect(
+  const client = connectTo(
     makeGenericClientConstructor(healthService, "Health"),
     address,
     tls,

@@ -2,7 +2,7 @@ import { type Dependency, ReadinessServiceClient, type ReadinessServiceServer } 
 import { asAirlockError, hasCode } from "../errors.ts";
 import type { ServiceIdentity } from "../identity/identity.ts";
 import type { TlsIdentity } from "../identity/tls-identity.ts";
-import { callUnary, connect } from "./client.ts";
+import { callUnary, connectTo } from "./client.ts";
 import { toGrpcStatus } from "./errors.ts";
 import { createHealthCheck } from "./health.ts";
 
@@ -48,7 +48,7 @@ export function createReadinessCheck(
   address: string,
   tls?: TlsIdentity,
 ): ReadinessCheck {
-  const client = connect(ReadinessServiceClient, address, tls, name);
+  const client = connectTo(ReadinessServiceClient, address, tls, name);
   const healthCheck = createHealthCheck(name, address, tls);
   return {
     health: healthCheck.check,

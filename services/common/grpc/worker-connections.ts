@@ -2,7 +2,7 @@ import type { ChannelOptions } from "@grpc/grpc-js";
 import { WorkerServiceClient } from "#proto/worker.ts";
 import { AirlockError } from "../errors.ts";
 import type { TlsIdentity } from "../identity/tls-identity.ts";
-import { connect } from "./client.ts";
+import { connectTo } from "./client.ts";
 import { ready } from "./ready.ts";
 
 /**
@@ -36,7 +36,7 @@ export function createWorkerConnections(
     clients.delete(address);
   };
   const to = (address: string) => {
-    const client = clients.get(address) ?? connect(WorkerServiceClient, address, tls, "worker", options);
+    const client = clients.get(address) ?? connectTo(WorkerServiceClient, address, tls, "worker", options);
     // A Map keeps the order of insertion, so its first key is the channel that was used longest ago. Closing
     // a channel lets its open calls finish.
     clients.delete(address);

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { TLSSocket } from "node:tls";
 import { closeAfterOwedAnswers } from "#common/http/owed-answers.ts";
 import { awaitTurn } from "#common/http/pipelined-requests.ts";
-import type { Authority } from "../interception-ca.ts";
+import type { CertificateAuthority } from "../interception-ca.ts";
 import { asRefusal, malformed } from "../policy/refusal.ts";
 import type { Route } from "../routes/routes.ts";
 import type { Attempts } from "./attempts.ts";
@@ -27,7 +27,7 @@ export type Intercept = {
 };
 
 export function createIntercept(parts: {
-  readonly authority: () => Promise<Authority>;
+  readonly authority: () => Promise<CertificateAuthority>;
   readonly dial: Dial;
   readonly encrypt: Encrypt;
   readonly attempts: Attempts;

@@ -1,6 +1,6 @@
 import type { ServiceError } from "@grpc/grpc-js";
 import { AirlockError, asAirlockError, ERROR_RULES, isShortage } from "#common/errors.ts";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { fromGrpcError } from "#common/grpc/errors.ts";
 import { ready } from "#common/grpc/ready.ts";
 import type { TlsIdentity } from "#common/identity/tls-identity.ts";
@@ -105,7 +105,7 @@ async function awaitWorker(
   signal: AbortSignal,
   first?: Provision,
 ): Promise<Worker> {
-  const client = connect(WorkerServiceClient, process.address, tls);
+  const client = connectTo(WorkerServiceClient, process.address, tls);
   let provisioned: Provision | undefined;
   const provision = async (values: Provision) => {
     if (provisioned?.revision === values.revision) return;

@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import { readEmbeddedConfig } from "../../../cli/embedded/config.ts";
 import { runAirlock, startAirlock, type TestAirlock } from "../../harness/airlock.ts";
@@ -63,7 +63,7 @@ describe("the password and the signature of a package's URL", () => {
       expectNoPassword(text);
     }
     const { runDirectory } = readEmbeddedConfig(["--data", airlock.dataDirectory], process.env);
-    const pool = connect(PoolManagerServiceClient, `unix:${runDirectory}/pool-manager.sock`);
+    const pool = connectTo(PoolManagerServiceClient, `unix:${runDirectory}/pool-manager.sock`);
     const answer = await callUnary(pool, pool.getProject, { name: "good" }, "pool-manager", {
       timeoutMs: 5_000,
     });

@@ -5,7 +5,7 @@ import { createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
 import { RouterServiceClient } from "#proto/router.ts";
 import { runAirlock, startAirlock, type TestAirlock } from "../../harness/airlock.ts";
@@ -111,7 +111,7 @@ describe("./airlock up", () => {
   it("./airlock up prints what clients and gRPC callers need to reach it", async () => {
     expect(airlock.output()).toContain(`export AIRLOCK_URL=${airlock.url}\n`);
     const [, socket = ""] = /gRPC, for your user only: (unix:\S+)/.exec(airlock.output()) ?? [];
-    const router = connect(RouterServiceClient, socket);
+    const router = connectTo(RouterServiceClient, socket);
     const { executions } = await callUnary(router, router.listExecutions, ALL, "router", {
       timeoutMs: 5_000,
     });

@@ -7,7 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connect } from "#common/grpc/client.ts";
+import { connectTo } from "#common/grpc/client.ts";
 import { createLog } from "#common/service/log.ts";
 import type { RunningService } from "#common/service/run-service.ts";
 import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
@@ -56,7 +56,7 @@ beforeAll(async () => {
     log,
     async () => ["127.0.0.1"],
   );
-  egress = connect(EgressServiceClient, service.address);
+  egress = connectTo(EgressServiceClient, service.address);
 });
 afterAll(async () => {
   egress.close();

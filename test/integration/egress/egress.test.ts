@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { type ClientReadableStream, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { createLog } from "#common/service/log.ts";
 import type { RunningService } from "#common/service/run-service.ts";
 import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
@@ -62,8 +62,8 @@ beforeAll(async () => {
       async () => ["127.0.0.1"],
     );
   service = await start("egress");
-  egress = connect(EgressServiceClient, service.address);
-  secrets = connect(SecretsServiceClient, secretsService.address);
+  egress = connectTo(EgressServiceClient, service.address);
+  secrets = connectTo(SecretsServiceClient, secretsService.address);
 });
 afterAll(async () => {
   egress.close();
@@ -143,7 +143,7 @@ describe("a network route", () => {
     expect(other.network.password).not.toBe(network.password);
     expect(other.network.placeholders[0]?.value).not.toBe(network.placeholders[0]?.value);
     const second = await start("egress-2");
-    const client = connect(EgressServiceClient, second.address);
+    const client = connectTo(EgressServiceClient, second.address);
     const again = client.holdRoute({
       project: "broker",
       executionId,
@@ -365,7 +365,7 @@ describe("the egress service as a process of its own", () => {
       AIRLOCK_DATA_DIR: directory,
     });
     const exited = once(child, "exit");
-    const client = connect(EgressServiceClient, listen);
+    const client = connectTo(EgressServiceClient, listen);
     await new Promise<void>((resolve, reject) => {
       client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve()));
     });

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AirlockError } from "#common/errors.ts";
-import { callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { callUnary, clientDuplex, connectTo } from "#common/grpc/client.ts";
 import { type CallContext, type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
 import type { Duplex } from "#common/grpc/stream.ts";
 import {
@@ -42,7 +42,7 @@ beforeEach(async () => {
       },
     ],
   ]);
-  client = connect(PoolManagerServiceClient, server.address);
+  client = connectTo(PoolManagerServiceClient, server.address);
 });
 
 afterEach(async () => {
@@ -86,7 +86,7 @@ describe("a unary call", () => {
   });
 
   it("a unary call names the service that cannot be reached", async () => {
-    const nobody = connect(PoolManagerServiceClient, `unix:${join(directory, "nobody.sock")}`);
+    const nobody = connectTo(PoolManagerServiceClient, `unix:${join(directory, "nobody.sock")}`);
     const call = callUnary(nobody, nobody.listProjects, {}, "pool-manager", { timeoutMs: 1_000 });
     await expect(call).rejects.toMatchObject({
       code: "unavailable",

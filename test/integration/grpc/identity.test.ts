@@ -4,7 +4,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { Client, credentials, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { callUnary, clientDuplex, connectTo } from "#common/grpc/client.ts";
 import { mayCall, RULES } from "#common/identity/authorization.ts";
 import type { Identity, ServiceIdentity } from "#common/identity/identity.ts";
 import { openTlsIdentity } from "#common/identity/tls-identity.ts";
@@ -211,9 +211,9 @@ describe("all services over TLS", () => {
     const as = (identity: ServiceIdentity) =>
       openTlsIdentity(join(services.certificates, identity), service(identity), log);
     const [poolManager, router] = [await as("pool-manager"), await as("router")];
-    const provisioner = connect(WorkerServiceClient, services.addresses.worker, poolManager);
-    const runner = connect(WorkerServiceClient, services.addresses.worker, router);
-    const egress = connect(EgressServiceClient, services.addresses.egress, router);
+    const provisioner = connectTo(WorkerServiceClient, services.addresses.worker, poolManager);
+    const runner = connectTo(WorkerServiceClient, services.addresses.worker, router);
+    const egress = connectTo(EgressServiceClient, services.addresses.egress, router);
     try {
       const limits = {
         maxOutputBytes: 1e6,

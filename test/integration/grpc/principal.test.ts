@@ -9,7 +9,7 @@ import {
 } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callStream, callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { callStream, callUnary, clientDuplex, connectTo } from "#common/grpc/client.ts";
 import { openEdges } from "#common/grpc/edges.ts";
 import { metadataFor } from "#common/grpc/principal.ts";
 import { type CallContext, type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
@@ -81,7 +81,7 @@ async function open(folder: string, identity: Identity): Promise<TlsIdentity> {
 }
 
 async function routerAs(folder: string, identity: Identity): Promise<RouterServiceClient> {
-  const client = connect(
+  const client = connectTo(
     RouterServiceClient,
     onNetwork.router.address,
     await open(folder, identity),
@@ -144,7 +144,7 @@ describe("on a network, a handler", () => {
 
   it("a handler on a network is not called by a service other than the gateway that names a principal", async () => {
     const router = await tlsOf("router");
-    const client = connect(PoolManagerServiceClient, onNetwork.poolManager.address, router);
+    const client = connectTo(PoolManagerServiceClient, onNetwork.poolManager.address, router);
     opened.push(client);
     seen = undefined;
     const claimed = clientDuplex(client.lease(metadataFor(ALICE)), "pool-manager");
@@ -243,7 +243,7 @@ function recording(definition: ServiceDefinition, principals: [string, Principal
 
 describe("on a Unix socket, a handler", () => {
   const router = () => {
-    const client = connect(RouterServiceClient, onSocket.address);
+    const client = connectTo(RouterServiceClient, onSocket.address);
     opened.push(client);
     return client;
   };

@@ -5,7 +5,7 @@ import { Server, ServerCredentials } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { openEdges } from "#common/grpc/edges.ts";
 import { mergeDependencies } from "#common/grpc/readiness.ts";
 import { type GrpcServer, startGrpcServer } from "#common/grpc/server.ts";
@@ -47,7 +47,7 @@ describe("the readiness of each service", () => {
     ["egress", ["secrets"]],
     ["secrets", []],
   ] as const)("the readiness of the %s depends on %j", async (service, names) => {
-    const client = connect(ReadinessServiceClient, services.addresses[service], gateway, service);
+    const client = connectTo(ReadinessServiceClient, services.addresses[service], gateway, service);
     try {
       const answer = await callUnary(client, client.getReadiness, {}, service, { timeoutMs: 5_000 });
       expect(answer.dependencies).toEqual(names.map((name) => is(name)));
@@ -57,8 +57,8 @@ describe("the readiness of each service", () => {
   });
 
   it("the earlier readiness RPCs of router and pool-manager give the same answer", async () => {
-    const router = connect(RouterServiceClient, services.addresses.router, gateway);
-    const pool = connect(PoolManagerServiceClient, services.addresses["pool-manager"], gateway);
+    const router = connectTo(RouterServiceClient, services.addresses.router, gateway);
+    const pool = connectTo(PoolManagerServiceClient, services.addresses["pool-manager"], gateway);
     try {
       const limits = { timeoutMs: 5_000 };
       const ofRouter = await callUnary(router, router.getRouterReadiness, {}, "router", limits);
@@ -94,9 +94,9 @@ describe("the edges of a service", () => {
 
   it("the edges of a service report which services serve, and what these depend on", async () => {
     const edges = await openEdges("gateway", {}, log);
-    edges.connect(RouterServiceClient, at("router"));
-    edges.connect(PoolManagerServiceClient, at("pool-manager"));
-    edges.connect(SecretsServiceClient, at("nobody"));
+    edges.connectTo(RouterServiceClient, at("router"));
+    edges.connectTo(PoolManagerServiceClient, at("pool-manager"));
+    edges.connectTo(SecretsServiceClient, at("nobody"));
     try {
       expect(await edges.readiness()).toEqual([is("router"), is("pool-manager"), is("secrets", false)]);
       expect(await edges.deepReadiness()).toEqual([
@@ -119,7 +119,7 @@ describe("the edges of a service", () => {
       earlier.bindAsync(at("earlier"), ServerCredentials.createInsecure(), done);
     await new Promise<void>(bind);
     const edges = await openEdges("gateway", {}, log);
-    edges.connect(RouterServiceClient, at("earlier"));
+    edges.connectTo(RouterServiceClient, at("earlier"));
     try {
       expect(await edges.deepReadiness()).toEqual([is("router")]);
     } finally {

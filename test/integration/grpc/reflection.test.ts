@@ -10,7 +10,7 @@ import {
 import { loadFileDescriptorSetFromBuffer, loadSync } from "@grpc/proto-loader";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connect } from "#common/grpc/client.ts";
+import { connectTo } from "#common/grpc/client.ts";
 import { openTlsIdentity, type TlsIdentity } from "#common/identity/tls-identity.ts";
 import { startTlsServices, type TlsServices } from "../../harness/tls-services.ts";
 
@@ -54,7 +54,7 @@ async function ask(
   const Constructor = (
     loadPackageDefinition({ R: Service as never }) as unknown as { R: ServiceClientConstructor }
   ).R;
-  const client = connect(
+  const client = connectTo(
     Constructor as never,
     services.addresses[service],
     billing,
@@ -135,7 +135,7 @@ describe("a client made from the answers of reflection", () => {
     const { Router } = loadPackageDefinition({ Router: definition as never }) as unknown as {
       Router: ServiceClientConstructor;
     };
-    const client = connect(Router as never, services.addresses.router, billing, "router") as Client & {
+    const client = connectTo(Router as never, services.addresses.router, billing, "router") as Client & {
       listExecutions(request: object, callback: (error: Error | null, response: unknown) => void): void;
     };
     const response = await new Promise((resolve, reject) =>

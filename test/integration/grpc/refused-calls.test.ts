@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 
 const EMPTY_MESSAGE = Buffer.alloc(5);
@@ -27,7 +27,7 @@ async function refuse(count: number): Promise<void> {
     stream.end(EMPTY_MESSAGE);
   });
   await once(server, "listening");
-  client = connect(PoolManagerServiceClient, `unix:${path}`);
+  client = connectTo(PoolManagerServiceClient, `unix:${path}`);
 }
 
 const list = (limits: { timeoutMs: number; signal?: AbortSignal }) =>

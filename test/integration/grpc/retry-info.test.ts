@@ -5,7 +5,7 @@ import type { ServiceError } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { AirlockError, ERROR_RULES, type ErrorCode } from "#common/errors.ts";
-import { connect } from "#common/grpc/client.ts";
+import { connectTo } from "#common/grpc/client.ts";
 import { type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
 import {
   RouterServiceClient,
@@ -37,7 +37,7 @@ beforeAll(async () => {
   });
   const handlers = { submit } as unknown as RouterServiceServer;
   server = await startGrpcServer(address, [[RouterServiceService, handlers]]);
-  client = connect(RouterServiceClient, address);
+  client = connectTo(RouterServiceClient, address);
 });
 afterAll(async () => {
   client.close();

@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { SecretsServiceClient } from "#proto/secrets.ts";
 import { type ServiceProcess, startServiceProcess } from "../../harness/service-process.ts";
 
@@ -31,7 +31,7 @@ const start = async () => {
   return service;
 };
 const versionOf = async (project: string) => {
-  const client = connect(SecretsServiceClient, env.AIRLOCK_LISTEN as string);
+  const client = connectTo(SecretsServiceClient, env.AIRLOCK_LISTEN as string);
   const asked = callUnary(client, client.resolveSecrets, { project }, "secrets", { timeoutMs: 10_000 });
   const { version } = await asked.finally(() => client.close());
   return version;

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { createHealthCheck } from "#common/grpc/health.ts";
 import { handlersFor, startGrpcServer } from "#common/grpc/server.ts";
 import { identityOfCertificate, identityOfUri } from "#common/identity/identity.ts";
@@ -150,7 +150,7 @@ describe("a service", () => {
 
   it("a service neither listens nor calls on a network without an identity", async () => {
     await expect(startGrpcServer("localhost:0", [])).rejects.toThrow(/AIRLOCK_TLS_DIR/);
-    expect(() => connect(SecretsServiceClient, "secrets:7000")).toThrow(/AIRLOCK_TLS_DIR/);
+    expect(() => connectTo(SecretsServiceClient, "secrets:7000")).toThrow(/AIRLOCK_TLS_DIR/);
   });
 
   it("a service does not talk to another service that took over an address", async () => {
@@ -164,7 +164,7 @@ describe("a service", () => {
       impostor,
     );
     const tls = await open("pool-manager");
-    const client = connect(SecretsServiceClient, server.address, tls);
+    const client = connectTo(SecretsServiceClient, server.address, tls);
     await expect(
       callUnary(client, client.resolveSecrets, { project: "p" }, "secrets", { timeoutMs: 3_000 }),
     ).rejects.toMatchObject({ code: "unavailable" });

@@ -7,7 +7,7 @@ import { Metadata, type ServerReadableStream, type sendUnaryData } from "@grpc/g
 import { pino } from "pino";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { AirlockError } from "#common/errors.ts";
-import { callStream, callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { callStream, callUnary, clientDuplex, connectTo } from "#common/grpc/client.ts";
 import { MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES } from "#common/grpc/limits.ts";
 import { type CallContext, type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
 import type { Duplex } from "#common/grpc/stream.ts";
@@ -75,7 +75,7 @@ describe.each(["a socket", "the process"] as const)("a call through %s", (way) =
       ],
     ]);
     const options = way === "a socket" ? OVER_A_SOCKET : {};
-    client = connect(EchoServiceClient, server.address, undefined, "router", options);
+    client = connectTo(EchoServiceClient, server.address, undefined, "router", options);
   });
   afterEach(async () => {
     client.close();

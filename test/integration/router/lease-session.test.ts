@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pino } from "pino";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { connect } from "#common/grpc/client.ts";
+import { connectTo } from "#common/grpc/client.ts";
 import { type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
 import { parseProjectFile } from "#common/projects/file.ts";
 import { systemClock } from "#common/resilience/clock.ts";
@@ -60,7 +60,7 @@ const leaseOf = (executionId: string) =>
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-lease-"));
   await start();
-  client = connect(PoolManagerServiceClient, address());
+  client = connectTo(PoolManagerServiceClient, address());
 });
 afterEach(async () => {
   client.close();

@@ -1,7 +1,7 @@
 import { makeGenericClientConstructor } from "@grpc/grpc-js";
 import { service as healthService } from "grpc-health-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
 import { SubmitRequest } from "#proto/router.ts";
 import { startServices, type TestServices } from "../../harness/services.ts";
@@ -111,7 +111,7 @@ it.each([
   ["secrets", "airlock.v1.SecretsService"],
   ["egress", "airlock.v1.EgressService"],
 ])("the health of the %s can be requested by the name of its service", async (service, name) => {
-  const client = connect(
+  const client = connectTo(
     makeGenericClientConstructor(healthService, "Health") as never,
     services.address(service),
   ) as never;

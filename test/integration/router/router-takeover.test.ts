@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { EndReason, type Execution, ExecutionStatus } from "#proto/execution.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
@@ -72,7 +72,7 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
       AIRLOCK_EGRESS_ADDRESS: services.address("egress"),
       AIRLOCK_DATABASE_URL: database.url,
     });
-    client = connect(RouterServiceClient, socket);
+    client = connectTo(RouterServiceClient, socket);
   };
   const isAsking = ({ status }: Execution) => status === ExecutionStatus.AWAITING_LLM;
 
@@ -125,7 +125,7 @@ describe.skipIf(missing)(`a router that is killed${missing ? ` (${missing})` : "
         stdout: "before\nafter it was taken over\n",
       });
       expect(await database.sql("SELECT DISTINCT epoch::int FROM executions")).toEqual([{ epoch: 2 }]);
-      const poolManager = connect(PoolManagerServiceClient, services.address("pool-manager"));
+      const poolManager = connectTo(PoolManagerServiceClient, services.address("pool-manager"));
       const project = async () => {
         const asked = callUnary(poolManager, poolManager.getProject, { name: "demo" }, "pool-manager", {
           timeoutMs: 5_000,

@@ -1,6 +1,6 @@
 import { createServer as createHttp2Server, type Http2Session } from "node:http2";
 import { afterEach, describe, expect, it } from "vitest";
-import { callUnary, connect } from "#common/grpc/client.ts";
+import { callUnary, connectTo } from "#common/grpc/client.ts";
 import { EndReason, type Execution, ExecutionStatus } from "#proto/execution.ts";
 import { PoolManagerServiceClient, type Project } from "#proto/pool_manager.ts";
 import { startServices, type TestServices } from "../../harness/services.ts";
@@ -225,7 +225,7 @@ describe("when the egress service stands still", () => {
 });
 
 async function demo(): Promise<Project | undefined> {
-  const poolManager = connect(PoolManagerServiceClient, services.address("pool-manager"));
+  const poolManager = connectTo(PoolManagerServiceClient, services.address("pool-manager"));
   const limits = { timeoutMs: 5_000 };
   return await callUnary(poolManager, poolManager.getProject, { name: "demo" }, "pool-manager", limits)
     .then(({ project }) => project)

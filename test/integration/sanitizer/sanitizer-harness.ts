@@ -1,7 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type ClientDuplex, callUnary, clientDuplex, connect } from "#common/grpc/client.ts";
+import { type ClientDuplex, callUnary, clientDuplex, connectTo } from "#common/grpc/client.ts";
 import { createLog } from "#common/service/log.ts";
 import type { RunningService } from "#common/service/run-service.ts";
 import {
@@ -30,8 +30,8 @@ export async function startHarness() {
   const launchSecrets = () => startSecrets({ listen: secretsAddress, projectsDir: directory }, log);
   let secrets: RunningService = await launchSecrets();
   const sanitizer = await startSanitizer({ listen: sanitizerAddress, secretsAddress }, log);
-  const secretsClient = connect(SecretsServiceClient, secretsAddress);
-  const sanitizerClient = connect(SanitizerServiceClient, sanitizerAddress);
+  const secretsClient = connectTo(SecretsServiceClient, secretsAddress);
+  const sanitizerClient = connectTo(SanitizerServiceClient, sanitizerAddress);
 
   const resolve = (project: string): Promise<ResolveSecretsResponse> =>
     callUnary(secretsClient, secretsClient.resolveSecrets, { project }, "secrets", { timeoutMs: 30_000 });

@@ -322,9 +322,9 @@ describe("the sanitizer without the secrets service", () => {
     const log = createLog("test", "silent");
     const listen = `unix:${join(directory, "sanitizer.sock")}`;
     const sanitizer = await startSanitizer({ listen, secretsAddress }, log);
-    const { connect, clientDuplex } = await import("#common/grpc/client.ts");
+    const { connectTo, clientDuplex } = await import("#common/grpc/client.ts");
     const { SanitizerServiceClient } = await import("#proto/sanitizer.ts");
-    const client = connect(SanitizerServiceClient, sanitizer.address);
+    const client = connectTo(SanitizerServiceClient, sanitizer.address);
     const stream = clientDuplex(client.sanitize(), "sanitizer");
     const value = { project: "demo", executionId: "execution", secretsVersion: "v" };
     await stream.send({ message: { $case: "open", value } });

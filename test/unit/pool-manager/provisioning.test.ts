@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
 import { expect, it } from "vitest";
-import { connect } from "#common/grpc/client.ts";
+import { connectTo } from "#common/grpc/client.ts";
 import { type Project, parseProjectFile } from "#common/projects/file.ts";
 import { systemClock } from "#common/resilience/clock.ts";
 import { createLog } from "#common/service/log.ts";
@@ -21,7 +21,7 @@ it("the pool-manager prints and logs no value of a project's secrets", async () 
   await writeFile(join(directory, "demo.yaml"), text);
   const listen = `unix:${join(directory, "secrets.sock")}`;
   const service = await startSecrets({ listen, projectsDir: directory }, createLog("test", "silent"));
-  const client = connect(SecretsServiceClient, listen);
+  const client = connectTo(SecretsServiceClient, listen);
   try {
     const provision = createProvisioning(client, systemClock);
     const held = await provision(parseProjectFile("demo.yaml", text) as Project);
@@ -46,7 +46,7 @@ it("a secrets service that does not answer in time is one to wait for, because i
   const path = join(directory, "secrets.sock");
   const silent = createServer((socket) => socket.on("error", () => undefined)).listen(path);
   await once(silent, "listening");
-  const client = connect(SecretsServiceClient, `unix:${path}`);
+  const client = connectTo(SecretsServiceClient, `unix:${path}`);
   try {
     const provision = createProvisioning(client, systemClock);
     const project = parseProjectFile(

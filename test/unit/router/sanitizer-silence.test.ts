@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
-import { connect } from "#common/grpc/client.ts";
+import { connectTo } from "#common/grpc/client.ts";
 import { type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
 import { createLog } from "#common/service/log.ts";
 import {
@@ -36,7 +36,7 @@ beforeAll(async () => {
     while (await stream.next());
   });
   server = await startGrpcServer(address, [[SanitizerServiceService, { sanitize }]]);
-  client = connect(SanitizerServiceClient, address);
+  client = connectTo(SanitizerServiceClient, address);
 });
 afterAll(async () => {
   client.close();

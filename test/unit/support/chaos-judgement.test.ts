@@ -9,7 +9,7 @@ const RUN = "run 0e8f4a1c-53b7-4d5e-8a11-6c1fb0a2d3e4\n";
 const PRINTED = `${RUN}[TOKEN] 7\n${RUN.replace("run", "ran")}`;
 
 const problemsOf = (stdout: string, endReason = "worker_lost") => {
-  const script = scriptOf("quick", 7, seededRandom(1, 0), { marker: "[TOKEN]", ledgerPort: 1 });
+  const script = scriptOf("quick", 7, seededRandom(1, 0), { marker: "[TOKEN]", callLogPort: 1 });
   const view = {
     ...{ stdout, end_reason: endReason, error: null, result: null },
     truncated: { stdout: 0, stderr: 0 },
