@@ -9,7 +9,7 @@ import { printable } from "./log-lines.ts";
 /** Milliseconds until a log file that could not be written is opened again. */
 const REOPEN_AFTER_MS = 5_000;
 
-// Milliseconds for which log lines are collected before they are written together. An execution logs five
+// Milliseconds for which log lines are collected before they are written together. An execution logs three
 // lines, and a write for each took 6 % of the services' processor time.
 const BATCH_MS = 25;
 

@@ -6,6 +6,7 @@ import type {
 } from "@grpc/grpc-js/build/src/call-interface.js";
 import { PerRequestMetricRecorder } from "@grpc/grpc-js/build/src/orca.js";
 import type { ServerInterceptingCallInterface as ServerCall } from "@grpc/grpc-js/build/src/server-interceptors.js";
+import { systemClock } from "../../resilience/clock.ts";
 import { MAX_MESSAGE_BYTES, MAX_REQUEST_BYTES } from "../limits.ts";
 import { handOver } from "./hand-over.ts";
 import type { HostedMethod } from "./host.ts";
@@ -13,9 +14,6 @@ import { Lane } from "./lane.ts";
 import { type Served, serve } from "./serve.ts";
 
 type ClientCall = ReturnType<Channel["createCall"]>;
-
-/** Milliseconds of the longest timer of Node, because setTimeout fires at once for anything longer. */
-const MAX_TIMER_MS = 2 ** 31 - 1;
 
 /**
  * One gRPC call whose client and server are in the same process, so that no socket is needed. grpc-js's
@@ -30,7 +28,8 @@ export class InProcessCall implements ClientCall {
   readonly #responses: Lane;
   #listener: InterceptingListener | undefined;
   #served: Served | undefined;
-  #timer: NodeJS.Timeout | undefined;
+  /** Stops the timer of the deadline; undefined when the call has no deadline. */
+  #stopTimer: (() => void) | undefined;
   #hasMetadata = false;
   /**
    * The final gRPC status that the handler of the call gave; undefined until then. The client gets this
@@ -62,7 +61,7 @@ export class InProcessCall implements ClientCall {
       return;
     }
     if (leftMs < Number.POSITIVE_INFINITY) {
-      this.#timer = setTimeout(() => this.#expire(), Math.min(leftMs, MAX_TIMER_MS));
+      this.#stopTimer = systemClock.after(leftMs, () => this.#expire());
     }
     this.#served = serve(this.#method, this.#serverCall(), metadata.clone());
   }
@@ -127,7 +126,7 @@ export class InProcessCall implements ClientCall {
   }
 
   #tell(answer: StatusObject): void {
-    clearTimeout(this.#timer);
+    this.#stopTimer?.();
     this.#method.calls.delete(this);
     this.#listener?.onReceiveStatus(answer);
   }
