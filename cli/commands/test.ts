@@ -89,6 +89,9 @@ function conclude(tally: Tally, flaky: readonly string[], inCi: boolean): number
     process.stdout.write(`\nSkipped:\n${tally.skipped.map((line) => `  ${line}\n`).join("")}`);
     if (inCi) process.stdout.write("In CI nothing may be skipped.\n");
   }
+  if (tally.failures.length > 0) {
+    process.stdout.write(`\nFailed:\n${tally.failures.map((line) => `  ${line}\n`).join("")}`);
+  }
   if (flaky.length > 0) {
     process.stdout.write("\nFailed beside other tests and passed by themselves; each is a race to mend:\n");
     for (const file of flaky) process.stdout.write(`flaky: ${file}\n`);

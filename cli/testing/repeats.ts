@@ -1,4 +1,4 @@
-import { type FileTallies, sumOf, type Tally } from "./tally.ts";
+import { type FileTallies, NONE, sumOf, type Tally } from "./tally.ts";
 
 /**
  * Test files that may be repeated after a failure, because they depend on timing: chaos, network faults,
@@ -45,6 +45,8 @@ export async function repeatFailed(
     files.set(file, second);
     if (second.failed === 0 && second.passed > 0) flaky.push(file);
   }
-  const outside: Tally = { passed: 0, failed: first.errorsOutside, skipped: [] };
+  const { errorsOutside } = first;
+  const failures = errorsOutside > 0 ? [`errors outside of all tests: ${errorsOutside}`] : [];
+  const outside: Tally = { ...NONE, failed: errorsOutside, failures };
   return { tally: sumOf([...files.values(), outside]), flaky };
 }

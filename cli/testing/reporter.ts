@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import type { Reporter, TestCase, TestModule, TestSuite } from "vitest/node";
-import type { FileTallies, Tally } from "./tally.ts";
+import { type FileTallies, failureLine, type Tally } from "./tally.ts";
 
 /**
  * A vitest reporter that writes FileTallies to the file AIRLOCK_TEST_TALLY, because vitest's own JSON report
@@ -19,7 +19,8 @@ export default class TallyReporter implements Reporter {
 function tallyOf(module: TestModule): Tally {
   let passed = 0;
   // Errors of a file that cannot be loaded count as failures, because such a file has no tests.
-  let failed = module.errors().length;
+  const { relativeModuleId: file } = module;
+  const failures = module.errors().map((error) => failureLine(file, "the file itself", error.message));
   const skipped: string[] = [];
   for (const test of module.children.allTests()) {
     const result = test.result();
@@ -27,10 +28,10 @@ function tallyOf(module: TestModule): Tally {
     else if (result.state === "skipped") {
       const unsaid = test.options.mode === "todo" ? "not written yet" : "no reason given";
       const note = result.note ?? reasonInTitle(test) ?? unsaid;
-      skipped.push(`${module.relativeModuleId} > ${test.fullName}: ${note}`);
-    } else failed++;
+      skipped.push(`${file} > ${test.fullName}: ${note}`);
+    } else failures.push(failureLine(file, test.fullName, result.errors?.[0]?.message ?? "it did not end"));
   }
-  return { passed, failed, skipped };
+  return { passed, failed: failures.length, failures, skipped };
 }
 
 /**

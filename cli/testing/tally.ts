@@ -1,12 +1,23 @@
-/** The numbers of tests that passed and failed, and one line with name and reason for each skipped test. */
-export type Tally = { readonly passed: number; readonly failed: number; readonly skipped: readonly string[] };
+import { stripVTControlCharacters } from "node:util";
+
+/**
+ * The numbers of tests that passed and failed, one line with file, name and error for each failed test, and one
+ * line with name and reason for each skipped test.
+ */
+export type Tally = {
+  readonly passed: number;
+  readonly failed: number;
+  readonly failures: readonly string[];
+  readonly skipped: readonly string[];
+};
 
 /**
  * Totals of the tests of each file, by the file's path; `errorsOutside` counts errors that belong to no file.
  */
 export type FileTallies = { readonly files: Readonly<Record<string, Tally>>; readonly errorsOutside: number };
 
-const NONE: Tally = { passed: 0, failed: 0, skipped: [] };
+export const NONE: Tally = { passed: 0, failed: 0, failures: [], skipped: [] };
+const MAX_FAILURE = 300;
 
 /** Counts one error outside of all files when the runner's exit status is not 0 although it reports no failure. */
 export function withExitStatus(tallies: FileTallies, exitStatus: number | null): FileTallies {
@@ -18,8 +29,15 @@ export function sumOf(tallies: readonly Tally[]): Tally {
   return {
     passed: tallies.reduce((sum, tally) => sum + tally.passed, 0),
     failed: tallies.reduce((sum, tally) => sum + tally.failed, 0),
+    failures: tallies.flatMap((tally) => tally.failures),
     skipped: tallies.flatMap((tally) => tally.skipped),
   };
+}
+
+/** The line of a failed test: its file, its name, and the first line of its error, at most 300 characters. */
+export function failureLine(file: string, name: string, error: string): string {
+  const [first = ""] = stripVTControlCharacters(error).trim().split("\n");
+  return `${file} > ${name}: ${first.length > MAX_FAILURE ? `${first.slice(0, MAX_FAILURE)}…` : first}`;
 }
 
 /**
@@ -44,15 +62,19 @@ export function talliesOfJunit(xml: string): FileTallies {
   let errorsOutside = 0;
   for (const testCase of xml.split("<testcase ").slice(1)) {
     const file = attribute(testCase, "file");
-    const one = tallyOfCase(testCase);
+    const one = tallyOfCase(testCase, file);
     if (file !== "") files[file] = sumOf([files[file] ?? NONE, one]);
     else errorsOutside += one.failed;
   }
   return { files, errorsOutside };
 }
 
-function tallyOfCase(testCase: string): Tally {
-  if (/<(failure|error)\b/.test(testCase)) return { ...NONE, failed: 1 };
+function tallyOfCase(testCase: string, file: string): Tally {
+  const failure = /<(?:failure|error)\b([^>]*)>/.exec(testCase);
+  if (failure) {
+    const [name, error] = [attribute(testCase, "name"), attribute(failure[1] ?? "", "message")];
+    return { ...NONE, failed: 1, failures: [failureLine(`worker/${file}`, name, error)] };
+  }
   const skip = /<skipped\b([^>]*)>/.exec(testCase);
   if (!skip) return { ...NONE, passed: 1 };
   const name = `${attribute(testCase, "classname")}.${attribute(testCase, "name")}`;
@@ -62,6 +84,7 @@ function tallyOfCase(testCase: string): Tally {
 function attribute(tag: string, name: string): string {
   const text = new RegExp(`(?:^|\\s)${name}="([^"]*)"`).exec(tag)?.[1] ?? "";
   return text
+    .replaceAll("&#10;", "\n")
     .replaceAll("&lt;", "<")
     .replaceAll("&gt;", ">")
     .replaceAll("&quot;", '"')

@@ -9,7 +9,12 @@ const CHAOS = "test/chaos/chaos.test.ts";
 const SOAK = "test/e2e/load/soak.test.ts";
 const UNIT = "test/unit/cli/help.test.ts";
 
-const tally = (passed: number, failed: number): Tally => ({ passed, failed, skipped: [] });
+const tally = (passed: number, failed: number): Tally => ({
+  passed,
+  failed,
+  failures: [],
+  skipped: [],
+});
 
 /** Repeats what failed; `second` says what the second run of each file gives. */
 async function repeated(first: FileTallies, second: Readonly<Record<string, Tally>>) {
@@ -23,7 +28,8 @@ async function repeated(first: FileTallies, second: Readonly<Record<string, Tall
 
 describe("a failed test file", () => {
   it("a failed test file of a suite that breaks real things counts as its second run, and is named as flaky", async () => {
-    const first = { files: { [CHAOS]: tally(3, 1), [UNIT]: tally(9, 0) }, errorsOutside: 0 };
+    const failed = { ...tally(3, 1), failures: ["the first time"] };
+    const first = { files: { [CHAOS]: failed, [UNIT]: tally(9, 0) }, errorsOutside: 0 };
     const { tally: sum, flaky, runs } = await repeated(first, { [CHAOS]: tally(4, 0) });
     expect(sum).toEqual(tally(13, 0));
     expect(flaky).toEqual([CHAOS]);
@@ -53,7 +59,10 @@ describe("a failed test file", () => {
 
   it("a failed test file does not hide an error outside of all tests", async () => {
     const first = { files: { [CHAOS]: tally(0, 1) }, errorsOutside: 1 };
-    expect((await repeated(first, { [CHAOS]: tally(1, 0) })).tally).toEqual(tally(1, 1));
+    expect((await repeated(first, { [CHAOS]: tally(1, 0) })).tally).toEqual({
+      ...tally(1, 1),
+      failures: ["errors outside of all tests: 1"],
+    });
   });
 });
 

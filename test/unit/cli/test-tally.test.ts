@@ -65,6 +65,7 @@ describe("the tally of vitest", () => {
     expect(tally).toEqual({
       passed: 1,
       failed: 1,
+      failures: ["test/a.test.ts > fails: expected 1 to be 2 // Object.is equality"],
       skipped: [
         "test/a.test.ts > is skipped: no reason given",
         "test/a.test.ts > skips itself: needs a Docker engine",
@@ -82,8 +83,13 @@ describe("the tally of vitest", () => {
     const { tallies, exitStatus } = await reported({ "broken.test.ts": broken, "stray.test.ts": stray });
     expect(tallies).toEqual({
       files: {
-        "test/broken.test.ts": { passed: 0, failed: 1, skipped: [] },
-        "test/stray.test.ts": { passed: 1, failed: 0, skipped: [] },
+        "test/broken.test.ts": {
+          passed: 0,
+          failed: 1,
+          failures: ["test/broken.test.ts > the file itself: does not load"],
+          skipped: [],
+        },
+        "test/stray.test.ts": { passed: 1, failed: 0, failures: [], skipped: [] },
       },
       errorsOutside: 1,
     });
@@ -99,10 +105,19 @@ describe("the tally of pytest", () => {
         "tests/test_a.py": {
           passed: 1,
           failed: 2,
+          failures: [
+            "worker/tests/test_a.py > test_fails: assert 1 == 2",
+            'worker/tests/test_a.py > test_errors: failed on setup with "RuntimeError: x"',
+          ],
           skipped: ["tests.test_a.test_skipped: needs gVisor", "tests.test_a.test_xfail: known"],
         },
-        "tests/test_b.py": { passed: 1, failed: 0, skipped: [] },
-        "tests/test_c.py": { passed: 0, failed: 1, skipped: [] },
+        "tests/test_b.py": { passed: 1, failed: 0, failures: [], skipped: [] },
+        "tests/test_c.py": {
+          passed: 0,
+          failed: 1,
+          failures: ["worker/tests/test_c.py > tests.test_c: collection failure"],
+          skipped: [],
+        },
       },
       errorsOutside: 0,
     });
@@ -113,6 +128,7 @@ describe("the last line", () => {
   const tally = (passed: number, failed: number, ...skipped: string[]): Tally => ({
     passed,
     failed,
+    failures: [],
     skipped,
   });
 

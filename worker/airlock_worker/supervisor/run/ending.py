@@ -102,15 +102,19 @@ def _of_run(limits: Limits) -> str:
 
 
 def with_oom_kills(ended: Ending, kills: int, limits: Limits) -> Ending:
-    """The ending on a run of which the kernel killed processes. A script that completed gets `out_of_memory` instead,
-    because its result may lack what these processes should have given. Any other error gets a sentence about the kills,
-    because the script may not know why its processes ended.
+    """The ending on a run of which the kernel killed processes. A script that ended by itself gets `out_of_memory`
+    instead, as it would if the supervisor had seen the kill first. Its result is dropped, because it may lack what
+    these processes should have given; its error is kept, because it may come from the kill. Any other ending gets a
+    sentence about the kills.
     """
     if kills == 0 or ended.end == "out_of_memory":
         return ended
     text = f"The kernel killed {kills} of the run's processes for lack of memory"
     if ended.end == "completed":
         return Ending("out_of_memory", f"{text}, so its result may be wrong and is dropped: {_of_run(limits)}")
+    if ended.end in REPORTABLE:
+        why = f"{text}: {_of_run(limits)}\nThe script itself ended with:\n{ended.error}"
+        return replace(ended, end="out_of_memory", error=why)
     return replace(ended, error=f"{ended.error}\n({text}.)")
 
 
