@@ -1,5 +1,6 @@
 import { networkInterfaces } from "node:os";
 import ipaddr from "ipaddr.js";
+import { type IpRange, isInRange, parseIpRange } from "../ip-range.ts";
 import { ConfigError } from "./environment.ts";
 
 const IN_NETWORK = /^(.+\/\d+):(\d+)$/;
@@ -26,17 +27,16 @@ export function resolveListenAddress(listen: string, interfaces = networkInterfa
 
 /** Whether the text is a network such as 10.1.2.0/24. */
 export function isNetwork(text: string): boolean {
-  return ipaddr.isValidCIDR(text);
+  return networkOf(text) !== undefined;
 }
 
 /** Whether the address is in the network. Throws a ConfigError when `network` is not a network. */
 export function isIn(address: string, network: string): boolean {
-  let range: ReturnType<typeof ipaddr.parseCIDR>;
-  try {
-    range = ipaddr.parseCIDR(network);
-  } catch {
-    throw new ConfigError([`${network} is not a network such as 10.1.2.0/24.`]);
-  }
-  const parsed = ipaddr.process(address);
-  return parsed.kind() === range[0].kind() && parsed.match(range);
+  const range = networkOf(network);
+  if (range === undefined) throw new ConfigError([`${network} is not a network such as 10.1.2.0/24.`]);
+  return isInRange(ipaddr.process(address), range);
+}
+
+function networkOf(text: string): IpRange | undefined {
+  return text.includes("/") ? parseIpRange(text) : undefined;
 }

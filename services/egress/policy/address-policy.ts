@@ -1,36 +1,38 @@
-import { BlockList, isIP } from "node:net";
 import ipaddr from "ipaddr.js";
+import { type IpAddress, type IpRange, isInRange, parseIpAddress, parseIpRange } from "#common/ip-range.ts";
 
 // Addresses in public ranges at which cloud platforms serve their own machines. Scripts reach them only when
 // the project file permits it. 168.63.129.16 is the WireServer of Azure, which has certificates and settings
 // of the virtual machine.
 const PLATFORM_ADDRESSES: ReadonlySet<string> = new Set(["168.63.129.16"]);
 
+// The first bits of IPv6 addresses that hold an IPv4 address in their other 32 bits.
+const EMBEDDING_BITS = 96;
+
 /**
- * A list of the addresses and address ranges (`10.0.0.0/8`) that a project file permits in `allow_private`,
- * although they are not public.
+ * The addresses and address ranges (`10.0.0.0/8`) that a project file permits in `allow_private`, although
+ * they are not public. A range within `::ffff:0:0/96` stands for the IPv4 addresses in it. Texts that are no
+ * range are left out, because the project file was checked before.
  */
-export function permittedAddresses(entries: readonly string[]): BlockList {
-  const list = new BlockList();
-  for (const entry of entries) {
-    const [address, bits] = entry.includes("/")
-      ? ipaddr.parseCIDR(entry)
-      : ([ipaddr.parse(entry), undefined] as const);
-    if (bits === undefined) list.addAddress(address.toString(), address.kind());
-    else list.addSubnet(address.toString(), bits, address.kind());
-  }
-  return list;
+export function permittedAddresses(entries: readonly string[]): readonly IpRange[] {
+  return entries.flatMap((entry) => {
+    const range = parseIpRange(entry);
+    if (range === undefined) return [];
+    const { first, bits } = range;
+    const isMapped = first instanceof ipaddr.IPv6 && first.isIPv4MappedAddress() && bits >= EMBEDDING_BITS;
+    return [isMapped ? { first: first.toIPv4Address(), bits: bits - EMBEDDING_BITS } : range];
+  });
 }
 
 /**
  * The kind of an address that the proxy must not dial, such as "private" or "loopback"; undefined when the
  * address is public or permitted.
  */
-export function refusedKind(address: string, permitted: BlockList): string | undefined {
-  const known = parse(address);
+export function refusedKind(address: string, permitted: readonly IpRange[]): string | undefined {
+  const known = parseIpAddress(address);
   if (!known) return "no IP address";
   const judged = embeddedIPv4(known);
-  if ([known, judged].some((each) => permitted.check(each.toString(), each.kind()))) return undefined;
+  if (isPermitted(known, judged, permitted)) return undefined;
   if (PLATFORM_ADDRESSES.has(judged.toString())) return "metadata";
   const range = judged.range();
   if (range !== "unicast") return range;
@@ -42,21 +44,22 @@ export function refusedKind(address: string, permitted: BlockList): string | und
 }
 
 /**
- * Parses an IP address without its zone (`%eth0`); undefined for any other text. IPv6 addresses go through
- * the URL parser first, because it reads `::1.2.3.4` as operating systems do.
+ * Whether an operator's range has the address. A wrapped IPv4 address is permitted as the IPv4 address that a
+ * connection reaches, or by a range that holds nothing but wrapped ones: `::/0` permits no IPv4 address.
  */
-function parse(address: string): ipaddr.IPv4 | ipaddr.IPv6 | undefined {
-  const [bare = ""] = address.split("%");
-  if (isIP(bare) === 0) return undefined;
-  const host = isIP(bare) === 6 ? new URL(`http://[${bare}]/`).hostname.slice(1, -1) : bare;
-  return ipaddr.parse(host);
+function isPermitted(address: IpAddress, judged: IpAddress, permitted: readonly IpRange[]): boolean {
+  return permitted.some(
+    (range) =>
+      isInRange(judged, range) ||
+      (judged !== address && range.bits >= EMBEDDING_BITS && isInRange(address, range)),
+  );
 }
 
 /**
  * The IPv4 address inside an IPv4-mapped or NAT64 address, because a connection to such an address reaches
  * the IPv4 address. All other addresses are returned unchanged.
  */
-function embeddedIPv4(address: ipaddr.IPv4 | ipaddr.IPv6): ipaddr.IPv4 | ipaddr.IPv6 {
+function embeddedIPv4(address: IpAddress): IpAddress {
   if (address instanceof ipaddr.IPv4) return address;
   if (address.isIPv4MappedAddress()) return address.toIPv4Address();
   const [first, second, ...rest] = address.parts;

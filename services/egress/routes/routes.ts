@@ -1,6 +1,6 @@
 import { createHash, timingSafeEqual } from "node:crypto";
-import type { BlockList } from "node:net";
 import { ownerOf } from "#common/event-loop/turn.ts";
+import type { IpRange } from "#common/ip-range.ts";
 import type { ProjectNetwork } from "#common/projects/network.ts";
 import type { Placeholder } from "../brokered/placeholders.ts";
 import type { ResponseFilter } from "../brokered/response-filter.ts";
@@ -17,7 +17,7 @@ export type Route = {
   readonly executionId: string;
   readonly network: ProjectNetwork;
   /** The addresses that the project permits although they are not public. */
-  readonly permitted: BlockList;
+  readonly permitted: readonly IpRange[];
   readonly placeholders: readonly Placeholder[];
   /**
    * The search for secrets in responses, by the host that gets these secrets. Responses of other hosts are

@@ -22,6 +22,8 @@ describe("an address to listen on", () => {
   it.each([
     ["192.168.0.0/16:7000", /no address in 192.168.0.0\/16/],
     ["router/24:7000", /is not a network/],
+    ["10.213/16:7000", /is not a network/],
+    ["010.213.99.0/24:7000", /is not a network/],
   ])("the address to listen on %s is refused", (listen, problem) => {
     expect(() => resolveListenAddress(listen, interfaces)).toThrow(problem);
   });

@@ -174,6 +174,13 @@ describe("a project file", () => {
       'name: demo\nallow_private: ["10.0.0.0/8", "ten"]',
       'demo.yaml:2: field "allow_private.1" must be an IP',
     ],
+    // Each of these was read as a range that its author cannot have meant, or means on one machine only.
+    ...["10.5/16", "10.1", "010.0.0.1", "0x0a000001", "10.0.0.0/33", "10.0.0.0/08", "fe80::1%eth0"].map(
+      (range): [string, string] => [
+        `name: demo\nallow_private: ["${range}"]`,
+        'demo.yaml:2: field "allow_private.0" must be an IP address or a CIDR range',
+      ],
+    ),
     ["name: demo\nlimits: {timeout: 0.0004}", 'field "limits.timeout" must be at least 0.001'],
     ["name: demo\nlimits: {llm_timeout: 0}", 'field "limits.llm_timeout" must be at least 0.001'],
     ["name: demo\nlimits: {max_output_mb: 1e-7}", 'field "limits.max_output_mb" must be at least 0.000001'],

@@ -67,6 +67,20 @@ describe("the address policy", () => {
     }
   });
 
+  it.each([
+    ["::/0", ["::1", "fd00::1", "fe80::1"], ["127.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a9fe:a9fe"]],
+    ["::/1", ["::1"], ["10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1"]],
+    ["0.0.0.0/0", ["10.0.0.1", "::ffff:10.0.0.1", "64:ff9b::a00:1"], ["::1", "fd00::1"]],
+    ["::ffff:10.0.0.0/104", ["10.255.0.1", "::ffff:10.0.0.1"], ["192.168.0.1", "::1"]],
+    ["::ffff:10.0.0.5", ["10.0.0.5"], ["10.0.0.6", "::10.0.0.5"]],
+    ["::10.0.0.0/104", ["::10.0.0.1"], ["10.0.0.1", "::ffff:10.0.0.1"]],
+    ["64:ff9b::/96", ["64:ff9b::a00:1"], ["10.0.0.1"]],
+  ])("an operator who permits %s permits %j and not %j", (entry, passed, refused) => {
+    const permitted = permittedAddresses([entry]);
+    for (const address of passed) expect(refusedKind(address, permitted), address).toBeUndefined();
+    for (const address of refused) expect(refusedKind(address, permitted), address).toBeDefined();
+  });
+
   it("the address policy judges a wrapped IPv4 address like the address itself", () => {
     fc.assert(
       fc.property(fc.ipV4(), (address) => {

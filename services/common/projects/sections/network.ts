@@ -1,4 +1,4 @@
-import ipaddr from "ipaddr.js";
+import { IP_RANGE_FORM, parseIpRange } from "../../ip-range.ts";
 import { allows, describeAllowedHost, type ProjectNetwork, parseAllowedHost } from "../network.ts";
 import type { LimitsDocument } from "./limits.ts";
 import { type SecretsDocument, secretsSection } from "./secrets.ts";
@@ -32,12 +32,7 @@ export const networkSection = section({
         : { field: `network_allowlist.${index}`, message: "must be host, *.suffix or host:port" },
     ),
     ...allow_private.flatMap((text, index) =>
-      ipaddr.isValid(text) || ipaddr.isValidCIDR(text)
-        ? []
-        : {
-            field: `allow_private.${index}`,
-            message: "must be an IP address or a CIDR range, such as 10.0.0.0/8",
-          },
+      parseIpRange(text) ? [] : { field: `allow_private.${index}`, message: `must be ${IP_RANGE_FORM}` },
     ),
   ],
   read: (
