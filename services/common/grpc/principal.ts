@@ -1,5 +1,5 @@
 import { Metadata } from "@grpc/grpc-js";
-import { PrincipalKind, Principal as PrincipalMessage } from "#proto/principal.ts";
+import { PrincipalKind, Principal as PrincipalMessage, Role } from "#proto/principal.ts";
 import { AirlockError } from "../errors.ts";
 import type { Caller, ServiceIdentity } from "../identity/identity.ts";
 import {
@@ -9,6 +9,7 @@ import {
   principalOfClient,
   SYSTEM_PRINCIPAL,
 } from "../identity/principal.ts";
+import type { Role as RoleName } from "../identity/roles.ts";
 
 // The gRPC metadata key under which a call names its principal, the client on whose behalf the call is made.
 // Only this file reads and writes that metadata.
@@ -26,6 +27,14 @@ const KINDS = {
   service: PrincipalKind.SERVICE,
 } as const satisfies Record<PrincipalKindName, PrincipalKind>;
 
+const ROLES = {
+  admin: Role.ADMIN,
+  operator: Role.OPERATOR,
+  developer: Role.DEVELOPER,
+  observer: Role.OBSERVER,
+  anonymous: Role.ANONYMOUS,
+} as const satisfies Record<RoleName, Role>;
+
 /**
  * The gRPC metadata of a call that is made for `principal`. Empty when `principal` is undefined: the server
  * then takes the caller itself as the principal.
@@ -33,9 +42,47 @@ const KINDS = {
 export function metadataFor(principal?: Principal): Metadata {
   const metadata = new Metadata();
   if (!principal) return metadata;
-  const message = { id: principal.id, kind: KINDS[principal.kind], tenant: principal.tenant };
-  metadata.set(PRINCIPAL_KEY, Buffer.from(PrincipalMessage.encode(message).finish()));
+  metadata.set(PRINCIPAL_KEY, Buffer.from(PrincipalMessage.encode(principalToProto(principal)).finish()));
   return metadata;
+}
+
+/** The message for a principal. */
+export function principalToProto({
+  id,
+  kind,
+  tenant,
+  role,
+  maker = "",
+  within = [],
+}: Principal): PrincipalMessage {
+  return {
+    id,
+    kind: KINDS[kind],
+    tenant,
+    role: ROLES[role],
+    maker,
+    within: within.map((each) => ROLES[each]),
+  };
+}
+
+/**
+ * The principal in a message. Undefined when the message lacks an id, a tenant, a kind or a role, or has an
+ * unknown one.
+ */
+export function principalFromProto(message: PrincipalMessage): Principal | undefined {
+  const kind = nameIn(KINDS, message.kind);
+  const role = nameIn(ROLES, message.role);
+  const { id, tenant, maker } = message;
+  const within = message.within.map((each) => nameIn(ROLES, each));
+  if (!kind || !role || id === "" || tenant === "" || within.includes(undefined)) return undefined;
+  return {
+    id,
+    kind,
+    tenant,
+    role,
+    ...(maker !== "" && { maker }),
+    ...(within.length > 0 && { within: within as RoleName[] }),
+  };
 }
 
 /**
@@ -81,11 +128,15 @@ function mayNamePrincipals(caller: Caller): boolean {
 function readPrincipal(value: unknown): Principal | undefined {
   if (!Buffer.isBuffer(value)) return undefined;
   try {
-    const message = PrincipalMessage.decode(value);
-    const kind = (Object.keys(KINDS) as PrincipalKindName[]).find((name) => KINDS[name] === message.kind);
-    const { id, tenant } = message;
-    return kind && id !== "" && tenant !== "" ? { id, kind, tenant } : undefined;
+    return principalFromProto(PrincipalMessage.decode(value));
   } catch {
     return undefined;
   }
+}
+
+function nameIn<Name extends string, Value>(
+  values: Readonly<Record<Name, Value>>,
+  value: Value,
+): Name | undefined {
+  return (Object.keys(values) as Name[]).find((name) => values[name] === value);
 }

@@ -1,3 +1,5 @@
+import type { Role } from "./roles.ts";
+
 /** The kind of a principal: a person, an AI agent, or any other program. */
 export type PrincipalKind = "human" | "agent" | "service";
 
@@ -13,19 +15,31 @@ export type Principal = {
   readonly kind: PrincipalKind;
   /** The tenant that owns the data this principal makes. */
   readonly tenant: string;
+  readonly role: Role;
+  /**
+   * The id of the principal that made this principal's key and that may see what it does. Undefined when the
+   * principal has no such maker.
+   */
+  readonly maker?: string;
+  /**
+   * The roles of the principal's maker, of that one's maker, and so on. A key never has a permission that one
+   * of these roles lacks. Undefined when the principal has no maker.
+   */
+  readonly within?: readonly Role[];
 };
 
 /** The only tenant so far, to which all data belongs. */
 export const DEFAULT_TENANT = "default";
 
 /**
- * The user of this deployment. Every client of the gateway acts as this principal, because the gateway does
- * not tell its clients apart yet. So does every process that calls a service on its Unix socket.
+ * The user of this deployment. Every client of a gateway that demands no credentials acts as this principal.
+ * So does every process that calls a service on its Unix socket.
  */
 export const LOCAL_PRINCIPAL: Principal = Object.freeze({
   id: "system:local",
   kind: "human",
   tenant: DEFAULT_TENANT,
+  role: "admin",
 });
 
 /** The principal for a service's own work, such as a check of readiness: Airlock itself. */
@@ -33,9 +47,10 @@ export const SYSTEM_PRINCIPAL: Principal = Object.freeze({
   id: "system:airlock",
   kind: "service",
   tenant: DEFAULT_TENANT,
+  role: "admin",
 });
 
 /** The principal of a program of the operator, whose client certificate has this name. */
 export function principalOfClient(name: string): Principal {
-  return { id: `cert:${name}`, kind: "service", tenant: DEFAULT_TENANT };
+  return { id: `cert:${name}`, kind: "service", tenant: DEFAULT_TENANT, role: "admin" };
 }

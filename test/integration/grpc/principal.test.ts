@@ -22,8 +22,15 @@ import { connectBackends } from "../../../gateway/backends/grpc/backends.ts";
 import { makeCertificates } from "../../harness/tls-services.ts";
 
 const LIMITS = { timeoutMs: 5_000 };
-const ALICE: Principal = { id: "jwt:https://issuer#alice", kind: "human", tenant: "acme" };
-const SYSTEM: Principal = { id: "system:airlock", kind: "service", tenant: "default" };
+const ALICE: Principal = {
+  id: "jwt:https://issuer#alice",
+  kind: "human",
+  tenant: "acme",
+  role: "developer",
+  maker: "key:ops",
+  within: ["operator", "admin"],
+};
+const SYSTEM: Principal = { id: "system:airlock", kind: "service", tenant: "default", role: "admin" };
 const log = pino({ level: "silent" });
 
 let directory: string;
@@ -106,7 +113,7 @@ describe("on a network, a handler", () => {
     const billing = await routerAs("client-billing", { kind: "client", name: "billing" });
     expect(await seenOf(billing)).toEqual({
       caller: { kind: "client", name: "billing" },
-      principal: { id: "cert:billing", kind: "service", tenant: "default" },
+      principal: { id: "cert:billing", kind: "service", tenant: "default", role: "admin" },
     });
   });
 
@@ -251,7 +258,7 @@ describe("on a Unix socket, a handler", () => {
   it("a handler on a Unix socket sees the user of this deployment, who is the principal", async () => {
     expect(await seenOf(router())).toEqual({
       caller: { kind: "local" },
-      principal: { id: "system:local", kind: "human", tenant: "default" },
+      principal: { id: "system:local", kind: "human", tenant: "default", role: "admin" },
     });
   });
 

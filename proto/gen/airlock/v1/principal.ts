@@ -32,6 +32,30 @@ export namespace PrincipalKind {
   export type UNRECOGNIZED = typeof PrincipalKind.UNRECOGNIZED;
 }
 
+/** What a principal may do; services/common/identity/roles.ts has the permissions of each role. */
+export const Role = {
+  UNSPECIFIED: 0,
+  ADMIN: 1,
+  OPERATOR: 2,
+  DEVELOPER: 3,
+  OBSERVER: 4,
+  /** ANONYMOUS - A client of the gateway that shows no credential. */
+  ANONYMOUS: 5,
+  UNRECOGNIZED: -1,
+} as const;
+
+export type Role = typeof Role[keyof typeof Role];
+
+export namespace Role {
+  export type UNSPECIFIED = typeof Role.UNSPECIFIED;
+  export type ADMIN = typeof Role.ADMIN;
+  export type OPERATOR = typeof Role.OPERATOR;
+  export type DEVELOPER = typeof Role.DEVELOPER;
+  export type OBSERVER = typeof Role.OBSERVER;
+  export type ANONYMOUS = typeof Role.ANONYMOUS;
+  export type UNRECOGNIZED = typeof Role.UNRECOGNIZED;
+}
+
 /**
  * Principal says for whom a call is made. The gateway sends it to the services behind it with each call, in
  * the metadata key "airlock-principal-bin". Services refuse it from every other caller.
@@ -45,10 +69,15 @@ export interface Principal {
   kind: PrincipalKind;
   /** The tenant to whom the data belongs. */
   tenant: string;
+  role: Role;
+  /** The id of the principal that made this principal's key; empty when it has no such maker. */
+  maker: string;
+  /** The roles of the maker, of its maker, and so on; the principal has no permission that one of them lacks. */
+  within: Role[];
 }
 
 function createBasePrincipal(): Principal {
-  return { id: "", kind: 0, tenant: "" };
+  return { id: "", kind: 0, tenant: "", role: 0, maker: "", within: [] };
 }
 
 export const Principal: MessageFns<Principal> = {
@@ -61,6 +90,19 @@ export const Principal: MessageFns<Principal> = {
     }
     if (message.tenant !== "") {
       writer.uint32(26).string(message.tenant);
+    }
+    if (message.role !== 0) {
+      writer.uint32(32).int32(message.role);
+    }
+    if (message.maker !== "") {
+      writer.uint32(42).string(message.maker);
+    }
+    if (message.within.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.within) {
+        writer.int32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -102,6 +144,40 @@ export const Principal: MessageFns<Principal> = {
             message.tenant = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.role = reader.int32() as any;
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.maker = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag === 48) {
+              message.within.push(reader.int32() as any);
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.within.push(reader.int32() as any);
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -122,6 +198,9 @@ export const Principal: MessageFns<Principal> = {
     message.id = object.id ?? "";
     message.kind = object.kind ?? 0;
     message.tenant = object.tenant ?? "";
+    message.role = object.role ?? 0;
+    message.maker = object.maker ?? "";
+    message.within = object.within?.map((e) => e) || [];
     return message;
   },
 };

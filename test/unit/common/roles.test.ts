@@ -1,0 +1,70 @@
+import { describe, expect, it } from "vitest";
+import {
+  CHANGES_A_MINUTE,
+  has,
+  isAtMost,
+  PERMISSIONS,
+  permissionsOf,
+  ROLES,
+} from "#common/identity/roles.ts";
+
+// The table of the design, written once more by hand: a role that gains or loses a permission must be changed
+// in both places.
+const TABLE = {
+  "public.read": "admin operator developer observer anonymous",
+  "execution.submit": "admin operator developer",
+  "execution.respond": "admin operator developer",
+  "execution.cancel": "admin operator developer",
+  "execution.read": "admin operator developer observer",
+  "execution.read_all": "admin operator observer",
+  "execution.respond_all": "admin operator",
+  "execution.cancel_all": "admin operator",
+  "project.read": "admin operator developer observer",
+  "project.scale": "admin operator",
+  "redaction.read": "admin operator observer",
+  "dead_letter.read": "admin operator observer",
+  "dead_letter.retry": "admin operator",
+  "metrics.read": "admin operator observer",
+  "key.manage": "admin operator developer",
+  "key.manage_all": "admin",
+  "principal.manage": "admin",
+  "grant.manage": "admin",
+} as const;
+
+describe("roles", () => {
+  it("roles have exactly the permissions of the table", () => {
+    const found = Object.fromEntries(
+      Object.keys(PERMISSIONS).map((permission) => [
+        permission,
+        ROLES.filter((role) => has({ role, kind: "human" }, permission as keyof typeof PERMISSIONS)).join(
+          " ",
+        ),
+      ]),
+    );
+    expect(found).toEqual(TABLE);
+  });
+
+  it("roles give an agent no rights over what others own, nor over keys, principals and grants", () => {
+    const lost = permissionsOf({ role: "admin", kind: "human" }).filter(
+      (permission) => !has({ role: "admin", kind: "agent" }, permission),
+    );
+    expect(lost).toEqual(
+      Object.keys(TABLE).filter((name) => /_all$|^(key|principal|grant)\.manage/.test(name)),
+    );
+  });
+
+  it("a principal has no permission that a role of its makers lacks", () => {
+    const observer = { role: "observer", kind: "agent", within: ["developer", "admin"] } as const;
+    expect(permissionsOf(observer)).toEqual(["public.read", "execution.read", "project.read"]);
+    expect(has({ ...observer, within: ["admin"] }, "dead_letter.read")).toBe(true);
+  });
+
+  it("roles are in order, and a lower one may send no more requests", () => {
+    for (const [n, role] of ROLES.entries()) {
+      const stronger = ROLES[n - 1] ?? "admin";
+      expect(isAtMost(role, stronger)).toBe(true);
+      expect(isAtMost(stronger, role)).toBe(stronger === role);
+      expect(CHANGES_A_MINUTE[role]).toBeLessThanOrEqual(CHANGES_A_MINUTE[stronger]);
+    }
+  });
+});
