@@ -51,7 +51,7 @@ export function createRouteOpener(parts: {
 }): OpenRouteFor {
   const compiled = new CompiledValues();
   return async ({ project: name, executionId, workerId, workerAddress }, signal) => {
-    await parts.catalogue.refresh();
+    await parts.catalogue.refresh(name);
     const { network, secrets } = usableProject(parts.catalogue, name);
     const needsValues = secrets.some(({ inject }) => inject !== undefined);
     const values = needsValues ? await parts.brokered(name, signal) : [];

@@ -82,8 +82,8 @@ export function createCheckedCatalogue(
     list,
     unreadable: files.unreadable,
     get: (name) => list().find((entry) => entry.name === name),
-    async refresh() {
-      const changed = await files.refresh();
+    async refresh(awaited) {
+      const changed = await files.refresh(awaited);
       // A check that began before the project files changed does not know the change, so another check
       // follows.
       if (changed && checking) await atMost(LONGEST_WAIT_MS, checking, clock);

@@ -42,8 +42,8 @@ export function createProjectSecrets(
   // and its old values would be recorded as the new ones.
   const inOrder = createInOrder();
   const current = (projectName: string): Promise<Resolved> =>
-    inOrder(`project ${projectName}`, async () => {
-      await inOrder("catalogue", catalogue.refresh);
+    inOrder(projectName, async () => {
+      await catalogue.refresh(projectName);
       const project = usableProject(catalogue, projectName);
       const secrets = await resolveSecrets(project, sources);
       const problem = await needleCheck.beforeRun(projectName, secrets);
@@ -73,7 +73,7 @@ export function createProjectSecrets(
       );
     },
     async problems() {
-      await inOrder("catalogue", catalogue.refresh);
+      await catalogue.refresh();
       const found = await Promise.all(
         catalogue.list().map(async (entry) => ({
           project: entry.name,

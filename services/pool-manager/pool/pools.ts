@@ -101,12 +101,16 @@ export function createPools(parts: {
 
   let unreadable: string | undefined;
   // Project files are watched without requests too, so that a mistake is logged when it is made.
-  const stopWatching = repeat(WATCH_MS, () => look(true), clock);
+  const stopWatching = repeat(WATCH_MS, () => look(), clock);
 
-  const look = async (force: boolean) => {
-    if (!force && clock.monotonicMs() - lookedAtMs < LOOK_AGAIN_MS) return;
+  const lookSometimes = async () => {
+    if (clock.monotonicMs() - lookedAtMs >= LOOK_AGAIN_MS) await look();
+  };
+
+  /** Looks for changed project files, and waits for that of the project `awaited` while it is being written. */
+  const look = async (awaited?: string) => {
     lookedAtMs = clock.monotonicMs();
-    if (await catalogue.refresh()) log.info("project files changed");
+    if (await catalogue.refresh(awaited)) log.info("project files changed");
     const detail = catalogue.unreadable();
     // An unreadable directory is logged once, not at each look.
     if (detail !== undefined && unreadable === undefined)
@@ -153,8 +157,8 @@ export function createPools(parts: {
   };
 
   const find = async (name: string) => {
-    await look(false);
-    if (!catalogue.get(name)) await look(true);
+    await lookSometimes();
+    if (!catalogue.get(name)) await look(name);
     const entry = catalogue.get(name);
     if (entry) return entry;
     throw projectUnknown(catalogue);
@@ -197,7 +201,7 @@ export function createPools(parts: {
   };
 
   const open = async (name: string, isAttaching = false): Promise<Entry> => {
-    await look(false);
+    await lookSometimes();
     const serves = (entry: Entry | undefined) => entry !== undefined && (isAttaching || !entry.isBare);
     const project = serves(pools.get(name)) ? catalogue.get(name) : await find(name);
     // The pool is looked up after the awaits above, because another call may have created it meanwhile.
@@ -219,7 +223,7 @@ export function createPools(parts: {
       pools.get(project)?.autoscaler.waited(waitedMs);
     },
     async list() {
-      await look(false);
+      await lookSometimes();
       return catalogue.list().map((entry) => ({ entry, pool: viewOf(entry.name) }));
     },
     async find(name) {
@@ -234,7 +238,7 @@ export function createPools(parts: {
     open,
     async up(name, replicas) {
       // The project files are read anew, because the operator may have corrected one a moment ago.
-      await look(true);
+      await look(name);
       const current = catalogue.get(name);
       if (current && !isUsable(current)) throw projectInvalid(current);
       const entry = await open(name);

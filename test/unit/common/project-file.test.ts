@@ -56,7 +56,7 @@ describe("a project file", () => {
 
   it("a project file lists secrets as values or as objects", () => {
     const { secrets } = parse(
-      'name: demo\nsecrets:\n  A: "${env:A}"\n  B: {value: "${file:b}"}\n  C: "${vault:kv/a#b}"',
+      'name: demo\nsecrets:\n  A: "${env:A}"\n  B: "${file:b}"\n  C: "${vault:kv/a#b}"',
     );
     expect(secrets).toEqual([
       { name: "A", reference: "${env:A}" },
@@ -162,6 +162,10 @@ describe("a project file", () => {
     ],
     ['name: demo\nsecrets: {A: {value: abcdef, inject: {host: "*.h", header: a}}}', "must be one host name"],
     ["name: demo\nsecrets: {A: {value: abcdef, inject: {host: h, header: Host}}}", "can carry a secret"],
+    [
+      "name: demo\nsecrets:\n  A:\n    value: abcdef\n",
+      'demo.yaml:3: field "secrets.A" has none of the allowed forms: a text, or {value: text, inject: ',
+    ],
     [
       "name: demo\nsecrets: {A: {value: abcdef, inject: {host: h, header: a, format: b}}}",
       "that contains {} exactly once",

@@ -32,7 +32,9 @@ const properties = {
         TEXT,
         {
           type: "object",
-          required: ["value"],
+          // Without `inject` a mapping is refused, because it may be the beginning of a brokered secret whose
+          // file is still being written. Scripts would be given the value.
+          required: ["value", "inject"],
           additionalProperties: false,
           properties: { value: TEXT, inject: INJECT },
         },
