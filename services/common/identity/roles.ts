@@ -1,5 +1,3 @@
-import type { Principal } from "./principal.ts";
-
 /** The roles that a principal may have, the highest first. */
 export const ROLES = ["admin", "operator", "developer", "observer", "anonymous"] as const;
 export type Role = (typeof ROLES)[number];
@@ -60,7 +58,11 @@ export const CHANGES_A_MINUTE: Readonly<Record<Role, number>> = {
 };
 
 /** What of a principal decides about its permissions. */
-export type Standing = Pick<Principal, "role" | "kind" | "within">;
+export type Standing = {
+  readonly role: Role;
+  readonly kind: "human" | "agent" | "service";
+  readonly within?: readonly Role[];
+};
 
 /** Whether a principal has the permission. Neither it nor any of its makers' roles may lack it. */
 export function has({ role, kind, within = [] }: Standing, permission: Permission): boolean {

@@ -1,6 +1,8 @@
 import { AirlockError, callCancelled, hasCode } from "#common/errors.ts";
 import { alreadyRetried, idempotencyKeyReused, projectHeld } from "#common/execution-refusals.ts";
 import { fingerprintOf, IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "#common/idempotency.ts";
+import { type Scope, type Submitter, scopeOf, submitterOf } from "#common/identity/ownership.ts";
+import type { Principal } from "#common/identity/principal.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Submission } from "#common/submission/submission.ts";
@@ -11,6 +13,7 @@ import type { Execution } from "../execution.ts";
 import type { ProjectDirectory } from "../peers/projects.ts";
 import type { Dispatcher } from "../run/dispatcher.ts";
 import type { Storage } from "../storage/storage.ts";
+import type { ScopedStore } from "../store/scoped-store.ts";
 import type { ExecutionStore, InsertConditions } from "../store/store.ts";
 import { bytesOfSubmission } from "../store/stored-bytes.ts";
 import { findLetter } from "./dead-letters.ts";
@@ -25,16 +28,16 @@ export type Acceptance = { readonly execution: Execution; readonly replayed: boo
 /** Accepts executions. Each accepted execution reaches exactly one ending. */
 export type Admission = {
   /** Rejects with `cancelled` when `signal` aborts before the execution is stored. */
-  submit(request: SubmitRequest, signal: AbortSignal): Promise<Acceptance>;
+  submit(request: SubmitRequest, principal: Principal, signal: AbortSignal): Promise<Acceptance>;
   /**
-   * Submits the request of a dead letter once more, as a new execution. Rejects when the dead letter was
-   * retried before, unless `again` is true.
+   * Submits the request of a dead letter once more, as a new execution of the principal that submitted the dead
+   * letter. Rejects when the dead letter was retried before, unless `again` is true. `principal`: who retries.
    */
-  retry(executionId: string, again: boolean): Promise<Execution>;
+  retry(executionId: string, again: boolean, principal: Principal): Promise<Execution>;
 };
 
 export function createAdmission(parts: {
-  readonly store: ExecutionStore;
+  readonly store: ScopedStore & Pick<ExecutionStore, "countQueues" | "listHeldProjects">;
   readonly storage: Storage;
   readonly projects: ProjectDirectory;
   readonly dispatcher: Dispatcher;
@@ -49,11 +52,16 @@ export function createAdmission(parts: {
 }): Admission {
   const { store, storage, projects, dispatcher, clock, maxUnfinished, log } = parts;
 
-  const replayOf = async ({ key, fingerprint }: Idempotency): Promise<Acceptance | undefined> => {
-    const record = await store.getIdempotencyKey(key);
+  const replayOf = async (
+    { key, fingerprint }: Idempotency,
+    submitter: Submitter,
+  ): Promise<Acceptance | undefined> => {
+    const record = await store.getIdempotencyKey(key, submitter);
     if (!record) return undefined;
     if (record.fingerprint !== fingerprint) throw idempotencyKeyReused();
-    const reading = record.executionId === undefined ? undefined : await store.read(record.executionId);
+    const scope: Scope = { tenant: submitter.tenant, principal: submitter.principal };
+    const reading =
+      record.executionId === undefined ? undefined : await store.read(record.executionId, undefined, scope);
     if (!reading) throw forgotten();
     return { execution: reading.execution, replayed: true };
   };
@@ -65,6 +73,7 @@ export function createAdmission(parts: {
    */
   const insert = async (
     submission: Submission,
+    submitter: Submitter,
     limits: ProjectLimits | undefined,
     conditions: InsertConditions,
     isTaken: () => Promise<boolean>,
@@ -73,7 +82,7 @@ export function createAdmission(parts: {
     const room = await storage.reserve(submission.project, limits?.storedBytes, bytes);
     let inserted = true;
     try {
-      inserted = await insertInto(submission, limits?.queue, conditions, isTaken);
+      inserted = await insertInto(submission, submitter, limits?.queue, conditions, isTaken);
       return inserted;
     } catch (error) {
       // Only these two refusals say for certain that nothing was stored. After any other error the disk space
@@ -89,17 +98,18 @@ export function createAdmission(parts: {
 
   const insertInto = async (
     submission: Submission,
+    submitter: Submitter,
     queue: number | undefined,
     conditions: InsertConditions,
     isTaken: () => Promise<boolean>,
   ): Promise<boolean> => {
     const withLimits = { ...conditions, maxUnfinished: queue, maxUnfinishedInTotal: maxUnfinished };
-    if (await store.insert(submission, withLimits)) return true;
+    if (await store.insert(submission, withLimits, submitter)) return true;
     if (await isTaken()) return false;
     if ((await store.listHeldProjects()).includes(submission.project)) throw projectHeld(submission.project);
     const queues = await store.countQueues(submission.project);
     if (hasShare(queues, maxUnfinished)) {
-      if (await store.insert(submission, { ...conditions, maxUnfinished: queue })) return true;
+      if (await store.insert(submission, { ...conditions, maxUnfinished: queue }, submitter)) return true;
       if (await isTaken()) return false;
     }
     throw queueFull(submission.project, queues, queue, maxUnfinished);
@@ -114,11 +124,12 @@ export function createAdmission(parts: {
   };
 
   return {
-    async submit(request, signal) {
+    async submit(request, principal, signal) {
+      const submitter = submitterOf(principal);
       const idempotency = await idempotencyOf(request);
       // A repeated request is answered before every check, because the project may have changed or become
       // full since its execution was accepted.
-      const replay = idempotency && (await replayOf(idempotency));
+      const replay = idempotency && (await replayOf(idempotency, submitter));
       if (replay) return replay;
       const project = await projects.get(request.project);
       const submission = await toSubmission(request, project, parts.newId(), clock.now(), signal);
@@ -126,27 +137,30 @@ export function createAdmission(parts: {
       // now, the caller's next attempt would run the script twice.
       if (signal.aborted) throw callCancelled();
       const isTaken = async () =>
-        idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key)) !== undefined;
-      if (await insert(submission, project.limits, { idempotency }, isTaken)) return accept(submission);
+        idempotency !== undefined &&
+        (await store.getIdempotencyKey(idempotency.key, submitter)) !== undefined;
+      if (await insert(submission, submitter, project.limits, { idempotency }, isTaken))
+        return accept(submission);
       // Another request with the same idempotency key was stored first, so its execution is the answer.
-      const winner = idempotency && (await replayOf(idempotency));
+      const winner = idempotency && (await replayOf(idempotency, submitter));
       if (winner) return winner;
       throw new AirlockError("unavailable", "The execution could not be added. Try again in a few seconds.");
     },
 
-    async retry(executionId, again) {
-      const { letter, submission: first } = await findLetter(store, executionId);
+    async retry(executionId, again, principal) {
+      const find = () => findLetter(store, executionId, scopeOf(principal, "execution.read"));
+      const { letter, submission: first, submitter } = await find();
       if (letter.retries > 0 && !again) throw alreadyRetried(letter.newestRetries.at(-1));
       const project = await projects.get(first.project);
       // The retry is checked against the project's present limits, as every other submission is.
       const request = SubmitRequest.fromPartial({ ...first, settings: { ...first.settings } });
       const submission = await toSubmission(request, project, parts.newId(), clock.now());
       const retry = { of: executionId, number: letter.retries + 1 };
-      const isTaken = async () => (await findLetter(store, executionId)).letter.retries >= retry.number;
-      if (await insert(submission, project.limits, { retry }, isTaken)) {
+      const isTaken = async () => (await find()).letter.retries >= retry.number;
+      if (await insert(submission, submitter, project.limits, { retry }, isTaken)) {
         return accept(submission, executionId).execution;
       }
-      throw alreadyRetried((await findLetter(store, executionId)).letter.newestRetries.at(-1));
+      throw alreadyRetried((await find()).letter.newestRetries.at(-1));
     },
   };
 }

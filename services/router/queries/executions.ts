@@ -7,6 +7,9 @@ import {
   llmRequestMismatch,
   notAwaitingLlm,
 } from "#common/execution-refusals.ts";
+import { isInScope, onAll, type Scope, scopeOf } from "#common/identity/ownership.ts";
+import { permissionDenied } from "#common/identity/permission-denied.ts";
+import type { Principal } from "#common/identity/principal.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Drain } from "#common/service/drain.ts";
 import type { Log } from "#common/service/log.ts";
@@ -14,14 +17,16 @@ import { type Execution, failure, type Redaction } from "../execution.ts";
 import { logEnded } from "../run/log-ended.ts";
 import type { StopElsewhere } from "../run/stop-elsewhere.ts";
 import { readWhole } from "../store/reading.ts";
+import type { ScopedStore } from "../store/scoped-store.ts";
 import type { ExecutionStore, Outline, OutputFrom, Reading } from "../store/store.ts";
 import { watchExecution } from "./watch.ts";
 
 const CANCEL_WAIT_MS = 5_000;
 
 /**
- * The operations of callers on accepted executions. Every refusal is an AirlockError whose message tells an
- * agent what to do.
+ * The operations of principals on accepted executions. Every refusal is an AirlockError whose message tells an
+ * agent what to do. An execution that the principal may not see is refused like an unknown one, so that no
+ * answer says whether it exists.
  */
 export type Executions = {
   /**
@@ -29,29 +34,43 @@ export type Executions = {
    * when `signal` aborts or the router is stopping. Resolves to the number of bytes that the execution
    * stores, from which the caller of this method decides whether to read the whole execution.
    */
-  awaitAttention(executionId: string, waitMs: number, signal: AbortSignal): Promise<number>;
+  awaitAttention(
+    principal: Principal,
+    executionId: string,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<number>;
   /** How many bytes the execution stores. */
-  bytesOf(executionId: string): Promise<number>;
+  bytesOf(principal: Principal, executionId: string): Promise<number>;
   /**
    * Reads the whole execution. `bytes`: how many bytes the execution stores. A large execution is read in
    * pieces, and the router does other work between them.
    */
-  get(executionId: string, bytes: number): Promise<Execution>;
+  get(principal: Principal, executionId: string, bytes: number): Promise<Execution>;
   /**
    * Reads a large execution in pieces; the router does other work between them. Rejects when the execution is
    * deleted meanwhile. `from`: the output that the caller has already, which is left out; undefined: all
    * output is read.
    */
-  read(executionId: string, signal: AbortSignal, from?: OutputFrom): Promise<Reading>;
+  read(principal: Principal, executionId: string, signal: AbortSignal, from?: OutputFrom): Promise<Reading>;
   /**
    * Stores the agent's response, so that the script continues. An undefined `llmRequestId` stands for the
-   * open llm request. Rejects when the execution does not wait for this llm request.
+   * open llm request. Rejects when the execution does not wait for this llm request, and with
+   * `permission_denied` when the principal may only see the execution.
    */
-  respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<void>;
-  /** Ends the execution as cancelled, and resolves when it has ended. Rejects when it had ended before. */
-  cancel(executionId: string, signal: AbortSignal): Promise<void>;
+  respond(
+    principal: Principal,
+    executionId: string,
+    llmRequestId: string | undefined,
+    response: string,
+  ): Promise<void>;
+  /**
+   * Ends the execution as cancelled, and resolves when it has ended. Rejects when it had ended before, and with
+   * `permission_denied` when the principal may only see the execution.
+   */
+  cancel(principal: Principal, executionId: string, signal: AbortSignal): Promise<void>;
   /** How often each secret was redacted from the texts of the execution. Shown to operators only. */
-  redactions(executionId: string): Promise<Redaction[]>;
+  redactions(principal: Principal, executionId: string): Promise<Redaction[]>;
 };
 
 /**
@@ -59,7 +78,7 @@ export type Executions = {
  * so that clients continue to wait at another router.
  */
 export function createExecutions(
-  store: ExecutionStore,
+  store: ScopedStore & Pick<ExecutionStore, "forceFinish" | "onChange">,
   drain: Drain,
   stopElsewhere: StopElsewhere,
   clock: Clock,
@@ -70,25 +89,45 @@ export function createExecutions(
     if (value === undefined) throw executionNotFound();
     return value;
   };
-  const bytesOf = async (executionId: string) => (await known(store.getOutline(executionId))).bytes;
-  /** Reads the execution without its result, memory updates and output, which may be large. */
-  const find = async (executionId: string) => (await known(store.read(executionId))).execution;
+  const seenBy = (principal: Principal) => scopeOf(principal, "execution.read");
+  const bytesIn = async (scope: Scope, executionId: string) =>
+    (await known(store.getOutline(executionId, scope))).bytes;
+  /**
+   * Reads the execution without its result, memory updates and output, which may be large. Throws
+   * `permission_denied` when the principal sees the execution and may not change it with this permission.
+   */
+  const find = async (
+    principal: Principal,
+    executionId: string,
+    permission: "execution.respond" | "execution.cancel",
+  ) => {
+    const { execution, submitter } = await known(store.read(executionId, undefined, seenBy(principal)));
+    if (!isInScope(scopeOf(principal, permission), submitter))
+      throw permissionDenied(principal, onAll(permission));
+    return execution;
+  };
+
+  const watched = (scope: Scope) => ({
+    onChange: store.onChange,
+    getOutline: (executionId: string) => store.getOutline(executionId, scope),
+  });
 
   return {
-    bytesOf,
+    bytesOf: (principal, executionId) => bytesIn(seenBy(principal), executionId),
 
-    async get(executionId, bytes) {
-      if (bytes <= LARGE_BYTES) return await known(store.get(executionId));
-      const execution = await readWhole(await known(store.read(executionId)));
-      await bytesOf(executionId);
+    async get(principal, executionId, bytes) {
+      const scope = seenBy(principal);
+      if (bytes <= LARGE_BYTES) return await known(store.get(executionId, scope));
+      const execution = await readWhole(await known(store.read(executionId, undefined, scope)));
+      await bytesIn(scope, executionId);
       return execution;
     },
 
-    async read(executionId, signal, from) {
-      const { execution, skippedBytes, pieces } = await known(store.read(executionId, from));
+    async read(principal, executionId, signal, from) {
+      const scope = seenBy(principal);
+      const { pieces, ...head } = await known(store.read(executionId, from, scope));
       return {
-        execution,
-        skippedBytes,
+        ...head,
         async *pieces() {
           const turn = new Turn();
           for await (const piece of pieces()) {
@@ -97,12 +136,12 @@ export function createExecutions(
           }
           // This check rejects when the execution was deleted meanwhile, because its remaining pieces are
           // then gone and the caller would get incomplete texts.
-          await bytesOf(executionId);
+          await bytesIn(scope, executionId);
         },
       };
     },
 
-    async awaitAttention(executionId, waitMs, signal) {
+    async awaitAttention(principal, executionId, waitMs, signal) {
       const settled = ({ status }: Outline) => status !== "pending" && status !== "running";
       const hold = new AbortController();
       const end = () => hold.abort();
@@ -110,17 +149,21 @@ export function createExecutions(
       const stopListening = drain.onBegin(end);
       if (signal.aborted || drain.begun) end();
       const limits = { waitMs, signal: hold.signal };
-      const outline = await watchExecution(store, executionId, settled, clock, limits).finally(() => {
-        stopListening();
-        signal.removeEventListener("abort", end);
-      });
+      const scope = seenBy(principal);
+      const outline = await watchExecution(watched(scope), executionId, settled, clock, limits).finally(
+        () => {
+          stopListening();
+          signal.removeEventListener("abort", end);
+        },
+      );
       if (!outline) throw executionNotFound();
       return outline.bytes;
     },
 
-    async respond(executionId, llmRequestId, response) {
-      const isAnswered = await store.respond(executionId, llmRequestId, response);
-      const { project, state } = await find(executionId);
+    async respond(principal, executionId, llmRequestId, response) {
+      const scope = scopeOf(principal, "execution.respond");
+      const isAnswered = await store.respond(executionId, llmRequestId, response, scope);
+      const { project, state } = await find(principal, executionId, "execution.respond");
       if (isAnswered) {
         log.info({ executionId, project, llmRequestId }, "execution answered");
         return;
@@ -135,18 +178,19 @@ export function createExecutions(
       throw notAwaitingLlm(state.status);
     },
 
-    async cancel(executionId, signal) {
-      if (!(await store.requestCancel(executionId))) {
-        const { state } = await find(executionId);
+    async cancel(principal, executionId, signal) {
+      const scope = scopeOf(principal, "execution.cancel");
+      if (!(await store.requestCancel(executionId, scope))) {
+        const { state } = await find(principal, executionId, "execution.cancel");
         throw alreadyEnded(state.status);
       }
       const ended = ({ status }: Outline) => isTerminal(status);
       const limits = { waitMs: CANCEL_WAIT_MS, signal };
-      const outline = await watchExecution(store, executionId, ended, clock, limits);
+      const outline = await watchExecution(watched(scope), executionId, ended, clock, limits);
       if (outline && ended(outline)) return;
       // The script is stopped before its ending is recorded, so that no caller sees the ending of a script
       // that still runs.
-      const { project } = await find(executionId);
+      const { project } = await find(principal, executionId, "execution.cancel");
       await stopElsewhere(executionId, project);
       // The router that ran the execution did not end it within 5 s, so this router records the ending. When
       // the other router reports its own ending later, the store refuses that ending.
@@ -155,10 +199,6 @@ export function createExecutions(
       if (isEnded) logEnded(log, { executionId, project, ending });
     },
 
-    async redactions(executionId) {
-      const redactions = await store.getRedactions(executionId);
-      if (!redactions) throw executionNotFound();
-      return redactions;
-    },
+    redactions: (principal, executionId) => known(store.getRedactions(executionId, seenBy(principal))),
   };
 }

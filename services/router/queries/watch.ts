@@ -3,11 +3,11 @@ import type { ExecutionStore, Outline } from "../store/store.ts";
 
 /**
  * Reads the execution's outline, and reads it again after each change, until `isEnough` accepts it, `waitMs`
- * milliseconds are over or `signal` aborts. Resolves to the outline that was read last; undefined when there
- * is no such execution.
+ * milliseconds are over or `signal` aborts. Resolves to the outline that was read last; undefined, at once,
+ * when there is no such execution.
  */
 export async function watchExecution(
-  store: ExecutionStore,
+  store: Pick<ExecutionStore, "getOutline" | "onChange">,
   executionId: string,
   isEnough: (outline: Outline) => boolean,
   clock: Clock,

@@ -11,6 +11,7 @@ import type {
   Queues,
   Summary,
 } from "./store.ts";
+import { SUBMITTER_COLUMNS } from "./submitters.ts";
 
 export type ClaimRow = { execution_id: string; project: string };
 
@@ -95,13 +96,13 @@ export const EXECUTION_COLUMNS = `${SUMMARY_COLUMNS}, llm_id, llm_prompt, llm_mo
   result, memory_updates, truncated_stdout, truncated_stderr, started_at_ms`;
 
 /**
- * The SQL columns of an execution with an empty result and empty memory updates, because these may be long
- * and are read in pieces.
+ * The SQL columns of an execution and its submitter, with an empty result and empty memory updates, because
+ * these may be long and are read in pieces.
  */
-export const HEAD_COLUMNS = EXECUTION_COLUMNS.replace(
+export const HEAD_COLUMNS = `${EXECUTION_COLUMNS.replace(
   "result, memory_updates",
   "'' AS result, '' AS memory_updates",
-);
+)}, ${SUBMITTER_COLUMNS}`;
 
 /**
  * The SQL condition that selects dead letters. An index of the database has exactly this condition; the

@@ -1,4 +1,5 @@
 import type { EndReasonName, Status } from "#common/execution-names.ts";
+import type { Scope, Submitter } from "#common/identity/ownership.ts";
 import type { Submission } from "#common/submission/submission.ts";
 import type { Ending, Execution, Grant, LlmRequest, OutputPiece, Redaction, Started } from "../execution.ts";
 
@@ -41,6 +42,7 @@ export type OutputFrom = { readonly stdout: number; readonly stderr: number };
 export type Reading = {
   /** The execution. Its long texts are empty here, because `pieces` yields them. */
   readonly execution: Execution;
+  readonly submitter: Submitter;
   /** The bytes of output that are left out because the caller has them already; 0 when none. */
   readonly skippedBytes: number;
   /**
@@ -68,6 +70,8 @@ export type ListFilter = {
   readonly before: string | undefined;
   /** Only the retries of the dead letter with this execution id. */
   readonly retryOf?: string | undefined;
+  /** Only the executions in this scope; undefined: those of every tenant. */
+  readonly scope?: Scope | undefined;
 };
 
 /** An execution that this router owns by a claim, so that no other router may start or continue it. */
@@ -97,8 +101,8 @@ export type InsertConditions = {
   /** The largest number of unfinished executions of all projects, including the new one. */
   readonly maxUnfinishedInTotal?: number;
   /**
-   * The idempotency key must be unused. It is stored with the new execution, and with `fingerprint`, the
-   * SHA-256 of the request in hex.
+   * The submitter must not have used the idempotency key. It is stored with the new execution, and with
+   * `fingerprint`, the SHA-256 of the request in hex.
    */
   readonly idempotency?: { readonly key: string; readonly fingerprint: string } | undefined;
   /**
@@ -120,6 +124,13 @@ export type DeadLetter = {
   readonly newestRetries: readonly string[];
   /** The number of the last retry; 0 when there are none. */
   readonly retries: number;
+};
+
+/** A dead letter, its submission and its submitter, as a retry needs them. */
+export type StoredLetter = {
+  readonly letter: DeadLetter;
+  readonly submission: Submission;
+  readonly submitter: Submitter;
 };
 
 /** The record of a used idempotency key. */
@@ -172,22 +183,28 @@ export type Capacity = {
 
 /**
  * The port to the database, as one router sees it. The contract of all methods:
- * - A method that changes an execution first checks the execution's present state, and resolves to whether it
- *   made the change. When two routers race for the same change, exactly one succeeds. A final status never
- *   changes.
+ * - A method that changes an execution first checks the execution's present state, and resolves to whether
+ *   it made the change. When two routers race for the same change, exactly one succeeds. A final status
+ *   never changes.
  * - Only the router that owns an execution can write for its run, so that a router that was wrongly declared
  *   dead cannot write any more.
+ * - A method that takes a scope treats an execution outside the scope like an unknown one. Without a scope
+ *   it reaches every execution, for the router's own work. Calls of principals use `ScopedStore`, which
+ *   demands the scope.
  * - All methods reject with `unavailable` while the database cannot be reached. A change that was rejected
  *   may have been made all the same. Every change may be repeated.
  */
 export type ExecutionStore = {
   /**
    * Adds a pending execution that this router owns. Resolves to false when its project is held or a condition
-   * does not hold.
+   * does not hold. `submitter`: `system:local` unless given.
    */
-  insert(submission: Submission, conditions?: InsertConditions): Promise<boolean>;
-  /** The record of this idempotency key; undefined when the key is unused. */
-  getIdempotencyKey(key: string): Promise<IdempotencyRecord | undefined>;
+  insert(submission: Submission, conditions?: InsertConditions, submitter?: Submitter): Promise<boolean>;
+  /**
+   * The record of this idempotency key of the submitter; undefined when the submitter has not used the key.
+   * `submitter`: `system:local` unless given.
+   */
+  getIdempotencyKey(key: string, submitter?: Submitter): Promise<IdempotencyRecord | undefined>;
   /**
    * Deletes at most `limit` idempotency keys that were first used before `usedBeforeMs` (epoch milliseconds)
    * and whose execution is deleted. Resolves to the number of deleted keys.
@@ -205,24 +222,22 @@ export type ExecutionStore = {
   /** Counts the unfinished executions of this project and of all projects, whichever router owns them. */
   countQueues(project: string): Promise<Queues>;
   /** The whole execution with all its texts; undefined when the execution is unknown. */
-  get(executionId: string): Promise<Execution | undefined>;
+  get(executionId: string, scope?: Scope): Promise<Execution | undefined>;
   /**
    * Reads an execution that may be large, piece by piece. `from`: the output that the caller has already,
    * which is left out. Resolves to undefined when the execution is unknown.
    */
-  read(executionId: string, from?: OutputFrom): Promise<Reading | undefined>;
+  read(executionId: string, from?: OutputFrom, scope?: Scope): Promise<Reading | undefined>;
   /** The bytes that unfinished executions store, by project. */
   countUnfinishedBytes(): Promise<UnfinishedBytes[]>;
   /** The outline of an execution; undefined when the execution is unknown. */
-  getOutline(executionId: string): Promise<Outline | undefined>;
+  getOutline(executionId: string, scope?: Scope): Promise<Outline | undefined>;
   /** The executions of a list, newest first. */
   list(filter: ListFilter): Promise<Summary[]>;
   /** The dead letters of a list, newest first. */
   listDeadLetters(filter: Omit<ListFilter, "status" | "retryOf">): Promise<DeadLetter[]>;
-  /** A dead letter and its submission; undefined when the execution is no dead letter. */
-  getDeadLetter(
-    executionId: string,
-  ): Promise<{ readonly letter: DeadLetter; readonly submission: Submission } | undefined>;
+  /** A dead letter; undefined when the execution is no dead letter. */
+  getDeadLetter(executionId: string, scope?: Scope): Promise<StoredLetter | undefined>;
   /** Claims at most `limit` pending executions that no living router owns, oldest first. */
   claimPending(limit: number): Promise<Claim[]>;
   /** The unfinished executions of this router, oldest first. */
@@ -256,7 +271,12 @@ export type ExecutionStore = {
    * Resumes an execution: awaiting_llm → running, and stores the response. An undefined `llmRequestId` stands
    * for any open llm request. Resolves to false when the execution does not wait for this llm request.
    */
-  respond(executionId: string, llmRequestId: string | undefined, response: string): Promise<boolean>;
+  respond(
+    executionId: string,
+    llmRequestId: string | undefined,
+    response: string,
+    scope?: Scope,
+  ): Promise<boolean>;
   /** The agent's response to this llm request; undefined until the agent has responded. */
   getResponse(executionId: string, llmRequestId: string): Promise<string | undefined>;
   /**
@@ -273,12 +293,12 @@ export type ExecutionStore = {
    * How often each secret was redacted from each field of an execution; undefined when the execution is
    * unknown.
    */
-  getRedactions(executionId: string): Promise<Redaction[] | undefined>;
+  getRedactions(executionId: string, scope?: Scope): Promise<Redaction[] | undefined>;
   /**
    * Asks the router that owns the execution to end it as cancelled. Resolves to false when the execution has
    * ended.
    */
-  requestCancel(executionId: string): Promise<boolean>;
+  requestCancel(executionId: string, scope?: Scope): Promise<boolean>;
   /**
    * Whether `requestCancel` was called for the execution. The router that owns the execution asks this after
    * each change.

@@ -3,6 +3,7 @@ import { inspect } from "node:util";
 import { Client } from "pg";
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
+import type { Submitter } from "#common/identity/ownership.ts";
 import { type Ending, failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import {
   COUNT_QUEUES,
@@ -23,6 +24,10 @@ import {
 
 const missing = postgresMissing();
 const ALL = { project: undefined, status: undefined, limit: 51, before: undefined };
+const TENANT = { tenant: "default", principal: undefined };
+const LOCAL = { tenant: "default", principal: "system:local" };
+const OTHER = { tenant: "default", principal: "key:other" };
+const WHOSE = ["default", "system:local", ""];
 const COMPLETED: Ending = { ...failure("killed", ""), reason: "completed", error: null, resultJson: "[1.0]" };
 
 describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, () => {
@@ -48,6 +53,37 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       { secret: "KEY", field: "stdout", count: 1 },
       { secret: "TOKEN", field: "stdout", count: 5 },
     ]);
+  });
+
+  it("a router of an earlier release adds executions and idempotency keys of system:local while a deployment is upgraded", async () => {
+    const store = await stores.open("router-1");
+    const insert = (id: string) =>
+      stores.database.sql(
+        `WITH keyed AS (
+           INSERT INTO idempotency_keys (key, fingerprint, execution_id, created_at_ms) SELECT 'once', 'print', '${id}', 1
+           ON CONFLICT (key) DO NOTHING RETURNING key)
+         INSERT INTO executions (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms)
+         SELECT '${id}', 'demo', 'pending', 'before', '', 1, '{}', '{}', 1 WHERE EXISTS (SELECT FROM keyed)`,
+      );
+    await insert("old-1");
+    await insert("old-2");
+    expect(await store.getIdempotencyKey("once")).toEqual({ fingerprint: "print", executionId: "old-1" });
+    expect((await store.read("old-1"))?.submitter).toEqual({
+      tenant: "default",
+      principal: "system:local",
+      maker: "",
+    });
+    expect(await store.get("old-2")).toBeUndefined();
+    const submission = { executionId: "new", project: "demo", code: "1", timeoutMs: 1, settings: {} };
+    const idempotency = { key: "once", fingerprint: "print" };
+    const insertNew = (executionId: string, ...more: [submitter?: Submitter]) =>
+      store.insert(
+        { ...submission, executionId, memoryJson: "{}", createdAtMs: 1 },
+        { idempotency },
+        ...more,
+      );
+    expect(await insertNew("new-1")).toBe(false);
+    expect(await insertNew("new-2", { tenant: "default", principal: "key:ci", maker: "" })).toBe(true);
   });
 
   describe("the database itself", () => {
@@ -185,11 +221,26 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       { project: "project-3", status: "timeout" as const },
       { project: "none", status: "completed" as const },
       { before: "id-00010000" },
+      { scope: TENANT },
+      { scope: TENANT, project: "project-3", status: "timeout" as const },
+      { scope: LOCAL },
+      { scope: OTHER },
+      { scope: OTHER, status: "completed" as const },
+      { scope: OTHER, retryOf: "id-00010000" },
     ])("the PostgreSQL store with many executions finds a page of %j by an index", async (filter) => {
       const { statement, values } = list({ ...ALL, ...filter });
       await fill();
       await expectIndex(statement.text, values);
     });
+
+    it.each([TENANT, LOCAL, OTHER])(
+      "the PostgreSQL store with many executions finds the dead letters of %j by an index",
+      async (scope) => {
+        const { statement, values } = listDeadLetters({ ...ALL, limit: 50, scope });
+        await fill();
+        await expectIndex(statement.text, values);
+      },
+    );
 
     it("the PostgreSQL store finds dead letters, unfinished executions and the free space of queues by indexes", async () => {
       const { statement, values } = listDeadLetters({ ...ALL, limit: 50 });
@@ -197,7 +248,16 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       await expectIndex(statement.text, values);
       await expectIndex(COUNT_QUEUES.text, ["project-3"]);
       const submission = ["new", "project-3", "a", "", 1, "{}", "{}", 1];
-      await expectIndex(INSERT.text, [...submission, 1_000, 10_000, "key", "print", "id-00000001", 1]);
+      await expectIndex(INSERT.text, [
+        ...submission,
+        1_000,
+        10_000,
+        "key",
+        "print",
+        "id-00000001",
+        1,
+        ...WHOSE,
+      ]);
     });
 
     it("the PostgreSQL store finds the dead letters of a project that has few without reading those of the others", async () => {

@@ -9,6 +9,7 @@ import { itKeepsDeadLetters } from "../../support/router-store/dead-letters.ts";
 import { itKeepsExecutions } from "../../support/router-store/executions.ts";
 import { itReadsInPieces } from "../../support/router-store/reading.ts";
 import { itCountsBytes } from "../../support/router-store/stored-bytes.ts";
+import { itKeepsSubmitters } from "../../support/router-store/submitters.ts";
 import { running, store, useStore } from "../../support/router-store/test-store.ts";
 import { describeStore } from "../../support/store-contract.ts";
 
@@ -26,5 +27,6 @@ describeStore(
     itAdmits();
     itKeepsDeadLetters();
     itCountsBytes();
+    itKeepsSubmitters(test);
   },
 );

@@ -1,4 +1,5 @@
 import type { PostgresDatabase, PostgresStatement } from "#common/database/postgres/pool.ts";
+import type { Scope } from "#common/identity/ownership.ts";
 import {
   BEGINNING,
   findStart,
@@ -11,8 +12,9 @@ import {
 import { piecesOfSlices, SLICE_BYTES, type Slice } from "../reading.ts";
 import { type ExecutionRow, HEAD_COLUMNS, toExecution } from "../rows.ts";
 import type { OutputFrom, Reading } from "../store.ts";
+import { inScope, type SubmitterRow, scopeValues, toSubmitter } from "../submitters.ts";
 
-type HeadRow = ExecutionRow & { readonly last_position: number | null };
+type HeadRow = ExecutionRow & SubmitterRow & { readonly last_position: number | null };
 type OutputRow = {
   readonly position: number;
   /** The first bytes of the piece's stdout, in hexadecimal digits. */
@@ -33,7 +35,7 @@ const GET_HEAD: PostgresStatement = {
   name: "get-head",
   text: `SELECT ${HEAD_COLUMNS}, (SELECT max(position) FROM execution_output
       WHERE execution_output.execution_id = executions.execution_id) AS last_position
-    FROM executions WHERE execution_id = $1`,
+    FROM executions WHERE execution_id = $1 AND ${inScope("$2::text", "$3::text")}`,
 };
 
 /**
@@ -131,14 +133,15 @@ export function createPostgresReading(db: PostgresDatabase) {
     return row ? startOf(from, row, last) : BEGINNING;
   };
 
-  return async (executionId: string, from?: OutputFrom): Promise<Reading | undefined> => {
-    const [row] = await db.rows<HeadRow>(GET_HEAD, [executionId]);
+  return async (executionId: string, from?: OutputFrom, scope?: Scope): Promise<Reading | undefined> => {
+    const [row] = await db.rows<HeadRow>(GET_HEAD, [executionId, ...scopeValues(scope)]);
     if (!row) return undefined;
     const { last_position: last } = row;
     const start = from && last !== null ? await startAt(executionId, from, last) : BEGINNING;
     const execution = toExecution(row, { stdout: "", stderr: "" });
     return {
       execution,
+      submitter: toSubmitter(row),
       skippedBytes: start.skippedBytes,
       pieces: () =>
         piecesOfSlices(

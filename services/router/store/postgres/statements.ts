@@ -1,4 +1,5 @@
 import type { PostgresStatement } from "#common/database/postgres/pool.ts";
+import { pageQuery } from "../page-query.ts";
 import {
   DEAD_LETTER_COLUMNS,
   EXECUTION_COLUMNS,
@@ -16,12 +17,18 @@ import {
   storedBytes,
   submittedBytes,
 } from "../stored-bytes.ts";
+import { inScope, SUBMITTER_COLUMNS } from "../submitters.ts";
 
 // The column `owner` has the id of the router that owns the execution. The column's name stays, because
 // routers of an earlier release use the same table while a deployment is upgraded.
 const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 const SUBMISSION_COLUMNS =
   "executions.execution_id, project, code, timeout_ms, settings, memory, created_at_ms";
+
+/** An SQL condition: the execution is in the scope of the parameters `first` and `first` + 1. */
+function scoped(first: number): string {
+  return inScope(`$${first}::text`, `$${first + 1}::text`);
+}
 
 // An SQL clause: a piece of output that is sent again, because the answer to its first insert was lost,
 // replaces the first. A duplicate that arrives late, after a newer version of its piece, replaces nothing,
@@ -44,22 +51,22 @@ export const INSERT: PostgresStatement = {
         AND ($10::bigint IS NULL OR $10 > (SELECT count(*) FROM
           (SELECT 1 FROM executions WHERE ${UNFINISHED} LIMIT $10) AS queues))),
     keyed AS (
-      INSERT INTO idempotency_keys (key, fingerprint, execution_id, created_at_ms)
-      SELECT $11::text, $12::text, $1, $8 FROM room WHERE $11 IS NOT NULL
+      INSERT INTO idempotency_keys (key, fingerprint, execution_id, created_at_ms, tenant, principal)
+      SELECT $11::text, $12::text, $1, $8, $15, $16 FROM room WHERE $11 IS NOT NULL
       ON CONFLICT (key) DO NOTHING RETURNING key)
     INSERT INTO executions
     (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms, retry_of, retry_number,
-      stored_bytes)
+      tenant, principal, maker, stored_bytes)
     SELECT $1::text, $2::text, 'pending', $3::text, $4::text, $5::bigint, $6::text, $7::text, $8::bigint,
-      $13::text, $14::bigint, ${submittedBytes("$4::text", "$6::text", "$7::text")}
+      $13::text, $14::bigint, $15::text, $16::text, $17::text, ${submittedBytes("$4::text", "$6::text", "$7::text")}
     FROM room WHERE $11 IS NULL OR EXISTS (SELECT FROM keyed)
     ON CONFLICT (retry_of, retry_number) WHERE retry_of IS NOT NULL DO NOTHING`,
 };
 
 export const GET_DEAD_LETTER: PostgresStatement = {
   name: "get-dead-letter",
-  text: `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory FROM executions
-    WHERE execution_id = $1 AND ${IS_DEAD_LETTER}`,
+  text: `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory, ${SUBMITTER_COLUMNS} FROM executions
+    WHERE execution_id = $1 AND ${IS_DEAD_LETTER} AND ${scoped(2)}`,
 };
 
 export const GET_IDEMPOTENCY_KEY: PostgresStatement = {
@@ -101,7 +108,7 @@ export const GET: PostgresStatement = {
       SELECT COALESCE(string_agg(stdout, '' ORDER BY position), '') AS stdout,
         COALESCE(string_agg(stderr, '' ORDER BY position), '') AS stderr
       FROM execution_output WHERE execution_id = executions.execution_id) AS output
-    WHERE execution_id = $1`,
+    WHERE execution_id = $1 AND ${scoped(2)}`,
 };
 
 export const COUNT_UNFINISHED_BYTES: PostgresStatement = {
@@ -111,7 +118,8 @@ export const COUNT_UNFINISHED_BYTES: PostgresStatement = {
 
 export const GET_OUTLINE: PostgresStatement = {
   name: "get-outline",
-  text: `SELECT status, execution_time_ms, (${storedBytes()})::bigint AS bytes FROM executions WHERE execution_id = $1`,
+  text: `SELECT status, execution_time_ms, (${storedBytes()})::bigint AS bytes FROM executions
+    WHERE execution_id = $1 AND ${scoped(2)}`,
 };
 
 type Query = { statement: PostgresStatement; values: unknown[] };
@@ -125,24 +133,11 @@ export function listDeadLetters(filter: Omit<ListFilter, "status" | "retryOf">):
 }
 
 /**
- * Builds the query for one page of a list, newest first. The statement has no name, because PostgreSQL's plan
- * for a named statement must fit any limit and would not use the index.
+ * Builds the query for one page of a list. The statement has no name, because PostgreSQL's plan for a named
+ * statement must fit any limit and would not use the index.
  */
-function page(
-  columns: string,
-  { project, status, limit, before, retryOf }: ListFilter,
-  only = "TRUE",
-): Query {
-  const values: unknown[] = [limit];
-  const conditions = [
-    ["project =", project],
-    ["status =", status],
-    ["execution_id <", before],
-    ["retry_of =", retryOf],
-  ].filter(([, value]) => value !== undefined);
-  const filter = conditions.map(([condition, value]) => `${condition} $${values.push(value)}`);
-  const where = [only, ...filter].join(" AND ");
-  const text = `SELECT ${columns} FROM executions WHERE ${where} ORDER BY execution_id DESC LIMIT $1`;
+function page(columns: string, filter: ListFilter, only?: string): Query {
+  const { text, values } = pageQuery(columns, filter, only);
   return { statement: { text }, values };
 }
 
@@ -237,7 +232,7 @@ export const RESPOND: PostgresStatement = {
   name: "respond",
   text: `UPDATE executions SET status = 'running', llm_answer = $3,
       stored_bytes = ${storedBytes({ llm_answer: "$3::bytea" })}
-    WHERE execution_id = $1 AND status = 'awaiting_llm' AND llm_id = COALESCE($2, llm_id)`,
+    WHERE execution_id = $1 AND status = 'awaiting_llm' AND llm_id = COALESCE($2, llm_id) AND ${scoped(4)}`,
 };
 
 export const GET_RESPONSE: PostgresStatement = {
@@ -285,12 +280,13 @@ export const GET_REDACTIONS: PostgresStatement = {
   name: "get-redactions",
   text: `SELECT counts, (SELECT json_agg(json_build_object('secret', secret, 'field', field, 'count', count))
       FROM execution_redactions WHERE execution_redactions.execution_id = executions.execution_id) AS rows
-    FROM executions LEFT JOIN redaction_counts USING (execution_id) WHERE execution_id = $1`,
+    FROM executions LEFT JOIN redaction_counts USING (execution_id) WHERE execution_id = $1 AND ${scoped(2)}`,
 };
 
 export const REQUEST_CANCEL: PostgresStatement = {
   name: "request-cancel",
-  text: `UPDATE executions SET cancel_requested = TRUE WHERE execution_id = $1 AND ${UNFINISHED}`,
+  text: `UPDATE executions SET cancel_requested = TRUE
+    WHERE execution_id = $1 AND ${UNFINISHED} AND ${scoped(2)}`,
 };
 
 export const GET_CANCEL: PostgresStatement = {

@@ -3,6 +3,7 @@ import { bytes } from "#common/database/postgres/client-config.ts";
 import { openPostgres } from "#common/database/postgres/open.ts";
 import type { PostgresStatement } from "#common/database/postgres/pool.ts";
 import { openServerTime } from "#common/database/postgres/server-time.ts";
+import { LOCAL_SUBMITTER } from "#common/identity/ownership.ts";
 import { type Circuits, createCircuits } from "#common/resilience/circuits.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { repeat } from "#common/resilience/repeat.ts";
@@ -37,6 +38,7 @@ import {
   toSummary,
 } from "../rows.ts";
 import type { ExecutionStore, StoredBytes, UnfinishedBytes } from "../store.ts";
+import { type SubmitterRow, scopeValues, storedKey, toSubmitter } from "../submitters.ts";
 import { ROUTER_TABLES } from "../tables.ts";
 import { openChanges } from "./changes.ts";
 import { createPostgresReading } from "./reading.ts";
@@ -88,16 +90,21 @@ export async function openPostgresStore(
     async insert(
       { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
       { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
+      submitter = LOCAL_SUBMITTER,
     ) {
       const submitted = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
       const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
-      const key = [idempotency?.key ?? null, idempotency?.fingerprint ?? null];
+      const key = idempotency
+        ? [storedKey(idempotency.key, submitter), idempotency.fingerprint]
+        : [null, null];
       const repeats = [retry?.of ?? null, retry?.number ?? null];
-      const values = [executionId, project, routerId, ...submitted, ...limits, ...key, ...repeats];
+      const { tenant, principal, maker } = submitter;
+      const whose = [tenant, principal, maker];
+      const values = [executionId, project, routerId, ...submitted, ...limits, ...key, ...repeats, ...whose];
       return (await db.change(sql.INSERT, values)) > 0;
     },
-    async getIdempotencyKey(key) {
-      const row = await one<KeyRow>(sql.GET_IDEMPOTENCY_KEY, key);
+    async getIdempotencyKey(key, submitter = LOCAL_SUBMITTER) {
+      const row = await one<KeyRow>(sql.GET_IDEMPOTENCY_KEY, storedKey(key, submitter));
       return row && toIdempotencyRecord(row);
     },
     deleteIdempotencyKeysBefore: (usedBeforeMs, limit) =>
@@ -108,14 +115,14 @@ export async function openPostgresStore(
       return (await db.rows<{ project: string }>(sql.LIST_HELD_PROJECTS)).map(({ project }) => project);
     },
     countQueues: async (project) => toQueues(await one<QueuesRow>(sql.COUNT_QUEUES, project)),
-    async get(executionId) {
-      const row = await one<ExecutionRow & Output>(sql.GET, executionId);
+    async get(executionId, scope) {
+      const row = await one<ExecutionRow & Output>(sql.GET, executionId, ...scopeValues(scope));
       return row && toExecution(row, row);
     },
     read: createPostgresReading(db),
     countUnfinishedBytes: () => db.rows<UnfinishedBytes>(sql.COUNT_UNFINISHED_BYTES),
-    async getOutline(executionId) {
-      const row = await one<OutlineRow>(sql.GET_OUTLINE, executionId);
+    async getOutline(executionId, scope) {
+      const row = await one<OutlineRow>(sql.GET_OUTLINE, executionId, ...scopeValues(scope));
       return row && toOutline(row);
     },
     async list(filter) {
@@ -126,9 +133,13 @@ export async function openPostgresStore(
       const { statement, values } = sql.listDeadLetters(filter);
       return (await db.rows<DeadLetterRow>(statement, values)).map(toDeadLetter);
     },
-    async getDeadLetter(executionId) {
-      const row = await one<DeadLetterRow & SubmissionRow>(sql.GET_DEAD_LETTER, executionId);
-      return row && { letter: toDeadLetter(row), submission: toSubmission(row) };
+    async getDeadLetter(executionId, scope) {
+      const row = await one<DeadLetterRow & SubmissionRow & SubmitterRow>(
+        sql.GET_DEAD_LETTER,
+        executionId,
+        ...scopeValues(scope),
+      );
+      return row && { letter: toDeadLetter(row), submission: toSubmission(row), submitter: toSubmitter(row) };
     },
     claimPending: async (limit) => toClaims(await db.rows<ClaimRow>(sql.CLAIM, [routerId, limit])),
     listOwn: async () => toOwn(await db.rows<OwnRow>(sql.LIST_OWN, [routerId])),
@@ -155,8 +166,8 @@ export async function openPostgresStore(
     async noteRunningTime(executionId, elapsedMs) {
       await db.change(sql.NOTE_RUNNING_TIME, [executionId, elapsedMs, routerId]);
     },
-    respond: (executionId, llmRequestId, response) =>
-      change(sql.RESPOND, executionId, llmRequestId ?? null, bytes(response)),
+    respond: (executionId, llmRequestId, response, scope) =>
+      change(sql.RESPOND, executionId, llmRequestId ?? null, bytes(response), ...scopeValues(scope)),
     async getResponse(executionId, llmRequestId) {
       const row = await one<{ llm_answer: string | null }>(sql.GET_RESPONSE, executionId, llmRequestId);
       return row?.llm_answer ?? undefined;
@@ -168,11 +179,11 @@ export async function openPostgresStore(
       if (redactions.length === 0) return;
       await db.change(sql.ADD_REDACTIONS, [executionId, addCounts(redactions)]);
     },
-    async getRedactions(executionId) {
-      const row = await one<CountsRow>(sql.GET_REDACTIONS, executionId);
+    async getRedactions(executionId, scope) {
+      const row = await one<CountsRow>(sql.GET_REDACTIONS, executionId, ...scopeValues(scope));
       return row && toRedactions(addCounts(row.rows ?? [], row.counts ?? undefined));
     },
-    requestCancel: (executionId) => change(sql.REQUEST_CANCEL, executionId),
+    requestCancel: (executionId, scope) => change(sql.REQUEST_CANCEL, executionId, ...scopeValues(scope)),
     async isCancelRequested(executionId) {
       const row = await one<{ cancel_requested: boolean }>(sql.GET_CANCEL, executionId);
       return row?.cancel_requested === true;

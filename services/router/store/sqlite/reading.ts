@@ -1,4 +1,5 @@
 import type { DatabaseSync, StatementSync } from "node:sqlite";
+import type { Scope } from "#common/identity/ownership.ts";
 import {
   BEGINNING,
   findStart,
@@ -11,8 +12,10 @@ import {
 import { piecesOfSlices, SLICE_BYTES, type Slice } from "../reading.ts";
 import { type ExecutionRow, HEAD_COLUMNS, toExecution } from "../rows.ts";
 import type { LongText, OutputFrom, Reading } from "../store.ts";
+import { inScope, type SubmitterRow, scopeValues, toSubmitter } from "../submitters.ts";
 
-type HeadRow = ExecutionRow & { readonly apart_bytes: number; readonly last_position: number | null };
+type HeadRow = ExecutionRow &
+  SubmitterRow & { readonly apart_bytes: number; readonly last_position: number | null };
 type OutputRow = {
   readonly position: number;
   readonly stdout_bytes: number;
@@ -38,7 +41,7 @@ export function createSqliteReading(db: DatabaseSync) {
   const selectHead = db.prepare(
     `SELECT ${HEAD_COLUMNS}, apart_bytes, (SELECT max(position) FROM execution_output
        WHERE execution_output.execution_id = executions.execution_id) AS last_position
-     FROM executions WHERE execution_id = ?`,
+     FROM executions WHERE execution_id = ?1 AND ${inScope("?2", "?3")}`,
   );
   const selectOutput = db.prepare(
     `SELECT position, octet_length(stdout) AS stdout_bytes, octet_length(stderr) AS stderr_bytes FROM execution_output
@@ -101,14 +104,15 @@ export function createSqliteReading(db: DatabaseSync) {
   const startAt = (executionId: string, from: OutputFrom, last: number): OutputStart =>
     startOf(from, selectStart.get(executionId, last, from.stdout, from.stderr) as StartRow, last);
 
-  return (executionId: string, from?: OutputFrom): Reading | undefined => {
-    const row = selectHead.get(executionId) as HeadRow | undefined;
+  return (executionId: string, from?: OutputFrom, scope?: Scope): Reading | undefined => {
+    const row = selectHead.get(executionId, ...scopeValues(scope)) as HeadRow | undefined;
     if (!row) return undefined;
     const last = row.last_position ?? -1;
     const start = from ? startAt(executionId, from, last) : BEGINNING;
     const execution = toExecution(row, { stdout: "", stderr: "" });
     return {
       execution,
+      submitter: toSubmitter(row),
       skippedBytes: start.skippedBytes,
       pieces: () =>
         piecesOfSlices(

@@ -1,4 +1,5 @@
-import type { DatabaseSync, SQLInputValue } from "node:sqlite";
+import type { DatabaseSync } from "node:sqlite";
+import { pageQuery as commonPageQuery, type PageQuery } from "../page-query.ts";
 import {
   DEAD_LETTER_COLUMNS,
   EXECUTION_COLUMNS,
@@ -8,6 +9,7 @@ import {
 } from "../rows.ts";
 import type { ListFilter } from "../store.ts";
 import { BESIDE as IN_TABLES, storedBytes, submittedBytes } from "../stored-bytes.ts";
+import { inScope, SUBMITTER_COLUMNS } from "../submitters.ts";
 
 export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 
@@ -18,6 +20,8 @@ const SUBMISSION_COLUMNS =
  * long texts in `long_texts`.
  */
 const BESIDE = `${IN_TABLES} + apart_bytes`;
+/** An SQL condition: the execution is in the scope of the second and third parameter. */
+const SCOPED = inScope("?2", "?3");
 
 /**
  * Prepares all statements of the SQLite store except those of lists, because the text of these depends on the
@@ -27,8 +31,8 @@ export function prepareStatements(db: DatabaseSync) {
   return {
     insert: db.prepare(
       `INSERT INTO executions (execution_id, project, status, owner, code, timeout_ms, settings, memory, created_at_ms,
-       retry_of, retry_number, apart_bytes, stored_bytes)
-       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?12, ?13, ?14, ${submittedBytes("?4", "?6", "?7")} + ?14
+       retry_of, retry_number, apart_bytes, tenant, principal, maker, stored_bytes)
+       SELECT ?1, ?2, 'pending', ?3, ?4, ?5, ?6, ?7, ?8, ?12, ?13, ?14, ?15, ?16, ?17, ${submittedBytes("?4", "?6", "?7")} + ?14
        WHERE (?9 IS NULL OR (SELECT count(*) FROM executions WHERE project = ?2 AND ${UNFINISHED}) < ?9)
        AND (?10 IS NULL OR (SELECT count(*) FROM executions WHERE ${UNFINISHED}) < ?10)
        AND NOT EXISTS (SELECT 1 FROM held_projects WHERE project = ?2)
@@ -36,11 +40,12 @@ export function prepareStatements(db: DatabaseSync) {
        AND NOT EXISTS (SELECT 1 FROM executions WHERE retry_of = ?12 AND retry_number = ?13)`,
     ),
     selectDeadLetter: db.prepare(
-      `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory, apart_bytes FROM executions
-       WHERE execution_id = ? AND ${IS_DEAD_LETTER}`,
+      `SELECT ${DEAD_LETTER_COLUMNS}, code, timeout_ms, settings, memory, apart_bytes, ${SUBMITTER_COLUMNS}
+       FROM executions WHERE execution_id = ?1 AND ${IS_DEAD_LETTER} AND ${SCOPED}`,
     ),
     insertKey: db.prepare(
-      "INSERT INTO idempotency_keys (key, fingerprint, execution_id, created_at_ms) VALUES (?, ?, ?, ?)",
+      `INSERT INTO idempotency_keys (key, fingerprint, execution_id, created_at_ms, tenant, principal)
+       VALUES (?, ?, ?, ?, ?, ?)`,
     ),
     selectKey: db.prepare("SELECT fingerprint, execution_id FROM idempotency_keys WHERE key = ?"),
     deleteKeys: db.prepare(
@@ -53,12 +58,15 @@ export function prepareStatements(db: DatabaseSync) {
     countQueues: db.prepare(
       `SELECT ${QUEUE_COLUMNS.replaceAll("$1", "?1")} FROM executions WHERE ${UNFINISHED}`,
     ),
-    select: db.prepare(`SELECT ${EXECUTION_COLUMNS}, apart_bytes FROM executions WHERE execution_id = ?`),
+    select: db.prepare(
+      `SELECT ${EXECUTION_COLUMNS}, apart_bytes FROM executions WHERE execution_id = ?1 AND ${SCOPED}`,
+    ),
     selectUnfinishedBytes: db.prepare(
       `SELECT ${UNFINISHED_BYTES_COLUMNS} FROM executions WHERE ${UNFINISHED} GROUP BY project`,
     ),
     selectOutline: db.prepare(
-      `SELECT status, execution_time_ms, ${storedBytes({}, BESIDE)} AS bytes FROM executions WHERE execution_id = ?`,
+      `SELECT status, execution_time_ms, ${storedBytes({}, BESIDE)} AS bytes FROM executions
+       WHERE execution_id = ?1 AND ${SCOPED}`,
     ),
     selectOutput: db.prepare(
       "SELECT stdout, stderr FROM execution_output WHERE execution_id = ? ORDER BY position",
@@ -107,11 +115,12 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     respond: db.prepare(
       `UPDATE executions SET status = 'running', llm_answer = ?1, stored_bytes = ${storedBytes({ llm_answer: "?1" }, BESIDE)}
-       WHERE execution_id = ?2 AND status = 'awaiting_llm' AND llm_id = COALESCE(?3, llm_id)`,
+       WHERE execution_id = ?2 AND status = 'awaiting_llm' AND llm_id = COALESCE(?3, llm_id)
+       AND ${inScope("?4", "?5")}`,
     ),
     selectResponse: db.prepare("SELECT llm_answer FROM executions WHERE execution_id = ? AND llm_id = ?"),
     requestCancel: db.prepare(
-      `UPDATE executions SET cancel_requested = 1 WHERE execution_id = ? AND ${UNFINISHED}`,
+      `UPDATE executions SET cancel_requested = 1 WHERE execution_id = ?1 AND ${UNFINISHED} AND ${SCOPED}`,
     ),
     selectCancel: db.prepare("SELECT cancel_requested FROM executions WHERE execution_id = ?"),
     finish: db.prepare(
@@ -142,6 +151,7 @@ export function prepareStatements(db: DatabaseSync) {
     ),
     selectResult: db.prepare("SELECT result FROM executions WHERE execution_id = ?"),
     selectExists: db.prepare("SELECT 1 FROM executions WHERE execution_id = ?"),
+    selectSeen: db.prepare(`SELECT 1 FROM executions WHERE execution_id = ?1 AND ${SCOPED}`),
     selectStoredBytes: db.prepare("SELECT project, bytes FROM stored_bytes WHERE bytes > 0"),
     selectStoredBytesOf: db.prepare("SELECT bytes FROM stored_bytes WHERE project = ?"),
     selectCapacity: db.prepare(
@@ -163,26 +173,13 @@ export function prepareStatements(db: DatabaseSync) {
   };
 }
 
-/**
- * Builds the query for one page of a list, newest first, because its text depends on the fields that the
- * filter sets.
- */
+/** Builds the query for one page of a list. */
 export function pageQuery(
   columns: string,
-  { project, status, before, retryOf, limit }: Partial<ListFilter> & { readonly limit: number },
-  only = "TRUE",
-): { readonly text: string; readonly values: SQLInputValue[] } {
-  const conditions = [only];
-  const values: SQLInputValue[] = [];
-  const where = (condition: string, value: SQLInputValue | undefined) => {
-    if (value === undefined) return;
-    conditions.push(condition);
-    values.push(value);
-  };
-  where("project = ?", project);
-  where("status = ?", status);
-  where("execution_id < ?", before);
-  where("retry_of = ?", retryOf);
-  const text = `SELECT ${columns} FROM executions WHERE ${conditions.join(" AND ")} ORDER BY execution_id DESC LIMIT ?`;
-  return { text, values: [...values, limit] };
+  filter: Partial<ListFilter> & { readonly limit: number },
+  only?: string,
+): PageQuery {
+  // SQLite has no statistics here, and would take any index with an equal column, then sort all that it finds.
+  const { text, values } = commonPageQuery(columns, filter, only, (column) => `+${column}`);
+  return { text: text.replaceAll("$", "?"), values };
 }

@@ -4,6 +4,7 @@ import { dirname } from "node:path";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
 import { refusalOfFull } from "#common/database/sqlite/errors.ts";
 import { openSqliteFile } from "#common/database/sqlite/file.ts";
+import { LOCAL_SUBMITTER } from "#common/identity/ownership.ts";
 import { type Clock, systemClock } from "#common/resilience/clock.ts";
 import type { Output, OutputPiece } from "../../execution.ts";
 import { statusOf } from "../../execution.ts";
@@ -38,6 +39,7 @@ import {
   toSummary,
 } from "../rows.ts";
 import type { ExecutionStore, ListFilter, UnfinishedBytes } from "../store.ts";
+import { type SubmitterRow, scopeValues, storedKey, toSubmitter } from "../submitters.ts";
 import { ROUTER_TABLES } from "../tables.ts";
 import { createSqliteDeletions } from "./deletions.ts";
 import { createLongTexts, type InRow } from "./long-texts.ts";
@@ -126,27 +128,31 @@ export function openSqliteStore(
     async insert(
       { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
       { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
+      submitter = LOCAL_SUBMITTER,
     ) {
+      const { tenant, principal, maker } = submitter;
+      const key = idempotency && storedKey(idempotency.key, submitter);
       const texts = { code, settings: JSON.stringify(settings), memory: memoryJson };
       const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
-      const conditions = [...limits, idempotency?.key ?? null, retry?.of ?? null, retry?.number ?? null];
+      const conditions = [...limits, key ?? null, retry?.of ?? null, retry?.number ?? null];
       return await withTexts(executionId, texts, (inRow) => {
         const values = [inRow.code, timeoutMs, inRow.settings, inRow.memory, createdAtMs];
+        const more = [inRow.apartBytes, tenant, principal, maker];
         const insert = () =>
-          run(sql.insert, executionId, project, routerId, ...values, ...conditions, inRow.apartBytes) > 0;
-        if (!idempotency) return insert();
+          run(sql.insert, executionId, project, routerId, ...values, ...conditions, ...more) > 0;
+        if (!idempotency || key === undefined) return insert();
         return inTransaction(() => {
           const inserted = insert();
-          if (inserted)
-            run(sql.insertKey, idempotency.key, idempotency.fingerprint, executionId, createdAtMs);
+          const { fingerprint } = idempotency;
+          if (inserted) run(sql.insertKey, key, fingerprint, executionId, createdAtMs, tenant, principal);
           return inserted;
         });
       }).catch((error: unknown) => {
         throw refusalOfFull(error);
       });
     },
-    async getIdempotencyKey(key) {
-      const row = sql.selectKey.get(key) as KeyRow | undefined;
+    async getIdempotencyKey(key, submitter = LOCAL_SUBMITTER) {
+      const row = sql.selectKey.get(storedKey(key, submitter)) as KeyRow | undefined;
       return row && toIdempotencyRecord(row);
     },
     async deleteIdempotencyKeysBefore(usedBeforeMs, limit) {
@@ -164,8 +170,8 @@ export function openSqliteStore(
     async countQueues(project) {
       return toQueues(sql.countQueues.get(project) as QueuesRow | undefined);
     },
-    async get(executionId) {
-      const found = sql.select.get(executionId) as (ExecutionRow & Apart) | undefined;
+    async get(executionId, scope) {
+      const found = sql.select.get(executionId, ...scopeValues(scope)) as (ExecutionRow & Apart) | undefined;
       if (!found) return undefined;
       const row = await longTexts.restore(found, WRITTEN);
       if (isForgotten(found)) return undefined;
@@ -175,24 +181,26 @@ export function openSqliteStore(
         stderr: pieces.map((piece) => piece.stderr).join(""),
       });
     },
-    read: async (executionId, from) => read(executionId, from),
+    read: async (executionId, from, scope) => read(executionId, from, scope),
     async countUnfinishedBytes() {
       return sql.selectUnfinishedBytes.all() as UnfinishedBytes[];
     },
-    async getOutline(executionId) {
-      const row = sql.selectOutline.get(executionId) as OutlineRow | undefined;
+    async getOutline(executionId, scope) {
+      const row = sql.selectOutline.get(executionId, ...scopeValues(scope)) as OutlineRow | undefined;
       return row && toOutline(row);
     },
     list: async (filter) => (page(SUMMARY_COLUMNS, filter) as SummaryRow[]).map(toSummary),
     listDeadLetters: async (filter) =>
       (page(DEAD_LETTER_COLUMNS, filter, IS_DEAD_LETTER) as DeadLetterRow[]).map(toDeadLetter),
-    async getDeadLetter(executionId) {
-      const row = sql.selectDeadLetter.get(executionId) as
-        | (DeadLetterRow & SubmissionRow & Apart)
+    async getDeadLetter(executionId, scope) {
+      const row = sql.selectDeadLetter.get(executionId, ...scopeValues(scope)) as
+        | (DeadLetterRow & SubmissionRow & SubmitterRow & Apart)
         | undefined;
       if (!row) return undefined;
       const submission = toSubmission(await longTexts.restore(row, SUBMITTED));
-      return isForgotten(row) ? undefined : { letter: toDeadLetter(row), submission };
+      return isForgotten(row)
+        ? undefined
+        : { letter: toDeadLetter(row), submission, submitter: toSubmitter(row) };
     },
     async claimPending(limit) {
       return toClaims(reserve.use(() => sql.claim.all(routerId, limit)) as ClaimRow[]);
@@ -228,11 +236,9 @@ export function openSqliteStore(
     async noteRunningTime(executionId, elapsedMs) {
       run(sql.noteRunningTime, elapsedMs, executionId, routerId);
     },
-    async respond(executionId, llmRequestId, response) {
-      return changed(
-        executionId,
-        reserve.use(() => run(sql.respond, response, executionId, llmRequestId ?? null)) > 0,
-      );
+    async respond(executionId, llmRequestId, response, scope) {
+      const values = [response, executionId, llmRequestId ?? null, ...scopeValues(scope)];
+      return changed(executionId, reserve.use(() => run(sql.respond, ...values)) > 0);
     },
     async getResponse(executionId, llmRequestId) {
       const row = sql.selectResponse.get(executionId, llmRequestId) as
@@ -251,13 +257,14 @@ export function openSqliteStore(
         sql.recountEnded.run(executionId);
       });
     },
-    async getRedactions(executionId) {
-      if (!sql.selectExists.get(executionId)) return undefined;
+    async getRedactions(executionId, scope) {
+      if (!sql.selectSeen.get(executionId, ...scopeValues(scope))) return undefined;
       const row = sql.selectRedactions.get(executionId) as CountsRow | undefined;
       return row ? toRedactions(row.counts) : [];
     },
-    async requestCancel(executionId) {
-      return changed(executionId, reserve.use(() => run(sql.requestCancel, executionId)) > 0);
+    async requestCancel(executionId, scope) {
+      const values = [executionId, ...scopeValues(scope)];
+      return changed(executionId, reserve.use(() => run(sql.requestCancel, ...values)) > 0);
     },
     async isCancelRequested(executionId) {
       return (
