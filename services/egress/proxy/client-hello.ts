@@ -1,8 +1,10 @@
-const HANDSHAKE_RECORD = 22;
+import { isIP } from "node:net";
+
+export const HANDSHAKE_RECORD = 22;
 const CLIENT_HELLO = 1;
 const SERVER_NAME = 0;
 const ENCRYPTED_CLIENT_HELLO = 0xfe0d;
-const RECORD_HEADER_BYTES = 5;
+export const RECORD_HEADER_BYTES = 5;
 const MAX_RECORD_BYTES = 16_384;
 
 /**
@@ -18,7 +20,7 @@ export type ClientHello =
   | { readonly state: "complete"; readonly serverName: string | undefined; readonly hidesName: boolean }
   | { readonly state: "invalid"; readonly reason: string };
 
-/** Parses the first TLS record of a connection, which must contain the whole ClientHello. */
+/** Parses the first TLS record of `bytes`, which must contain the whole ClientHello and nothing else. */
 export function readClientHello(bytes: Buffer): ClientHello {
   if (bytes.length >= 1 && bytes[0] !== HANDSHAKE_RECORD) return invalid("this is not TLS");
   if (bytes.length < RECORD_HEADER_BYTES) return { state: "incomplete" };
@@ -34,11 +36,23 @@ export function readClientHello(bytes: Buffer): ClientHello {
   }
 }
 
+/**
+ * Whether a ClientHello may be sent to `host`. It may lack a name when `host` is an IP address, because TLS
+ * has no server names that are addresses (RFC 6066). Some clients send the address as a name all the same.
+ */
+export function namesHost(
+  { serverName, hidesName }: Extract<ClientHello, { readonly state: "complete" }>,
+  host: string,
+): boolean {
+  return serverName === host || (isIP(host) !== 0 && serverName === undefined && !hidesName);
+}
+
 type ServerName = { readonly serverName: string | undefined; readonly hidesName: boolean };
 
 function serverNameOf(record: Cursor): ServerName {
   if (record.number(1) !== CLIENT_HELLO) throw new Malformed("the first message is not a ClientHello");
   const hello = record.vector(3);
+  if (!record.isEmpty) throw new Malformed("the ClientHello shares its record with another message");
   hello.skip(2 + 32);
   hello.vector(1);
   hello.vector(2);

@@ -112,7 +112,7 @@ export function createProxy(parts: {
         }
         if (!upstream) return await intercept.take(socket, route, target);
         attempts.note(route, target, "allowed");
-        await copyBothWays(socket, upstream, route).catch((error: unknown) => {
+        await copyBothWays(socket, upstream, route, target.host).catch((error: unknown) => {
           if (error instanceof Refusal) throw error;
           // The script or the server has closed the connection. Both notice that by themselves, so the error
           // is dropped.

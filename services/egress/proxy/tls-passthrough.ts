@@ -1,10 +1,10 @@
-import { isIP } from "node:net";
 import type { Duplex } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ByteCollector } from "#common/byte-collector.ts";
-import { Refusal } from "../policy/refusal.ts";
 import type { Route } from "../routes/routes.ts";
-import { type ClientHello, readClientHello } from "./client-hello.ts";
+import { namesHost, readClientHello } from "./client-hello.ts";
+import { checkSecondHello } from "./hello-retry.ts";
+import { refuseServerName } from "./tls-refusal.ts";
 
 // Milliseconds in which a script must send its ClientHello; otherwise its connection is closed.
 const HELLO_TIMEOUT_MS = 10_000;
@@ -23,14 +23,14 @@ export async function expectServerName(socket: Duplex, host: string): Promise<vo
   try {
     for (;;) {
       const chunk = await nextChunk(socket);
-      if (chunk === undefined) throw refuse("the connection ended before TLS began");
+      if (chunk === undefined) throw refuseServerName("the connection ended before TLS began");
       said.append(chunk);
       const hello = readClientHello(said.bytes);
       if (hello.state === "incomplete") continue;
-      if (hello.state === "invalid") throw refuse(hello.reason);
-      if (!isMeant(hello, host)) {
+      if (hello.state === "invalid") throw refuseServerName(hello.reason);
+      if (!namesHost(hello, host)) {
         socket.write(ALERT);
-        throw refuse("TLS names another server than CONNECT does");
+        throw refuseServerName("TLS names another server than CONNECT does");
       }
       socket.unshift(said.bytes);
       return;
@@ -41,25 +41,21 @@ export async function expectServerName(socket: Duplex, host: string): Promise<vo
 }
 
 /**
- * Whether a ClientHello may be sent to `host`. It may lack a name when `host` is an IP address, because TLS
- * has no server names that are addresses (RFC 6066). Some clients send the address as a name all the same.
- */
-function isMeant(
-  { serverName, hidesName }: Extract<ClientHello, { readonly state: "complete" }>,
-  host: string,
-): boolean {
-  return serverName === host || (isIP(host) !== 0 && serverName === undefined && !hidesName);
-}
-
-/**
  * Copies bytes in both directions until the script and the server have ended, and counts them. Rejects with a
- * Refusal when the run exceeds its traffic limit.
+ * Refusal when the run exceeds its traffic limit, or when a second ClientHello is not for `host`. The first
+ * one, with which `client` begins, must have been checked.
  */
-export async function copyBothWays(client: Duplex, server: Duplex, { traffic }: Route): Promise<void> {
+export async function copyBothWays(
+  client: Duplex,
+  server: Duplex,
+  { traffic }: Route,
+  host: string,
+): Promise<void> {
+  const { fromClient, fromServer } = checkSecondHello(host);
   try {
     await Promise.all([
-      pipeline(client, traffic.meter("out"), server),
-      pipeline(server, traffic.meter("in"), client),
+      pipeline(client, traffic.meter("out"), fromClient, server),
+      pipeline(server, traffic.meter("in"), fromServer, client),
     ]);
   } finally {
     client.destroy();
@@ -81,8 +77,4 @@ async function nextChunk(socket: Duplex): Promise<Buffer | undefined> {
       for (const event of events) socket.on(event, wake);
     });
   }
-}
-
-function refuse(reason: string): Refusal {
-  return new Refusal(403, "sni_refused", `Airlock refused the connection: ${reason}`);
 }

@@ -67,7 +67,7 @@ describe("pieces of one byte", () => {
   it("pieces of one byte from a server are not read while the run reads nothing", async () => {
     const { peer, taken } = bytewise(200_000);
     const client = deaf();
-    void copyBothWays(client, peer, routeOf(1e9)).catch(() => undefined);
+    void copyBothWays(client, peer, routeOf(1e9), "a.example").catch(() => undefined);
     await rounds();
     client.destroy();
     expect(taken()).toBeLessThan(200);
@@ -106,7 +106,7 @@ describe("pieces of one byte", () => {
       read: () => undefined,
       write: (_chunk, _encoding, done) => done(),
     });
-    await expect(copyBothWays(client, peer, routeOf(64_000))).rejects.toMatchObject({
+    await expect(copyBothWays(client, peer, routeOf(64_000), "a.example")).rejects.toMatchObject({
       verdict: "over_limit",
     });
     expect(taken()).toBeLessThan(1_200);
