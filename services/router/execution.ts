@@ -20,7 +20,12 @@ export type Grant = {
  * An execution that this router has just changed from pending to running: the submission for the worker, and
  * the execution's epoch, a number that grows each time a router takes the execution.
  */
-export type Started = { readonly submission: Submission; readonly epoch: number };
+export type Started = {
+  readonly submission: Submission;
+  readonly epoch: number;
+  /** True when a caller asked to cancel the execution before it was started. */
+  readonly isCancelRequested?: true;
+};
 
 export type LlmRequest = { readonly id: string; readonly prompt: string; readonly model: string };
 

@@ -58,14 +58,14 @@ export function createHandlers({
     }),
     getExecution: unary(async ({ executionId, waitMs, maxBytes, outputFrom }, { principal, signal }) => {
       const from = readOutputFrom(outputFrom);
-      const stored = await executions.awaitAttention(principal, executionId, readWait(waitMs), signal);
+      const outline = await executions.awaitAttention(principal, executionId, readWait(waitMs), signal);
       const reading = from && (await executions.read(principal, executionId, signal, from));
-      const bytes = stored - (reading?.skippedBytes ?? 0);
+      const bytes = outline.bytes - (reading?.skippedBytes ?? 0);
       const isLeftOut = maxBytes > 0 && bytes > maxBytes;
       if (isLeftOut) return { execution: undefined, leftOutBytes: bytes };
       const execution = reading
         ? await readWhole(reading)
-        : await executions.get(principal, executionId, bytes);
+        : (outline.execution ?? (await executions.get(principal, executionId, bytes)));
       return {
         execution: { ...toExecutionMessage(execution), waitingOn: await askWaiting(execution) },
         leftOutBytes: 0,

@@ -22,6 +22,7 @@ import { ROUTER_SERVICE } from "./queries/reading-service.ts";
 import { createAskWaiting } from "./queries/waiting.ts";
 import { startClaiming } from "./run/claims.ts";
 import { createDispatcher } from "./run/dispatcher.ts";
+import type { UnderWay } from "./run/open-run.ts";
 import { createStopElsewhere } from "./run/stop-elsewhere.ts";
 import { startStorage } from "./storage/storage.ts";
 import { observeStore } from "./store/observed.ts";
@@ -54,8 +55,10 @@ export async function startRouter(
   const projects = createProjectDirectory(poolManager, clock);
   const { maxUnfinished, maxStoredBytes: totalBytes } = config;
   const storage = startStorage({ store, projects, totalBytes, registry, clock, log });
+  const underWay: UnderWay = new Map();
   const dispatcher = createDispatcher({
     store,
+    underWay,
     storage,
     poolManager,
     sanitizer,
@@ -77,7 +80,7 @@ export async function startRouter(
   });
   const polls = createDrain();
   const stopElsewhere = createStopElsewhere({ store, workers, poolManager, clock, log });
-  const executions = createExecutions(store, polls, stopElsewhere, clock, log);
+  const executions = createExecutions(store, underWay, polls, stopElsewhere, clock, log);
   const holds = createHolds(store, projects, clock, log);
   const askWaiting = createAskWaiting(poolManager, storage, () => edges.health("sanitizer"));
   const readiness = async () => (await Promise.all([edges.readiness(), checkDatabase(store, clock)])).flat();

@@ -79,7 +79,10 @@ export function createAdmission(parts: {
     isTaken: () => Promise<boolean>,
   ): Promise<boolean> => {
     const bytes = bytesOfSubmission(submission);
-    const room = await storage.reserve(submission.project, limits?.storedBytes, bytes);
+    // Nothing is deleted to make space for a repeated request, which needs none.
+    const isWanted = async () => !(await isTaken());
+    const room = await storage.reserve(submission.project, limits?.storedBytes, bytes, isWanted);
+    if (!room) return false;
     let inserted = true;
     try {
       inserted = await insertInto(submission, submitter, limits?.queue, conditions, isTaken);
@@ -115,11 +118,32 @@ export function createAdmission(parts: {
     throw queueFull(submission.project, queues, queue, maxUnfinished);
   };
 
+  /**
+   * Checks the request and adds its execution. Resolves to undefined when an earlier request with the same
+   * idempotency key added one.
+   */
+  const submitNew = async (
+    request: SubmitRequest,
+    submitter: Submitter,
+    idempotency: Idempotency | undefined,
+    signal: AbortSignal,
+  ): Promise<Acceptance | undefined> => {
+    const project = await projects.get(request.project);
+    const submission = await toSubmission(request, project, parts.newId(), clock.now(), signal);
+    // The caller has cancelled its call and takes the submission for failed. If the submission were stored
+    // now, the caller's next attempt would run the script twice.
+    if (signal.aborted) throw callCancelled();
+    const isTaken = async () =>
+      idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key, submitter)) !== undefined;
+    const isInserted = await insert(submission, submitter, project.limits, { idempotency }, isTaken);
+    return isInserted ? accept(submission, submitter) : undefined;
+  };
+
   /** Hands an execution that is in the store to the dispatcher, which runs it. */
-  const accept = (submission: Submission, retryOf?: string): Acceptance => {
+  const accept = (submission: Submission, submitter: Submitter, retryOf?: string): Acceptance => {
     const { executionId, project, timeoutMs } = submission;
     log.info({ executionId, project, timeoutMs, retryOf }, "execution accepted");
-    dispatcher.dispatch(submission.executionId, submission.project);
+    dispatcher.dispatch(executionId, project, submitter);
     return { execution: pendingExecution(submission), replayed: false };
   };
 
@@ -127,20 +151,17 @@ export function createAdmission(parts: {
     async submit(request, principal, signal) {
       const submitter = submitterOf(principal);
       const idempotency = await idempotencyOf(request);
-      // A repeated request is answered before every check, because the project may have changed or become
-      // full since its execution was accepted.
-      const replay = idempotency && (await replayOf(idempotency, submitter));
-      if (replay) return replay;
-      const project = await projects.get(request.project);
-      const submission = await toSubmission(request, project, parts.newId(), clock.now(), signal);
-      // The caller has cancelled its call and takes the submission for failed. If the submission were stored
-      // now, the caller's next attempt would run the script twice.
-      if (signal.aborted) throw callCancelled();
-      const isTaken = async () =>
-        idempotency !== undefined &&
-        (await store.getIdempotencyKey(idempotency.key, submitter)) !== undefined;
-      if (await insert(submission, submitter, project.limits, { idempotency }, isTaken))
-        return accept(submission);
+      try {
+        const accepted = await submitNew(request, submitter, idempotency, signal);
+        if (accepted) return accepted;
+      } catch (error) {
+        // A repeated request gets its execution whatever the checks say, because the project may have changed
+        // or become full since the execution was accepted. The key is looked up only now, because most
+        // requests with a key are not repeated.
+        const replay = idempotency && !signal.aborted && (await replayOf(idempotency, submitter));
+        if (!replay) throw error;
+        return replay;
+      }
       // Another request with the same idempotency key was stored first, so its execution is the answer.
       const winner = idempotency && (await replayOf(idempotency, submitter));
       if (winner) return winner;
@@ -158,7 +179,7 @@ export function createAdmission(parts: {
       const retry = { of: executionId, number: letter.retries + 1 };
       const isTaken = async () => (await find()).letter.retries >= retry.number;
       if (await insert(submission, submitter, project.limits, { retry }, isTaken)) {
-        return accept(submission, executionId).execution;
+        return accept(submission, submitter, executionId).execution;
       }
       throw alreadyRetried((await find()).letter.newestRetries.at(-1));
     },

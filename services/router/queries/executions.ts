@@ -7,7 +7,7 @@ import {
   llmRequestMismatch,
   notAwaitingLlm,
 } from "#common/execution-refusals.ts";
-import { isInScope, onAll, type Scope, scopeOf } from "#common/identity/ownership.ts";
+import { isInScope, onAll, type Scope, type Submitter, scopeOf } from "#common/identity/ownership.ts";
 import { permissionDenied } from "#common/identity/permission-denied.ts";
 import type { Principal } from "#common/identity/principal.ts";
 import type { Clock } from "#common/resilience/clock.ts";
@@ -31,15 +31,15 @@ const CANCEL_WAIT_MS = 5_000;
 export type Executions = {
   /**
    * Waits until the script asks its agent or the execution has ended, at most `waitMs` milliseconds; less
-   * when `signal` aborts or the router is stopping. Resolves to the number of bytes that the execution
-   * stores, from which the caller of this method decides whether to read the whole execution.
+   * when `signal` aborts or the router is stopping. Resolves to the execution's outline: from its bytes the
+   * caller of this method decides whether to read the whole execution.
    */
   awaitAttention(
     principal: Principal,
     executionId: string,
     waitMs: number,
     signal: AbortSignal,
-  ): Promise<number>;
+  ): Promise<Outline>;
   /** How many bytes the execution stores. */
   bytesOf(principal: Principal, executionId: string): Promise<number>;
   /**
@@ -79,6 +79,7 @@ export type Executions = {
  */
 export function createExecutions(
   store: ScopedStore & Pick<ExecutionStore, "forceFinish" | "onChange">,
+  underWay: ReadonlyMap<string, Submitter>,
   drain: Drain,
   stopElsewhere: StopElsewhere,
   clock: Clock,
@@ -148,8 +149,10 @@ export function createExecutions(
       signal.addEventListener("abort", end, { once: true });
       const stopListening = drain.onBegin(end);
       if (signal.aborted || drain.begun) end();
-      const limits = { waitMs, signal: hold.signal };
       const scope = seenBy(principal);
+      const submitter = underWay.get(executionId);
+      const isUnderWay = submitter !== undefined && isInScope(scope, submitter);
+      const limits = { waitMs, signal: hold.signal, isUnderWay };
       const outline = await watchExecution(watched(scope), executionId, settled, clock, limits).finally(
         () => {
           stopListening();
@@ -157,7 +160,7 @@ export function createExecutions(
         },
       );
       if (!outline) throw executionNotFound();
-      return outline.bytes;
+      return outline;
     },
 
     async respond(principal, executionId, llmRequestId, response) {

@@ -12,13 +12,21 @@ import { type EndedRun, isSuperseded } from "./run-stream.ts";
 import { createRunningTime, noteRunningTime, type RunningTime } from "./running-time.ts";
 import { type Stopwatch, startStopwatch } from "./stopwatch.ts";
 
+type Conducted = {
+  readonly executionId: string;
+  readonly project: string;
+  /** The stored output and running time of an execution that another router had started. */
+  readonly before?: Before;
+  /** Whether this router accepted the execution just now; undefined means false. */
+  readonly isNew?: boolean | undefined;
+};
+
 /**
  * Takes one execution to exactly one recorded ending, or leaves it to another router. `prepare` acquires the
  * execution's worker, and resolves to undefined when this router may not start the execution any more.
- * `before`: the stored output and running time of an execution that another router had started.
  */
 export async function conductRun(
-  { executionId, project, before }: { executionId: string; project: string; before?: Before },
+  { executionId, project, before, isNew = false }: Conducted,
   parts: RunParts,
   shutdown: Shutdown,
   prepare: (run: OpenRun) => Promise<RunPlan | undefined>,
@@ -28,7 +36,7 @@ export async function conductRun(
   let watch: Stopwatch | undefined;
   let time: RunningTime | undefined;
   let stopNoting: () => void = () => undefined;
-  const stopListening = listenForCancel(executionId, parts, interruption);
+  const stopListening = listenForCancel(executionId, isNew, parts, interruption);
   const stopObeying = obeyShutdown(
     shutdown,
     interruption,
@@ -37,7 +45,7 @@ export async function conductRun(
   );
   const onError = (error: unknown) => log.error({ err: error, executionId }, "output not stored");
   const output = openOutputLog(store, executionId, clock, onError, before ?? NO_OUTPUT);
-  const run: OpenRun = { executionId, project, interruption, output };
+  const run: OpenRun = { executionId, project, interruption, output, redactions: [] };
   let ended: EndedRun;
   try {
     const plan = await prepare(run);
@@ -50,10 +58,14 @@ export async function conductRun(
     ended = await runOnWorker(plan, leased, parts);
   } catch (error) {
     const hasStarted = watch !== undefined || before !== undefined;
-    if (isSuperseded(error)) return run.lease?.abandon();
+    if (isSuperseded(error)) {
+      await storeRedactions(run, parts);
+      return run.lease?.abandon();
+    }
     if (isHandedOver(error) || (shutdown.draining.aborted && !hasStarted)) {
       if (hasStarted) run.lease?.abandon();
       await output.flush();
+      await storeRedactions(run, parts);
       return await store.release(executionId);
     }
     log.debug({ err: error, executionId }, "run broke off");
@@ -70,7 +82,16 @@ export async function conductRun(
   const last = await output.close();
   let recorded: Ending | undefined;
   try {
-    recorded = await recordEnding(store, executionId, ended.ending, last, clock, log, shutdown.over);
+    recorded = await recordEnding(
+      store,
+      executionId,
+      ended.ending,
+      last,
+      clock,
+      log,
+      shutdown.over,
+      run.redactions,
+    );
   } finally {
     if (recorded) {
       const { startedAtMs } = run;
@@ -79,6 +100,16 @@ export async function conductRun(
       ended.recorded();
     } else ended.leave();
   }
+}
+
+/** Stores the redactions of a run whose ending this router does not record. A failure is logged. */
+async function storeRedactions(
+  { executionId, redactions }: OpenRun,
+  { store, log }: RunParts,
+): Promise<void> {
+  await store
+    .addRedactions(executionId, redactions)
+    .catch((error: unknown) => log.error({ err: error, executionId }, "redactions not stored"));
 }
 
 function obeyShutdown(
@@ -107,17 +138,25 @@ function obeyShutdown(
   };
 }
 
+/**
+ * Interrupts the run as cancelled when a caller asks for it. `isNew`: the execution was accepted just now, so
+ * that no caller can have asked before.
+ */
 function listenForCancel(
   executionId: string,
+  isNew: boolean,
   { store, clock, log }: RunParts,
   interruption: Interruption,
 ): () => void {
   const look = () => {
     awaitStore(() => store.isCancelRequested(executionId), interruption, clock)
-      .then((asked) => asked && interruption.interrupt("cancelled", "The execution was cancelled."))
+      .then((asked) => asked && interruption.cancel())
       .catch((error: unknown) => log.error({ err: error, executionId }, "cancel request not read"));
   };
-  const stopListening = store.onChange(executionId, look);
-  look();
+  const stopListening = store.onChange(executionId, (change) => {
+    if (change === undefined) look();
+    else if (change.kind === "cancel_requested") interruption.cancel();
+  });
+  if (!isNew) look();
   return stopListening;
 }

@@ -131,13 +131,8 @@ async function streamOnce(
     sanitizer.close();
     // After a lost connection the redaction counts are discarded, because the worker replays the output, and
     // the output is then redacted and counted again.
-    const redactions = isLost ? [] : sanitizer.takeRedactions();
-    // Redaction counts are stored before the ending, so that a caller that sees the ending finds the counts
-    // too.
-    const store = () => parts.store.addRedactions(executionId, redactions);
-    await run.responseTimer
-      .whileBusy(store)
-      .catch((error: unknown) => parts.log.error({ err: error, executionId }, "redactions not stored"));
+    // The counts are stored with the ending, so that a caller that sees the ending finds the counts too.
+    if (!isLost) run.redactions.push(...sanitizer.takeRedactions());
   }
 }
 

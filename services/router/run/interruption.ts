@@ -39,6 +39,8 @@ export type Interruption = {
   /** Aborts when the run is interrupted, with the `Interrupted` error as the reason. */
   readonly signal: AbortSignal;
   interrupt(reason: InterruptReason, message: string): void;
+  /** Interrupts the run because a caller asked to cancel it. */
+  cancel(): void;
   /** Settles like `work`, or rejects with the `Interrupted` error as soon as the run is interrupted. */
   race<T>(work: Promise<T>): Promise<T>;
 };
@@ -47,14 +49,16 @@ export function createInterruption(): Interruption {
   const abort = new AbortController();
   const interrupted = Promise.withResolvers<never>();
   interrupted.promise.catch(() => undefined);
+  const interrupt: Interruption["interrupt"] = (reason, message) => {
+    if (abort.signal.aborted) return;
+    const error = new Interrupted(reason, message);
+    interrupted.reject(error);
+    abort.abort(error);
+  };
   return {
     signal: abort.signal,
-    interrupt(reason, message) {
-      if (abort.signal.aborted) return;
-      const error = new Interrupted(reason, message);
-      interrupted.reject(error);
-      abort.abort(error);
-    },
+    interrupt,
+    cancel: () => interrupt("cancelled", "The execution was cancelled."),
     race: (work) => {
       // This handler does nothing: when the run is interrupted first, a later rejection of `work` would be
       // unhandled and end the process.

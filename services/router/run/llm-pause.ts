@@ -37,7 +37,9 @@ export async function awaitResponse(
       answered.reject,
     );
   };
-  const stopListening = store.onChange(executionId, look);
+  const stopListening = store.onChange(executionId, (change) => {
+    if (change === undefined || change.kind === "answered") look();
+  });
   const stopTimer = clock.after(run.llmTimeoutMs, () =>
     interruption.interrupt(
       "llm_timeout",

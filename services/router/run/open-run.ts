@@ -1,10 +1,11 @@
 import type { WorkerConnections } from "#common/grpc/worker-connections.ts";
+import type { Submitter } from "#common/identity/ownership.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 import type { EgressServiceClient } from "#proto/egress.ts";
 import type { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import type { SanitizerServiceClient } from "#proto/sanitizer.ts";
-import type { Grant, OutputPiece } from "../execution.ts";
+import type { Grant, OutputPiece, Redaction } from "../execution.ts";
 import type { LeaseSession } from "../peers/lease.ts";
 import type { RouteSession } from "../peers/route.ts";
 import type { Storage } from "../storage/storage.ts";
@@ -16,6 +17,13 @@ import type { RunEntry } from "./run-stream.ts";
 import type { RunningTime } from "./running-time.ts";
 import type { Stopwatch } from "./stopwatch.ts";
 
+/**
+ * The submitters of executions that this router accepted and that are pending or running as far as it knows:
+ * neither paused nor ended. By the execution's id. A long poll of such an execution waits for a change without
+ * reading the store first.
+ */
+export type UnderWay = Map<string, Submitter>;
+
 export type RunParts = {
   readonly store: ExecutionStore;
   readonly storage: Pick<Storage, "mayStart" | "awaitStart">;
@@ -23,6 +31,7 @@ export type RunParts = {
   readonly sanitizer: SanitizerServiceClient;
   readonly egress: EgressServiceClient;
   readonly workers: WorkerConnections;
+  readonly underWay: UnderWay;
   readonly clock: Clock;
   readonly log: Log;
   /**
@@ -58,6 +67,8 @@ export type OpenRun = {
    * router took over.
    */
   startedAtMs?: number;
+  /** The secrets that were redacted from the run and are not stored yet. */
+  readonly redactions: Redaction[];
   lease?: LeaseSession;
   route?: RouteSession | undefined;
 };

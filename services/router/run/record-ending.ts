@@ -2,7 +2,7 @@ import { hasCode } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { doubling, retry } from "#common/resilience/retry.ts";
 import type { Log } from "#common/service/log.ts";
-import { type Ending, failure, NO_OUTPUT, type OutputPiece } from "../execution.ts";
+import { type Ending, failure, NO_OUTPUT, type OutputPiece, type Redaction } from "../execution.ts";
 import type { ExecutionStore } from "../store/store.ts";
 
 const ATTEMPTS_WITH_OUTPUT = 3;
@@ -11,7 +11,7 @@ const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
 
 /**
- * Records the ending of an execution, with `last`, the output that is not stored yet. While the database
+ * Records the ending of an execution, with the output and the redactions that are not stored yet. While the database
  * cannot be reached, tries again until `over` aborts at the end of a shutdown. When the database refuses the
  * write (a full disk, a lock), tries three times with the output and then without. After twelve refusals,
  * about half a minute, rejects. Resolves to the recorded ending, or to undefined when the execution has ended
@@ -25,12 +25,14 @@ export async function recordEnding(
   clock: Clock,
   log: Log,
   over: AbortSignal,
+  redactions: readonly Redaction[] = [],
 ): Promise<Ending | undefined> {
   let refusals = 0;
   const record = async () => {
     const whole = refusals < ATTEMPTS_WITH_OUTPUT;
     const recorded = whole ? ending : withoutOutput(ending, last);
-    const isRecorded = await store.finish(executionId, recorded, whole ? last : NO_OUTPUT, clock.now());
+    const output = whole ? last : NO_OUTPUT;
+    const isRecorded = await store.finish(executionId, recorded, output, clock.now(), redactions);
     return isRecorded ? recorded : undefined;
   };
   const mayRetry = (error: unknown, attempt: number) => {

@@ -30,12 +30,12 @@ const LATE_START_MS = 10_000;
  * otherwise.
  */
 export async function runExecution(
-  executionId: string,
-  project: string,
+  pending: Claim & { readonly isNew?: boolean | undefined },
   parts: RunParts,
   shutdown: Shutdown,
 ): Promise<void> {
-  await conductRun({ executionId, project }, parts, shutdown, async (run) => {
+  const { executionId, project } = pending;
+  await conductRun(pending, parts, shutdown, async (run) => {
     const { store, clock } = parts;
     const granted = await waitForWorker(run, parts);
     const { workerId, workerAddress, secretsVersion, llmTimeoutMs, network } = granted;
@@ -45,6 +45,10 @@ export async function runExecution(
     const start = () => store.start(executionId, startedAtMs, grant);
     const started = await awaitStore(start, run.interruption, clock);
     if (!started) return undefined;
+    if (started.isCancelRequested) {
+      run.interruption.cancel();
+      run.interruption.signal.throwIfAborted();
+    }
     run.startedAtMs = startedAtMs;
     const waitedMs = Math.max(0, startedAtMs - started.submission.createdAtMs);
     parts.log.info({ executionId, project, workerId, waitedMs }, "execution started");

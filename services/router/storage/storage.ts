@@ -39,8 +39,14 @@ export type Storage = {
    * Reserves space for a submission of `bytes` bytes, and deletes the oldest ended executions if necessary.
    * `limitBytes`: the project's own limit; undefined: none is known. Rejects with `storage_full` when no
    * ended execution is left to delete, and with `payload_too_large` when the submission would never fit.
+   * `isWanted` is asked before anything is deleted; undefined means yes. Resolves to undefined when it says no.
    */
-  reserve(project: string, limitBytes: number | undefined, bytes: number): Promise<Reservation>;
+  reserve(
+    project: string,
+    limitBytes: number | undefined,
+    bytes: number,
+    isWanted?: () => Promise<boolean>,
+  ): Promise<Reservation | undefined>;
   /**
    * Whether a pending execution of the project may start now, or must wait because running executions need
    * the disk space.
@@ -231,7 +237,7 @@ export function startStorage(parts: {
   const stopLooking = repeat(LOOK_EVERY_MS, look, clock);
 
   return {
-    async reserve(project, limitBytes, bytes) {
+    async reserve(project, limitBytes, bytes, isWanted) {
       const lowest = Math.min(limitBytes ?? totalBytes, totalBytes);
       if (bytes > lowest) throw neverFits(bytes, lowest);
       if (clock.monotonicMs() - readAtMs > FRESH_MS) await read();
@@ -239,6 +245,7 @@ export function startStorage(parts: {
         const limits = { project: limitBytes, ...total };
         const excess = excessOf(usage, project, bytes, limits);
         if (!excess) break;
+        if (isWanted && !(await isWanted())) return undefined;
         if (!(await remove(excess, project))) {
           const still = excessOf(usage, project, bytes, limits);
           if (still) throw storageFull(still, project, bytes, usage, limits);

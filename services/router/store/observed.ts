@@ -46,8 +46,8 @@ export function observeStore(
       await store.release(executionId);
       projects.delete(executionId);
     },
-    async finish(executionId, ending, last, endedAtMs) {
-      const finished = await store.finish(executionId, ending, last, endedAtMs);
+    async finish(executionId, ending, last, endedAtMs, redactions) {
+      const finished = await store.finish(executionId, ending, last, endedAtMs, redactions);
       const project = projects.get(executionId) ?? "";
       if (finished) ended.inc({ project, end_reason: ending.reason });
       projects.delete(executionId);

@@ -1,6 +1,16 @@
+import { LARGE_BYTES } from "#common/event-loop/background-thread.ts";
 import { DEAD_LETTER_REASONS, type EndReasonName, type Status } from "#common/execution-names.ts";
 import type { Submission } from "#common/submission/submission.ts";
-import type { Execution, Grant, Output, Started, State } from "../execution.ts";
+import {
+  type Ending,
+  type Execution,
+  type Grant,
+  type Output,
+  type OutputPiece,
+  type Started,
+  type State,
+  statusOf,
+} from "../execution.ts";
 import type {
   Claim,
   DeadLetter,
@@ -45,13 +55,26 @@ export type SubmissionRow = {
   created_at_ms: number;
 };
 
-export type StartedRow = SubmissionRow & { epoch: number };
+export type StartedRow = SubmissionRow & {
+  epoch: number;
+  /** A boolean in PostgreSQL, 0 or 1 in SQLite. */
+  cancel_requested: boolean | number;
+};
 
 export type OrphanedRow = ClaimRow & {
   timeout_ms: number;
   epoch: number;
   granted: string | null;
   next_position: number;
+};
+
+/** What the statement that ends an execution returns of it. */
+export type EndedRow = Pick<
+  SummaryRow,
+  "execution_id" | "project" | "execution_time_ms" | "created_at_ms"
+> & {
+  started_at_ms: number | null;
+  stored_bytes: number;
 };
 
 export type ExecutionRow = SummaryRow & {
@@ -184,7 +207,8 @@ export function toSubmission(row: SubmissionRow): Submission {
 }
 
 export function toStarted(row: StartedRow): Started {
-  return { submission: toSubmission(row), epoch: row.epoch };
+  const started = { submission: toSubmission(row), epoch: row.epoch };
+  return row.cancel_requested ? { ...started, isCancelRequested: true } : started;
 }
 
 export type RunRow = { granted: string; epoch: number };
@@ -224,6 +248,23 @@ export function toSummary(row: SummaryRow): Summary {
 
 export function toOutline({ status, execution_time_ms, bytes }: OutlineRow): Outline {
   return { status, executionTimeMs: execution_time_ms, bytes };
+}
+
+/**
+ * The outline of an execution that was ended just now. It comes with the execution itself when that is small
+ * and all its output is in `last`, the piece that was stored with the ending.
+ */
+export function outlineOfEnded(row: EndedRow, ending: Ending, last: OutputPiece, endedAtMs: number): Outline {
+  const status = statusOf(ending);
+  const { execution_time_ms: executionTimeMs, started_at_ms: startedAtMs, stored_bytes: bytes } = row;
+  const outline: Outline = { status, executionTimeMs, bytes };
+  if (last.position > 0 || bytes > LARGE_BYTES) return outline;
+  const execution: Execution = {
+    ...{ executionId: row.execution_id, project: row.project, createdAtMs: row.created_at_ms },
+    ...{ executionTimeMs, stdout: last.stdout, stderr: last.stderr },
+    state: { status, startedAtMs, endedAtMs, ending: { ...ending, executionTimeMs } },
+  };
+  return { ...outline, execution };
 }
 
 export type OwnRow = ClaimRow & { status: Status };

@@ -24,7 +24,18 @@ export type Outline = {
   readonly executionTimeMs: number | null;
   /** The bytes that the execution stores: its submission, output, result and other texts. */
   readonly bytes: number;
+  /**
+   * The execution with all its texts, when the outline comes from the change that ended it; undefined when
+   * the execution must be read.
+   */
+  readonly execution?: Execution | undefined;
 };
+
+/** A change of an execution that this router made itself, as the listeners of the change get it. */
+export type OwnChange =
+  | { readonly kind: "started" | "paused" | "answered" | "cancel_requested" }
+  /** `outline`: undefined when it must be read. */
+  | { readonly kind: "ended"; readonly outline?: Outline | undefined };
 
 /** The texts of an execution that may be megabytes each. */
 export type LongText = "result" | "memoryUpdates" | "stdout" | "stderr";
@@ -305,10 +316,17 @@ export type ExecutionStore = {
    */
   isCancelRequested(executionId: string): Promise<boolean>;
   /**
-   * Ends an execution of this router, and stores its last piece of output in the same transaction. Resolves
-   * to false when the execution has ended or belongs to another router.
+   * Ends an execution of this router. In the same transaction, stores its last piece of output and adds
+   * `redactions` as `addRedactions` does; undefined means none. Resolves to false when the execution has
+   * ended or belongs to another router.
    */
-  finish(executionId: string, ending: Ending, last: OutputPiece, endedAtMs: number): Promise<boolean>;
+  finish(
+    executionId: string,
+    ending: Ending,
+    last: OutputPiece,
+    endedAtMs: number,
+    redactions?: readonly Redaction[],
+  ): Promise<boolean>;
   /**
    * Ends an execution without more output, whichever router owns it. Resolves to false when it has ended
    * already.
@@ -330,9 +348,11 @@ export type ExecutionStore = {
   deleteOldestEnded(project: string, keepBytes: number, limit: number): Promise<Removal>;
   /**
    * Calls `listener` after each change of the execution's state, whichever router made the change, and
-   * sometimes without a change. The returned function removes the listener.
+   * sometimes without a change. `change`: what this router changed, so that the listener need not read the
+   * execution; undefined when another router may have changed anything. The returned function removes the
+   * listener.
    */
-  onChange(executionId: string, listener: () => void): () => void;
+  onChange(executionId: string, listener: (change?: OwnChange) => void): () => void;
   /**
    * Calls `listener` when there may be executions that no router owns, so that this router can claim them.
    * The returned function removes the listener.

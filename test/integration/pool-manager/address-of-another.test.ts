@@ -100,6 +100,7 @@ async function run(worker: Worker, code: string): Promise<EndedRun> {
       output: openOutputLog(store, ID, systemClock, () => undefined),
       stopwatch,
       responseTimer,
+      redactions: [],
       runningTime: createRunningTime(responseTimer, 0),
     },
     parts as unknown as RunParts,

@@ -108,6 +108,7 @@ async function follow(timeoutMs = 86_400_000): Promise<EndedRun> {
     output: openOutputLog(store, ID, clock, () => undefined),
     stopwatch,
     responseTimer,
+    redactions: [],
     runningTime: createRunningTime(responseTimer, 0),
   };
   const parts = { store, workers, clock, log, sanitizer: harness.sanitizerClient } as unknown as RunParts;

@@ -1,9 +1,10 @@
 import { expect, it } from "vitest";
 import { END_REASONS } from "#common/execution-names.ts";
 import { failure, NO_OUTPUT, statusOf } from "../../../services/router/execution.ts";
+import type { OwnChange } from "../../../services/router/store/store.ts";
 import { PIECE_BYTES, ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { GRANT } from "../grant.ts";
-import { awaiting, COMPLETED, count, LLM_REQUEST, running, store, submit } from "./test-store.ts";
+import { awaiting, COMPLETED, count, LLM_REQUEST, running, store, stored, submit } from "./test-store.ts";
 
 /** Tests an execution in the store from its submission to its end, and until it is forgotten. */
 export function itKeepsExecutions(): void {
@@ -179,6 +180,63 @@ export function itKeepsExecutions(): void {
     expect(await store.getRedactions(other)).toEqual([]);
     await store.deleteEndedBefore(5_000, 10);
     expect(await store.getRedactions(id)).toBeUndefined();
+  });
+
+  it("the store adds the redactions that come with an ending, and their bytes, only if it records the ending", async () => {
+    const [id, plain] = [await submit({ project: "redacted" }), await submit({ project: "redacted" })];
+    for (const each of [id, plain]) await store.start(each, 1, GRANT);
+    await store.addRedactions(id, [{ secret: "TOKEN", field: "stdout", count: 2 }]);
+    const last = [
+      { secret: "TOKEN", field: "stdout", count: 3 },
+      { secret: "KEY", field: "error", count: 1 },
+    ];
+    expect(await store.finish(id, COMPLETED, NO_OUTPUT, 3_000, last)).toBe(true);
+    expect(await store.finish(id, COMPLETED, NO_OUTPUT, 3_000, last)).toBe(false);
+    expect(await store.getRedactions(id)).toEqual([
+      { secret: "KEY", field: "error", count: 1 },
+      { secret: "TOKEN", field: "stdout", count: 5 },
+    ]);
+    await store.finish(plain, COMPLETED, NO_OUTPUT, 3_000);
+    const [bytes, without] = [await store.getOutline(id), await store.getOutline(plain)];
+    expect(bytes?.bytes).toBeGreaterThan(without?.bytes ?? 0);
+    expect(await stored("redacted")).toBe((bytes?.bytes ?? 0) + (without?.bytes ?? 0));
+  });
+
+  it("the store tells listeners what it changed itself, and an outline that it tells is the stored one", async () => {
+    const id = await submit();
+    const told: (OwnChange | undefined)[] = [];
+    store.onChange(id, (change) => told.push(change));
+    await store.start(id, 1, GRANT);
+    await store.markAwaiting(id, LLM_REQUEST, 5);
+    await store.respond(id, LLM_REQUEST.id, "yes");
+    await store.requestCancel(id);
+    await store.finish(id, COMPLETED, { ...NO_OUTPUT, stdout: "ü\0" }, 3_000);
+    const kinds = ["started", "paused", "answered", "cancel_requested", "ended"];
+    expect(told.map((change) => change?.kind)).toEqual(kinds);
+    const last = told.at(-1);
+    if (last?.kind !== "ended") throw new Error("not the ending");
+    // SQLite tells no outline, because a read in the same process costs next to nothing.
+    if (!last.outline) return;
+    const { execution, ...outline } = last.outline;
+    expect(outline).toEqual(await store.getOutline(id));
+    expect(execution).toEqual(await store.get(id));
+  });
+
+  it("the store tells no execution of which pieces of output were stored before", async () => {
+    const id = await running();
+    const told: (OwnChange | undefined)[] = [];
+    store.onChange(id, (change) => told.push(change));
+    await store.appendOutput(id, { ...NO_OUTPUT, stdout: "first" });
+    await store.finish(id, COMPLETED, { position: 1, stdout: "last", stderr: "" }, 3_000);
+    expect(told).toHaveLength(1);
+    expect(told[0]).toMatchObject({ kind: "ended" });
+    expect(JSON.stringify(told)).not.toContain("last");
+  });
+
+  it("the store starts an execution that was cancelled before, and says so", async () => {
+    const id = await submit();
+    await store.requestCancel(id);
+    expect(await store.start(id, 1, GRANT)).toMatchObject({ isCancelRequested: true });
   });
 
   it("the store has no redactions of an unknown execution", async () => {

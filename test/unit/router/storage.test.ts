@@ -70,7 +70,11 @@ async function fill(count: number, mb: number, project = "demo"): Promise<void> 
   }
 }
 
-const reserve = (mb: number) => storage.reserve("demo", limit, mb * MIB);
+const reserve = async (mb: number) => {
+  const reservation = await storage.reserve("demo", limit, mb * MIB);
+  if (!reservation) throw new Error("the submission was not wanted");
+  return reservation;
+};
 
 /** Lets the storage look, as it does every second. */
 async function look(): Promise<void> {
@@ -96,6 +100,14 @@ describe("the storage of a project", () => {
     (await reserve(30)).used();
     expect(await store.get("demo-2")).toBeUndefined();
     expect(await store.get("demo-3")).toBeDefined();
+  });
+
+  it("the storage of a project forgets nothing for a submission that is not wanted, such as a repeated one", async () => {
+    await fill(9, 10);
+    expect(await storage.reserve("demo", limit, 30 * MIB, async () => false)).toBeUndefined();
+    expect(await store.get("demo-0")).toBeDefined();
+    expect(await storage.reserve("demo", limit, 30 * MIB, async () => true)).toBeDefined();
+    expect(await store.get("demo-0")).toBeUndefined();
   });
 
   it("the storage of a project refuses a request that is larger than all of it, and forgets nothing for it", async () => {

@@ -5,6 +5,7 @@ import type { PostgresDatabase } from "#common/database/postgres/pool.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { repeat } from "#common/resilience/repeat.ts";
 import type { Log } from "#common/service/log.ts";
+import type { OwnChange } from "../store.ts";
 import { LOOK } from "./statements.ts";
 
 // The router asks the database this often for changes of which it received no notice, because another router
@@ -12,6 +13,9 @@ import { LOOK } from "./statements.ts";
 const LOOK_EVERY_MS = 5_000;
 const CHANGES = "airlock_changes";
 const CLAIMABLE = "airlock_claimable";
+// The notice by which a router says that it listens. A router that is alone sends no notices, because each
+// costs a round trip and nobody would hear it.
+const ROUTERS = "airlock_routers";
 
 /**
  * Tells listeners in this router about changes of executions: changes by this router at once, changes by
@@ -20,7 +24,7 @@ const CLAIMABLE = "airlock_claimable";
  */
 export type Changes = {
   /** Calls `listener` after a change of the execution. The returned function removes the listener. */
-  onChange(executionId: string, listener: () => void): () => void;
+  onChange(executionId: string, listener: (change?: OwnChange) => void): () => void;
   /**
    * Calls `listener` when another router says that there are executions to claim. The returned function
    * removes the listener.
@@ -30,9 +34,16 @@ export type Changes = {
    * Reports a change that this router made to an execution, to this router's listeners and to the other
    * routers.
    */
-  changed(executionId: string): void;
+  changed(executionId: string, change: OwnChange): void;
+  /** Tells this router's listeners that another router may have changed the execution. */
+  changedElsewhere(executionId: string): void;
   /** Tells the other routers that there are executions that no router owns, so that they can claim them. */
   freed(): void;
+  /**
+   * Runs this router's heartbeat, which counts the other routers and the executions that it freed. Resolves
+   * to the number of freed executions. While there are no other routers, none is told of changes.
+   */
+  countOthers(heartbeat: () => Promise<{ readonly freed: number; readonly others: number }>): Promise<number>;
   close(): Promise<void>;
 };
 
@@ -62,11 +73,30 @@ export async function openChanges(
       log.debug({ err: error }, "changes could not be read");
     }
   };
-  const channels = {
-    [CHANGES]: (executionId = "") => void executions.emit(executionId),
-    [CLAIMABLE]: () => void claims.emit("claimable"),
+  let hasOthers = true;
+  // How many notices of other routers have arrived.
+  let heard = 0;
+  const hear = (handle: (id?: string) => void) => (id?: string) => {
+    heard += 1;
+    hasOthers = true;
+    handle(id);
   };
-  const notices = await openNotices(client, routerId, { channels, missed: () => void look() }, clock, log);
+  const channels = {
+    [CHANGES]: hear((executionId = "") => executions.emit(executionId)),
+    [CLAIMABLE]: hear(() => claims.emit("claimable")),
+    [ROUTERS]: hear(() => undefined),
+  };
+  let announce: () => void = () => undefined;
+  const missed = () => {
+    announce();
+    void look();
+  };
+  const notices = await openNotices(client, routerId, { channels, missed }, clock, log);
+  announce = () => notices.tell(ROUTERS);
+  announce();
+  const tell = (channel: string, executionId?: string) => {
+    if (hasOthers) notices.tell(channel, executionId);
+  };
   const stopLooking = repeat(LOOK_EVERY_MS, look, clock);
   return {
     onChange(executionId, listener) {
@@ -77,11 +107,19 @@ export async function openChanges(
       claims.on("claimable", listener);
       return () => claims.off("claimable", listener);
     },
-    changed(executionId) {
-      executions.emit(executionId);
-      notices.tell(CHANGES, executionId);
+    changed(executionId, change) {
+      executions.emit(executionId, change);
+      tell(CHANGES, executionId);
     },
-    freed: () => notices.tell(CLAIMABLE),
+    changedElsewhere: (executionId) => void executions.emit(executionId),
+    freed: () => tell(CLAIMABLE),
+    async countOthers(heartbeat) {
+      const before = heard;
+      const { freed, others } = await heartbeat();
+      // A router that was heard meanwhile may have started after the database counted.
+      if (others > 0 || heard === before) hasOthers = others > 0;
+      return freed;
+    },
     async close() {
       await stopLooking();
       await notices.close();

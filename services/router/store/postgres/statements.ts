@@ -180,6 +180,10 @@ export const RELEASE_ALL: PostgresStatement = {
     UPDATE executions SET owner = NULL WHERE owner = $1 AND ${UNFINISHED}`,
 };
 
+/**
+ * Says that this router lives, and frees the executions of routers that have not said so for `$2`
+ * milliseconds. Returns how many executions were freed, and how many other routers live.
+ */
 export const HEARTBEAT: PostgresStatement = {
   name: "heartbeat",
   isUrgent: true,
@@ -188,8 +192,11 @@ export const HEARTBEAT: PostgresStatement = {
       ON CONFLICT (router_id) DO UPDATE SET seen_at = excluded.seen_at),
     gone AS (
       DELETE FROM routers WHERE router_id <> $1 AND seen_at < now() - $2 * interval '1 millisecond'
-      RETURNING router_id)
-    UPDATE executions SET owner = NULL WHERE ${UNFINISHED} AND owner IN (SELECT router_id FROM gone)`,
+      RETURNING router_id),
+    freed AS (
+      UPDATE executions SET owner = NULL WHERE ${UNFINISHED} AND owner IN (SELECT router_id FROM gone) RETURNING 1)
+    SELECT (SELECT count(*) FROM freed) AS freed, (SELECT count(*) FROM routers
+      WHERE router_id <> $1 AND seen_at >= now() - $2 * interval '1 millisecond') AS others`,
 };
 
 export const GET_RUN: PostgresStatement = {
@@ -211,7 +218,7 @@ export const START: PostgresStatement = {
   text: `UPDATE executions SET status = 'running', started_at_ms = $2, granted = $4,
       execution_time_ms = COALESCE(execution_time_ms, 0)
     WHERE execution_id = $1 AND owner = $3 AND (status = 'pending' OR (status = 'running' AND started_at_ms = $2))
-    RETURNING ${SUBMISSION_COLUMNS}, epoch`,
+    RETURNING ${SUBMISSION_COLUMNS}, epoch, cancel_requested`,
 };
 
 export const MARK_AWAITING: PostgresStatement = {
@@ -261,12 +268,7 @@ export const ADD_REDACTIONS: PostgresStatement = {
   text: `WITH known AS (SELECT execution_id FROM executions WHERE execution_id = $1 FOR KEY SHARE),
     added AS (
       INSERT INTO redaction_counts (execution_id, counts) SELECT execution_id, $2::text FROM known
-      ON CONFLICT (execution_id) DO UPDATE SET counts = (
-        SELECT jsonb_object_agg(name, count)::text FROM (
-          SELECT name, sum(count::bigint) AS count FROM (
-            SELECT * FROM jsonb_each_text(redaction_counts.counts::jsonb)
-            UNION ALL SELECT * FROM jsonb_each_text(excluded.counts::jsonb)) AS counted (name, count)
-          GROUP BY name) AS summed)
+      ON CONFLICT (execution_id) DO UPDATE SET counts = ${summedCounts("redaction_counts", "excluded.counts")}
       RETURNING execution_id, octet_length(counts) AS bytes)
     UPDATE executions SET stored_bytes = ${storedBytes({}, `${outputBytes()} + added.bytes`)}
     FROM added WHERE executions.execution_id = added.execution_id AND end_reason IS NOT NULL`,
@@ -294,31 +296,60 @@ export const GET_CANCEL: PostgresStatement = {
   text: "SELECT cancel_requested FROM executions WHERE execution_id = $1",
 };
 
+/**
+ * Returns SQL for the redaction counts of the execution in the present row of `of`, with those in the JSON text
+ * `added` added.
+ */
+function summedCounts(of: string, added: string): string {
+  return `(SELECT jsonb_object_agg(name, count)::text FROM (
+      SELECT name, sum(count::bigint) AS count FROM (
+        SELECT * FROM jsonb_each_text(COALESCE(${of}.counts, '{}')::jsonb)
+        UNION ALL SELECT * FROM jsonb_each_text(${added}::jsonb)) AS counted (name, count)
+      GROUP BY name) AS summed)`;
+}
+
 const LAST_PIECE = "octet_length($12::bytea) + octet_length($13::bytea)";
 // SQL for the bytes beside the row once the last piece of output is stored. The piece may be stored already,
 // because a connection can break between a commit and its answer, so the sum leaves out the stored piece.
-const BESIDE_WITH_LAST = `${LAST_PIECE} + CASE ${LAST_PIECE} WHEN 0 THEN 0 ELSE ${PIECE_BYTES} END
-  + ${outputBytes("position <> $11::bigint")} + ${REDACTIONS}`;
+const OUTPUT_WITH_LAST = `${LAST_PIECE} + CASE ${LAST_PIECE} WHEN 0 THEN 0 ELSE ${PIECE_BYTES} END
+  + ${outputBytes("position <> $11::bigint")}`;
 
 /**
- * Stores the ending and the last piece of output, in one transaction and one exchange with the database
- * server.
+ * Returns SQL that stores the ending and the last piece of output, in one transaction and one exchange with
+ * the database server. `redactionBytes`: SQL for the bytes of the redaction counts.
  */
-export const FINISH: PostgresStatement = {
-  name: "finish",
-  text: `WITH ended AS (
+function finish(redactionBytes: string, before = "", after = ""): string {
+  return `WITH ${before} ended AS (
       UPDATE executions SET status = $2, end_reason = $3, error = $4, result = $5, memory_updates = $6,
         truncated_stdout = $7, truncated_stderr = $8, execution_time_ms = GREATEST($9::bigint, execution_time_ms),
         ended_at_ms = $10, stored_bytes = ${storedBytes(
           { error: "$4::bytea", result: "$5::text", memory_updates: "$6::text" },
-          BESIDE_WITH_LAST,
+          `${OUTPUT_WITH_LAST} + ${redactionBytes}`,
         )}
-      WHERE execution_id = $1 AND owner = $14 AND ${UNFINISHED} RETURNING execution_id),
+      WHERE execution_id = $1 AND owner = $14 AND ${UNFINISHED}
+      RETURNING execution_id, project, created_at_ms, started_at_ms, execution_time_ms, stored_bytes),
     last_piece AS (
       INSERT INTO execution_output (execution_id, position, stdout, stderr)
       SELECT execution_id, $11::bigint, $12::bytea, $13::bytea FROM ended
-      WHERE length($12::bytea) + length($13::bytea) > 0 ${REPLACE_PIECE})
-    SELECT execution_id FROM ended`,
+      WHERE length($12::bytea) + length($13::bytea) > 0 ${REPLACE_PIECE})${after}
+    SELECT * FROM ended`;
+}
+
+export const FINISH: PostgresStatement = { name: "finish", text: finish(REDACTIONS) };
+
+/** The same for an execution from which secrets were redacted since the counts were stored last. */
+export const FINISH_REDACTED: PostgresStatement = {
+  name: "finish-redacted",
+  text: finish(
+    "(SELECT octet_length(counts) FROM redacted)",
+    `redacted AS (
+      SELECT ${summedCounts("redaction_counts", "$15")} AS counts
+      FROM executions LEFT JOIN redaction_counts USING (execution_id) WHERE execution_id = $1),`,
+    `,
+    stored_counts AS (
+      INSERT INTO redaction_counts (execution_id, counts) SELECT execution_id, counts FROM ended, redacted
+      ON CONFLICT (execution_id) DO UPDATE SET counts = excluded.counts)`,
+  ),
 };
 
 export const FORCE_FINISH: PostgresStatement = {

@@ -13,11 +13,13 @@ import { addCounts, toRedactions } from "../redaction-counts.ts";
 import {
   type ClaimRow,
   type DeadLetterRow,
+  type EndedRow,
   type ExecutionRow,
   type KeyRow,
   type OrphanedRow,
   type OutlineRow,
   type OwnRow,
+  outlineOfEnded,
   type QueuesRow,
   type RemovalRow,
   type RunRow,
@@ -37,13 +39,14 @@ import {
   toSubmission,
   toSummary,
 } from "../rows.ts";
-import type { ExecutionStore, StoredBytes, UnfinishedBytes } from "../store.ts";
+import type { ExecutionStore, OwnChange, StoredBytes, UnfinishedBytes } from "../store.ts";
 import { type SubmitterRow, scopeValues, storedKey, toSubmitter } from "../submitters.ts";
 import { ROUTER_TABLES } from "../tables.ts";
 import { openChanges } from "./changes.ts";
 import { createPostgresReading } from "./reading.ts";
 import * as sql from "./statements.ts";
 
+type HeartbeatRow = { readonly freed: number; readonly others: number };
 type CountsRow = { readonly counts: string | null; readonly rows: Redaction[] | null };
 
 const HEARTBEAT_EVERY_MS = 3_000;
@@ -66,9 +69,15 @@ export async function openPostgresStore(
   const time = await openServerTime(db, clock, log);
   const changes = await openChanges(db, client, routerId, clock, log);
 
+  const one = async <Row>(statement: PostgresStatement, ...values: unknown[]) =>
+    (await db.rows<Row>(statement, values))[0];
   const heartbeat = async () => {
     try {
-      if ((await db.change(sql.HEARTBEAT, [routerId, DEAD_AFTER_MS])) > 0) changes.freed();
+      const freed = await changes.countOthers(async () => {
+        const row = await one<HeartbeatRow>(sql.HEARTBEAT, routerId, DEAD_AFTER_MS);
+        return { freed: row?.freed ?? 0, others: row?.others ?? 0 };
+      });
+      if (freed > 0) changes.freed();
     } catch (error) {
       log.warn({ err: error }, "the database did not take this router's heartbeat");
     }
@@ -76,14 +85,16 @@ export async function openPostgresStore(
   await heartbeat();
   const stopHeartbeat = repeat(HEARTBEAT_EVERY_MS, heartbeat, clock);
 
-  const changed = (executionId: string, took: boolean) => {
-    if (took) changes.changed(executionId);
+  const change = async (
+    kind: OwnChange["kind"],
+    statement: PostgresStatement,
+    executionId: string,
+    ...values: unknown[]
+  ) => {
+    const took = (await db.change(statement, [executionId, ...values])) > 0;
+    if (took) changes.changed(executionId, { kind });
     return took;
   };
-  const change = async (statement: PostgresStatement, executionId: string, ...values: unknown[]) =>
-    changed(executionId, (await db.change(statement, [executionId, ...values])) > 0);
-  const one = async <Row>(statement: PostgresStatement, ...values: unknown[]) =>
-    (await db.rows<Row>(statement, values))[0];
   const pieceOf = ({ position, stdout, stderr }: OutputPiece) => [position, bytes(stdout), bytes(stderr)];
 
   return {
@@ -158,16 +169,32 @@ export async function openPostgresStore(
     },
     async start(executionId, startedAtMs, grant) {
       const row = await one<StartedRow>(sql.START, executionId, startedAtMs, routerId, JSON.stringify(grant));
-      changed(executionId, row !== undefined);
+      if (row) changes.changed(executionId, { kind: "started" });
       return row && toStarted(row);
     },
     markAwaiting: (executionId, { id, prompt, model }, executionTimeMs) =>
-      change(sql.MARK_AWAITING, executionId, id, bytes(prompt), bytes(model), executionTimeMs, routerId),
+      change(
+        "paused",
+        sql.MARK_AWAITING,
+        executionId,
+        id,
+        bytes(prompt),
+        bytes(model),
+        executionTimeMs,
+        routerId,
+      ),
     async noteRunningTime(executionId, elapsedMs) {
       await db.change(sql.NOTE_RUNNING_TIME, [executionId, elapsedMs, routerId]);
     },
     respond: (executionId, llmRequestId, response, scope) =>
-      change(sql.RESPOND, executionId, llmRequestId ?? null, bytes(response), ...scopeValues(scope)),
+      change(
+        "answered",
+        sql.RESPOND,
+        executionId,
+        llmRequestId ?? null,
+        bytes(response),
+        ...scopeValues(scope),
+      ),
     async getResponse(executionId, llmRequestId) {
       const row = await one<{ llm_answer: string | null }>(sql.GET_RESPONSE, executionId, llmRequestId);
       return row?.llm_answer ?? undefined;
@@ -183,32 +210,38 @@ export async function openPostgresStore(
       const row = await one<CountsRow>(sql.GET_REDACTIONS, executionId, ...scopeValues(scope));
       return row && toRedactions(addCounts(row.rows ?? [], row.counts ?? undefined));
     },
-    requestCancel: (executionId, scope) => change(sql.REQUEST_CANCEL, executionId, ...scopeValues(scope)),
+    requestCancel: (executionId, scope) =>
+      change("cancel_requested", sql.REQUEST_CANCEL, executionId, ...scopeValues(scope)),
     async isCancelRequested(executionId) {
       const row = await one<{ cancel_requested: boolean }>(sql.GET_CANCEL, executionId);
       return row?.cancel_requested === true;
     },
-    async finish(executionId, ending, last, endedAtMs) {
+    async finish(executionId, ending, last, endedAtMs, redactions = []) {
       const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
-      const row = await one(
-        sql.FINISH,
-        executionId,
-        statusOf(ending),
-        reason,
-        bytes(error),
-        resultJson,
-        memoryUpdatesJson,
-        truncated.stdout,
-        truncated.stderr,
-        executionTimeMs,
-        endedAtMs,
-        ...pieceOf(last),
-        routerId,
-      );
-      return changed(executionId, row !== undefined);
+      const values = [
+        ...[executionId, statusOf(ending), reason, bytes(error), resultJson, memoryUpdatesJson],
+        ...[truncated.stdout, truncated.stderr, executionTimeMs, endedAtMs, ...pieceOf(last), routerId],
+      ];
+      const row =
+        redactions.length === 0
+          ? await one<EndedRow>(sql.FINISH, ...values)
+          : await one<EndedRow>(sql.FINISH_REDACTED, ...values, addCounts(redactions));
+      if (row) {
+        const outline = outlineOfEnded(row, ending, last, endedAtMs);
+        changes.changed(executionId, { kind: "ended", outline });
+      } else changes.changedElsewhere(executionId);
+      return row !== undefined;
     },
     forceFinish: (executionId, ending, endedAtMs) =>
-      change(sql.FORCE_FINISH, executionId, statusOf(ending), ending.reason, bytes(ending.error), endedAtMs),
+      change(
+        "ended",
+        sql.FORCE_FINISH,
+        executionId,
+        statusOf(ending),
+        ending.reason,
+        bytes(ending.error),
+        endedAtMs,
+      ),
     deleteEndedBefore: (endedBeforeMs, limit) => db.change(sql.DELETE_ENDED, [endedBeforeMs, limit]),
     // The router cannot measure the disk space, because the disk belongs to the database server, which may
     // also compress.

@@ -101,7 +101,7 @@ export function prepareStatements(db: DatabaseSync) {
     start: db.prepare(
       `UPDATE executions SET status = 'running', started_at_ms = ?, granted = ?, execution_time_ms = 0
        WHERE execution_id = ? AND status = 'pending' AND owner = ?
-       RETURNING ${SUBMISSION_COLUMNS}, epoch`,
+       RETURNING ${SUBMISSION_COLUMNS}, epoch, cancel_requested`,
     ),
     markAwaiting: db.prepare(
       `UPDATE executions SET status = 'awaiting_llm', llm_id = ?1, llm_prompt = ?2, llm_model = ?3, llm_answer = NULL,

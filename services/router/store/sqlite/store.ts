@@ -6,7 +6,7 @@ import { refusalOfFull } from "#common/database/sqlite/errors.ts";
 import { openSqliteFile } from "#common/database/sqlite/file.ts";
 import { LOCAL_SUBMITTER } from "#common/identity/ownership.ts";
 import { type Clock, systemClock } from "#common/resilience/clock.ts";
-import type { Output, OutputPiece } from "../../execution.ts";
+import type { Output, OutputPiece, Redaction } from "../../execution.ts";
 import { statusOf } from "../../execution.ts";
 import { addCounts, toRedactions } from "../redaction-counts.ts";
 import {
@@ -38,7 +38,7 @@ import {
   toSubmission,
   toSummary,
 } from "../rows.ts";
-import type { ExecutionStore, ListFilter, UnfinishedBytes } from "../store.ts";
+import type { ExecutionStore, ListFilter, OwnChange, UnfinishedBytes } from "../store.ts";
 import { type SubmitterRow, scopeValues, storedKey, toSubmitter } from "../submitters.ts";
 import { ROUTER_TABLES } from "../tables.ts";
 import { createSqliteDeletions } from "./deletions.ts";
@@ -85,8 +85,8 @@ export function openSqliteStore(
   const longTexts = createLongTexts(db, reserve);
   const read = createSqliteReading(db);
 
-  const changed = (executionId: string, took: boolean) => {
-    if (took) changes.emit(executionId);
+  const changed = (executionId: string, took: boolean, kind: OwnChange["kind"]) => {
+    if (took) changes.emit(executionId, { kind } satisfies OwnChange);
     return took;
   };
   const run = (statement: StatementSync, ...values: SQLInputValue[]) =>
@@ -97,6 +97,12 @@ export function openSqliteStore(
     stdout === "" && stderr === ""
       ? 0
       : run(sql.insertOutput, position, stdout, stderr, executionId, routerId);
+
+  const countRedactions = (executionId: string, redactions: readonly Redaction[]) => {
+    const row = sql.selectRedactions.get(executionId) as CountsRow | undefined;
+    sql.setRedactions.run(executionId, addCounts(redactions, row?.counts));
+    sql.recountEnded.run(executionId);
+  };
 
   /**
    * Stores long texts, then lets `changeRow` change the execution's row, which refers to them. The texts are
@@ -226,19 +232,19 @@ export function openSqliteStore(
     },
     async start(executionId, startedAtMs, grant) {
       const row = reserve.use(() => sql.start.get(startedAtMs, JSON.stringify(grant), executionId, routerId));
-      changed(executionId, row !== undefined);
+      changed(executionId, row !== undefined, "started");
       return row && toStarted(await longTexts.restore(row as StartedRow & Apart, SUBMITTED));
     },
     async markAwaiting(executionId, { id, prompt, model }, executionTimeMs) {
       const values = [id, prompt, model, executionTimeMs, executionId, routerId];
-      return changed(executionId, reserve.use(() => run(sql.markAwaiting, ...values)) > 0);
+      return changed(executionId, reserve.use(() => run(sql.markAwaiting, ...values)) > 0, "paused");
     },
     async noteRunningTime(executionId, elapsedMs) {
       run(sql.noteRunningTime, elapsedMs, executionId, routerId);
     },
     async respond(executionId, llmRequestId, response, scope) {
       const values = [response, executionId, llmRequestId ?? null, ...scopeValues(scope)];
-      return changed(executionId, reserve.use(() => run(sql.respond, ...values)) > 0);
+      return changed(executionId, reserve.use(() => run(sql.respond, ...values)) > 0, "answered");
     },
     async getResponse(executionId, llmRequestId) {
       const row = sql.selectResponse.get(executionId, llmRequestId) as
@@ -251,11 +257,7 @@ export function openSqliteStore(
     },
     async addRedactions(executionId, redactions) {
       if (redactions.length === 0) return;
-      inTransaction(() => {
-        const row = sql.selectRedactions.get(executionId) as CountsRow | undefined;
-        sql.setRedactions.run(executionId, addCounts(redactions, row?.counts));
-        sql.recountEnded.run(executionId);
-      });
+      inTransaction(() => countRedactions(executionId, redactions));
     },
     async getRedactions(executionId, scope) {
       if (!sql.selectSeen.get(executionId, ...scopeValues(scope))) return undefined;
@@ -264,7 +266,11 @@ export function openSqliteStore(
     },
     async requestCancel(executionId, scope) {
       const values = [executionId, ...scopeValues(scope)];
-      return changed(executionId, reserve.use(() => run(sql.requestCancel, ...values)) > 0);
+      return changed(
+        executionId,
+        reserve.use(() => run(sql.requestCancel, ...values)) > 0,
+        "cancel_requested",
+      );
     },
     async isCancelRequested(executionId) {
       return (
@@ -272,7 +278,7 @@ export function openSqliteStore(
         1
       );
     },
-    async finish(executionId, ending, last, endedAtMs) {
+    async finish(executionId, ending, last, endedAtMs, redactions = []) {
       const { reason, error, resultJson, memoryUpdatesJson, truncated, executionTimeMs } = ending;
       if (!sql.selectUnfinished.get(executionId, routerId)) return false;
       const texts = { result: resultJson, memory_updates: memoryUpdatesJson };
@@ -285,15 +291,21 @@ export function openSqliteStore(
               ...[statusOf(ending), reason, error, inRow.result, inRow.memory_updates],
               ...[truncated.stdout, truncated.stderr, executionTimeMs, endedAtMs],
             ];
-            return run(sql.finish, ...values, executionId, routerId, inRow.apartBytes) > 0;
+            const isEnded = run(sql.finish, ...values, executionId, routerId, inRow.apartBytes) > 0;
+            if (isEnded && redactions.length > 0) countRedactions(executionId, redactions);
+            return isEnded;
           });
         return characters > SMALL_ENDING_CHARACTERS ? end() : reserve.use(end);
       });
-      return changed(executionId, ended);
+      return changed(executionId, ended, "ended");
     },
     async forceFinish(executionId, ending, endedAtMs) {
       const values = [statusOf(ending), ending.reason, ending.error, endedAtMs];
-      return changed(executionId, reserve.use(() => run(sql.forceFinish, ...values, executionId)) > 0);
+      return changed(
+        executionId,
+        reserve.use(() => run(sql.forceFinish, ...values, executionId)) > 0,
+        "ended",
+      );
     },
     ...createSqliteDeletions(sql, inTransaction),
     async capacity() {
