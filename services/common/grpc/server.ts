@@ -13,7 +13,9 @@ import {
 import { HealthImplementation } from "grpc-health-check";
 import { ReadinessServiceService } from "#proto/readiness.ts";
 import { AirlockError, asAirlockError } from "../errors.ts";
+import { missingPermission } from "../identity/authorization.ts";
 import type { Caller } from "../identity/identity.ts";
+import { permissionDenied } from "../identity/permission-denied.ts";
 import type { Principal } from "../identity/principal.ts";
 import type { TlsIdentity } from "../identity/tls-identity.ts";
 import { resolveListenAddress } from "../service/listen-address.ts";
@@ -107,8 +109,8 @@ export function handlersFor(log: Log) {
 }
 
 /**
- * The context of a call. Throws `permission_denied` when the certificate names no identity, or when the
- * caller names a principal that it may not name.
+ * The context of a call. Throws `permission_denied` when the certificate names no identity, when the caller
+ * names a principal that it may not name, or when the principal lacks the permission that the call needs.
  */
 function contextOf(
   call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>,
@@ -121,7 +123,10 @@ function contextOf(
       "permission_denied",
       "The certificate names no identity of Airlock; use one that ./airlock certs made.",
     );
-  return { signal: abort.signal, caller, principal: principalOf(caller, call.metadata) };
+  const principal = principalOf(caller, call.metadata);
+  const missing = missingPermission(principal, call.getPath());
+  if (missing) throw permissionDenied(principal, missing);
+  return { signal: abort.signal, caller, principal };
 }
 
 export type GrpcServer = {

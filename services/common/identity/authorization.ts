@@ -1,4 +1,5 @@
 import type { Identity, ServiceIdentity } from "./identity.ts";
+import { has, type Permission, type Standing } from "./roles.ts";
 
 /**
  * A caller in the table of rules: a service of Airlock, or "client" for every program of the operator that
@@ -11,55 +12,64 @@ type Rule = {
   readonly service: ServiceIdentity | "every";
   /** The callers that may make the call. */
   readonly callers: readonly AllowedCaller[];
+  /**
+   * The permission that the call's principal needs. "none": services make the call for their own work, and no
+   * principal reaches it.
+   */
+  readonly permission: Permission | "none";
 };
 
+type Row = Omit<Rule, "service">;
+
 /**
- * The callers that may make each RPC. An RPC that is not in this table is refused to every caller. The worker
- * is written in Python: it reads its own rows from supervisor/callers.py, which `./airlock generate` writes
- * from this table.
+ * The callers that may make each RPC, and the permission that its principal needs. An RPC that is not in this
+ * table is refused to every caller. The worker is written in Python: it reads its own rows from
+ * supervisor/callers.py, which `./airlock generate` writes from this table.
  */
 export const RULES: Readonly<Record<string, Rule>> = {
   ...rules("router", "RouterService", {
-    Submit: ["gateway", "client"],
-    GetExecution: ["gateway", "client"],
-    ReadExecution: ["gateway", "client"],
-    ListExecutions: ["gateway", "client"],
-    Respond: ["gateway", "client"],
-    Cancel: ["gateway", "client"],
-    GetRedactions: ["gateway", "client"],
-    ListDeadLetters: ["gateway", "client"],
-    RetryDeadLetter: ["gateway", "client"],
-    HoldProject: ["gateway", "client"],
-    ReleaseProject: ["gateway", "client"],
-    ListHeldProjects: ["gateway", "client"],
-    GetRouterReadiness: ["gateway", "client"],
+    Submit: forPrincipals("execution.submit"),
+    // The router itself asks for execution.read_all and its like, where an execution is not the principal's own.
+    GetExecution: forPrincipals("execution.read"),
+    ReadExecution: forPrincipals("execution.read"),
+    ListExecutions: forPrincipals("execution.read"),
+    Respond: forPrincipals("execution.respond"),
+    Cancel: forPrincipals("execution.cancel"),
+    GetRedactions: forPrincipals("redaction.read"),
+    ListDeadLetters: forPrincipals("dead_letter.read"),
+    RetryDeadLetter: forPrincipals("dead_letter.retry"),
+    HoldProject: forPrincipals("project.scale"),
+    ReleaseProject: forPrincipals("project.scale"),
+    ListHeldProjects: forPrincipals("project.read"),
+    GetRouterReadiness: forPrincipals("project.read"),
   }),
   ...rules("pool-manager", "PoolManagerService", {
-    ListProjects: ["gateway", "client"],
-    GetProject: ["gateway", "client", "router"],
-    UpProject: ["gateway", "client"],
-    DownProject: ["gateway", "client"],
-    GetWaiting: ["router"],
+    ListProjects: forPrincipals("project.read"),
+    GetProject: forPrincipals("project.read", "router"),
+    UpProject: forPrincipals("project.scale"),
+    DownProject: forPrincipals("project.scale"),
+    GetWaiting: forServices("router"),
     // Only the router may ask for a lease, because only the router may run scripts on a worker.
-    Lease: ["router"],
-    GetPoolManagerReadiness: ["gateway", "client"],
+    Lease: forServices("router"),
+    GetPoolManagerReadiness: forPrincipals("project.read"),
   }),
   ...rules("secrets", "SecretsService", {
-    ResolveSecrets: ["pool-manager"],
-    ResolveNeedles: ["sanitizer"],
-    ResolveBrokered: ["egress"],
-    CheckSecrets: ["pool-manager"],
+    ResolveSecrets: forServices("pool-manager"),
+    ResolveNeedles: forServices("sanitizer"),
+    ResolveBrokered: forServices("egress"),
+    CheckSecrets: forServices("pool-manager"),
   }),
-  ...rules("sanitizer", "SanitizerService", { Sanitize: ["router"] }),
+  ...rules("sanitizer", "SanitizerService", { Sanitize: forServices("router") }),
   ...rules("egress", "EgressService", {
-    HoldRoute: ["router"],
+    HoldRoute: forServices("router"),
   }),
-  ...rules("every", "ReadinessService", { GetReadiness: ["gateway", "client"] }),
+  // The gateway asks for its own work, whoever its client is.
+  ...rules("every", "ReadinessService", { GetReadiness: forServices("gateway", "client") }),
   ...rules("worker", "WorkerService", {
-    Provision: ["pool-manager"],
-    WatchStatus: ["pool-manager"],
-    Run: ["router"],
-    Tunnel: ["egress"],
+    Provision: forServices("pool-manager"),
+    WatchStatus: forServices("pool-manager"),
+    Run: forServices("router"),
+    Tunnel: forServices("egress"),
   }),
 };
 
@@ -76,6 +86,17 @@ export function mayCall(caller: Identity, path: string): boolean {
 }
 
 /**
+ * The permission that the RPC with this path needs and that the principal lacks; undefined when the principal
+ * may make the call. Undefined also for an RPC that is not in the table, because `mayCall` refuses it to every
+ * caller on a network.
+ */
+export function missingPermission(principal: Standing, path: string): Permission | undefined {
+  const permission = Object.hasOwn(RULES, path) ? RULES[path]?.permission : undefined;
+  if (permission === undefined || permission === "none" || has(principal, permission)) return undefined;
+  return permission;
+}
+
+/**
  * The Airlock service that answers the calls of a gRPC service. Undefined when the table has no such gRPC
  * service, or when several answer it.
  */
@@ -84,12 +105,22 @@ export function ownerOf(serviceName: string): ServiceIdentity | undefined {
   return rule?.service === "every" ? undefined : rule?.service;
 }
 
+/** A row for an RPC that the gateway and programs of the operator call for principals. */
+function forPrincipals(permission: Permission, ...services: readonly ServiceIdentity[]): Row {
+  return { callers: ["gateway", "client", ...services], permission };
+}
+
+/** A row for an RPC that needs no permission of a principal, because its callers call it for their own work. */
+function forServices(...callers: readonly AllowedCaller[]): Row {
+  return { callers, permission: "none" };
+}
+
 function rules(
   service: Rule["service"],
   name: string,
-  callersOf: Readonly<Record<string, readonly AllowedCaller[]>>,
+  rows: Readonly<Record<string, Row>>,
 ): Record<string, Rule> {
   return Object.fromEntries(
-    Object.entries(callersOf).map(([rpc, callers]) => [`/airlock.v1.${name}/${rpc}`, { service, callers }]),
+    Object.entries(rows).map(([rpc, row]) => [`/airlock.v1.${name}/${rpc}`, { service, ...row }]),
   );
 }

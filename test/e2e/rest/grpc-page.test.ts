@@ -92,12 +92,13 @@ describe("docs/grpc.md", () => {
     expect(JSON.parse(stdout)).toHaveProperty("executions");
   });
 
-  it("docs/grpc.md has every RPC that a client may call, and no other", () => {
-    const told = [...PAGE.matchAll(/^\| (`.+`) \| `(\w+)` \| /gm)].flatMap(([, rpcs = "", service]) =>
-      [...rpcs.matchAll(/`(\w+)`/g)].map(([, rpc]) => `/airlock.v1.${service}/${rpc}`),
+  it("docs/grpc.md has every RPC that a client may call with the permission that it needs, and no other", () => {
+    const rows = PAGE.matchAll(/^\| (`.+`) \| `(\w+)` \| (?:`([\w.]+)`|–) \| /gm);
+    const told = [...rows].flatMap(([, rpcs = "", service, permission = "none"]) =>
+      [...rpcs.matchAll(/`(\w+)`/g)].map(([, rpc]) => [`/airlock.v1.${service}/${rpc}`, permission]),
     );
     const permitted = Object.entries(RULES).filter(([, { callers }]) => callers.includes("client"));
-    expect(told.sort()).toEqual(permitted.map(([path]) => path).sort());
+    expect(told.sort()).toEqual(permitted.map(([path, { permission }]) => [path, permission]).sort());
   });
 });
 
