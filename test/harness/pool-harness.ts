@@ -19,6 +19,18 @@ export let granted: string[];
 
 let places: WorkerPlaces;
 let nextFailure: () => AirlockError | undefined;
+/** Awaited before each worker start ends. */
+let nextStart: () => Promise<void>;
+
+/** Lets the next worker starts end only when the returned function is called. */
+export function holdStarts(): () => void {
+  const held = Promise.withResolvers<void>();
+  nextStart = () => held.promise;
+  return () => {
+    nextStart = async () => undefined;
+    held.resolve();
+  };
+}
 
 /** Makes a new pool for each test. `failure` gives the error of the next worker start; undefined means success. */
 export function poolForEachTest(
@@ -31,6 +43,7 @@ export function poolForEachTest(
     granted = [];
     places = createWorkerPlaces({ maxWorkers, maxStarts: 32 }, clock);
     nextFailure = failure;
+    nextStart = async () => undefined;
     pool = openPool("demo");
   });
 }
@@ -44,6 +57,7 @@ export function openPool(project: string, keepsWorkers = false): Pool {
     places,
     startWorker: async () => {
       const problem = nextFailure();
+      await nextStart();
       if (problem !== undefined) throw problem;
       const worker = createWorker(`w${started.length + 1}`);
       started.push(worker);

@@ -35,7 +35,8 @@ export function createEnvironments(options: {
   const uv = uvBeside(options.python);
   const installs = createInstalls();
   const underWay = new Map<string, Promise<void>>();
-  const prepared = new Map<string, string>();
+  // By project file, because a start that began before the file changed may prepare its environment last.
+  const prepared = new WeakMap<Project, string>();
 
   const build = async (
     directory: string,
@@ -96,7 +97,7 @@ export function createEnvironments(options: {
         .digest("hex")
         .slice(0, 16);
       const directory = join(options.dataDirectory, "environments", key);
-      prepared.set(project.name, join(directory, "bin", "python"));
+      prepared.set(project, join(directory, "bin", "python"));
       if (await exists(join(directory, COMPLETE))) {
         await forgetSources(directory, EARLIER_LOCK);
         return;
@@ -110,7 +111,7 @@ export function createEnvironments(options: {
       await building;
     },
     pythonOf(project) {
-      const python = prepared.get(project.name);
+      const python = prepared.get(project);
       if (!python) throw new Error(`project ${project.name} was not prepared`);
       return python;
     },

@@ -55,7 +55,7 @@ export type Pool = {
   take(replicas: number, workerId: string, takeOver: (signal: AbortSignal) => Promise<Worker>): void;
   /** Finishes runs and queue, then stops every worker. */
   down(): void;
-  /** Replaces every worker, each once its executions have ended. */
+  /** Replaces every worker, each once its executions have ended, and those whose start is under way. */
   roll(reason: string): void;
   view(): PoolView;
   /** The execution's position in the project's queue: 1 is next, 0 when it does not wait there. */
@@ -96,7 +96,7 @@ export function createPool(parts: PoolParts): Pool {
     return desiredOf(state, takenOver + starts.comingOver.size);
   };
   const isClosing = () => state.kind === "closing";
-  const lacking = () => Math.max(0, desired() - serving().length - starts.underWay());
+  const lacking = () => Math.max(0, desired() - serving().length - starts.upToDate());
   const longestWaitMs = () => clock.monotonicMs() - (queue[0]?.sinceMs ?? clock.monotonicMs());
   const slotOf = (claim: LeaseClaim) => [...slots].find((slot) => slot.claims.has(claim));
 
@@ -171,7 +171,7 @@ export function createPool(parts: PoolParts): Pool {
     if (state.kind === "draining" && queue.length === 0) state = asked(state, 0);
     for (const slot of slots) if (slot.wish !== undefined) grantWish(slot, slot.wish);
     const surplus = serving().sort(byLoad);
-    surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.underWay() - desired()));
+    surplus.length = Math.max(0, Math.min(surplus.length, surplus.length + starts.upToDate() - desired()));
     for (const slot of surplus) slot.state = finished(slot.state);
     for (const slot of slots) {
       // A worker that is finishing its runs serves again when the pool lacks workers.
@@ -189,7 +189,7 @@ export function createPool(parts: PoolParts): Pool {
     dispatch();
   };
 
-  const came = (worker: Worker, isTakenOver: boolean) => {
+  const came = (worker: Worker, isTakenOver: boolean, outdated: string | undefined) => {
     const slot = newSlot(worker, clock.monotonicMs(), isTakenOver);
     slots.add(slot);
     if (slot.isAwaiting) {
@@ -210,6 +210,7 @@ export function createPool(parts: PoolParts): Pool {
       reconcile();
     });
     if (isClosing()) slot.state = finished(slot.state);
+    if (outdated !== undefined) retire(slot, outdated);
     attaching.serve();
     dispatch();
   };
@@ -357,6 +358,7 @@ export function createPool(parts: PoolParts): Pool {
       reconcile();
     },
     roll(reason) {
+      starts.outdate(reason);
       for (const slot of [...slots]) retire(slot, reason);
     },
     position: (executionId) => queue.findIndex((claim) => claim.executionId === executionId) + 1,

@@ -9,6 +9,13 @@ import { createBackOff } from "./back-off.ts";
 export type WorkerStarts = {
   /** The number of workers that are being started or taken over. */
   underWay(): number;
+  /** The number of those that are still as the project file says. */
+  upToDate(): number;
+  /**
+   * Marks all starts and takeovers under way as outdated, because they began before the project changed. Their
+   * workers come with `reason` and are not to serve, and a failure of such a start counts for nothing.
+   */
+  outdate(reason: string): void;
   /**
    * Starts one worker, which is launched once `ready` resolves. Resolves to whether the worker became ready
    * to run scripts.
@@ -35,7 +42,8 @@ export type WorkerStarts = {
 
 /** The reactions of a pool to the end of a start. */
 export type StartsOwner = {
-  came(worker: Worker, isTakenOver: boolean): void;
+  /** `outdated`: why the worker must be replaced; undefined when it is as the project file says. */
+  came(worker: Worker, isTakenOver: boolean, outdated: string | undefined): void;
   /** A start or a takeover failed. */
   failed(): void;
   isServing(): boolean;
@@ -44,7 +52,7 @@ export type StartsOwner = {
    * the waiting executions with the reason.
    */
   gaveUp(reason: AirlockError): void;
-  /** The delay is over, and the next start may be tried. */
+  /** The next start may be tried: a delay is over, or starts do not count any more. */
   mayStart(): void;
 };
 
@@ -64,6 +72,9 @@ export type StartsParts = {
   readonly log: Log;
 };
 
+/** A start or a takeover under way. `outdated`: why its worker is not to serve; undefined when it is. */
+type Start = { outdated: string | undefined };
+
 // Failures in a row, without a serving worker, after which the executions in the queue are refused. With the
 // delays between the attempts that takes a few seconds.
 const ATTEMPTS = 4;
@@ -73,26 +84,33 @@ export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): Worke
   const abort = new AbortController();
   const backOff = createBackOff(clock, pool.mayStart);
   const comingOver = new Set<string>();
-  let underWay = 0;
+  const underWay = new Set<Start>();
   let failuresInRow = 0;
   let detail = "";
 
-  const came = (worker: Worker) => {
-    underWay--;
+  const begin = (): Start => {
+    const start: Start = { outdated: undefined };
+    underWay.add(start);
+    return start;
+  };
+
+  const came = (worker: Worker, start: Start) => {
+    underWay.delete(start);
     const isTakenOver = comingOver.delete(worker.id);
     failuresInRow = 0;
     detail = "";
     log.info({ project, workerId: worker.id }, "worker ready");
-    pool.came(worker, isTakenOver);
+    pool.came(worker, isTakenOver, start.outdated);
   };
 
-  const failed = (error: unknown) => {
-    underWay--;
+  const failed = (error: unknown, start: Start) => {
+    underWay.delete(start);
     pool.failed();
     const reason = asAirlockError(error);
     log.warn({ project, err: reason, detail: reason.logDetail }, "worker did not start");
+    if (start.outdated !== undefined) return pool.mayStart();
     detail = reason.message;
-    if (pool.isServing() || underWay > 0) return backOff.failed();
+    if (pool.isServing() || underWay.size > 0) return backOff.failed();
     // No worker is left that could serve the queue.
     failuresInRow++;
     if (reason instanceof TransientFailure && failuresInRow < ATTEMPTS) return backOff.failed();
@@ -102,31 +120,39 @@ export function createWorkerStarts(parts: StartsParts, pool: StartsOwner): Worke
   };
 
   return {
-    underWay: () => underWay,
+    underWay: () => underWay.size,
+    upToDate: () => [...underWay].filter(({ outdated }) => outdated === undefined).length,
+    outdate(reason) {
+      for (const start of underWay) start.outdated ??= reason;
+      pool.mayStart();
+    },
     start(ready) {
       detail = "starting workers";
       const onProgress = (step: string) => {
         detail = step;
       };
-      underWay++;
+      const start = begin();
       return startWorker(onProgress, ready, abort.signal).then(
         (worker) => {
-          came(worker);
+          came(worker, start);
           return true;
         },
         (error: unknown) => {
-          failed(error);
+          failed(error, start);
           return false;
         },
       );
     },
     takeOver(workerId, takeOne) {
-      underWay++;
+      const start = begin();
       comingOver.add(workerId);
-      takeOne(abort.signal).then(came, (error: unknown) => {
-        comingOver.delete(workerId);
-        failed(error);
-      });
+      takeOne(abort.signal).then(
+        (worker) => came(worker, start),
+        (error: unknown) => {
+          comingOver.delete(workerId);
+          failed(error, start);
+        },
+      );
     },
     comingOver,
     putOff(why) {

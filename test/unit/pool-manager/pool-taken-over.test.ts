@@ -42,6 +42,23 @@ describe("a pool that takes over workers", () => {
     expect(granted).toEqual(["queued on w1"]);
   });
 
+  it("a worker whose project changes while it is taken over keeps its executions, and gets no other", async () => {
+    const kept = createWorker("kept", [{ executionId: "running", paused: false, graceMs: 60_000 }]);
+    const held = Promise.withResolvers<Worker>();
+    pool.take(1, "kept", () => held.promise);
+    pool.roll("the project file changed");
+    held.resolve(kept);
+    const running = pool.attach("kept", "running");
+    expect((await running.granted).id).toBe("kept");
+    acquire("next");
+    await clock.advance(5_000);
+    expect(granted).toEqual(["next on w1"]);
+    expect(kept.stopped).toBe(false);
+    running.release();
+    await settle();
+    expect(kept.stopped).toBe(true);
+  });
+
   it.each(["parks", "ends"])(
     "a worker that was taken over belongs to its running execution once a paused one that came back first %s",
     async (how) => {

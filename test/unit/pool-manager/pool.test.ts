@@ -6,6 +6,7 @@ import {
   clock,
   codeOf,
   granted,
+  holdStarts,
   pool,
   poolForEachTest,
   started,
@@ -263,6 +264,32 @@ describe("a pool", () => {
     await settle();
     expect(started.map((worker) => worker.stopped)).toEqual([true, true, false, false]);
     expect(pool.view()).toMatchObject({ replicas: 2, idleWorkers: 2 });
+  });
+
+  it("a pool that rolls while a worker starts gives nothing to that worker, and starts another at once", async () => {
+    const goOn = holdStarts();
+    acquire("a");
+    await settle();
+    pool.roll("the project file changed");
+    await settle();
+    expect(started).toHaveLength(0);
+    goOn();
+    await settle();
+    expect(granted).toEqual(["a on w2"]);
+    expect(started.map((worker) => worker.stopped)).toEqual([true, false]);
+    expect(pool.view()).toMatchObject({ replicas: 1, running: 1 });
+  });
+
+  it("a pool that rolls while a worker starts does not refuse its queue when that start fails", async () => {
+    const goOn = holdStarts();
+    failNextStarts = 1;
+    const lease = acquire("a");
+    await settle();
+    pool.roll("the project file changed");
+    goOn();
+    await settle();
+    expect(await codeOf(lease.granted)).toBe("resolved");
+    expect(pool.view().detail).toBe("");
   });
 
   it("a pool that closes tells waiters to come again, and stops its workers", async () => {

@@ -52,7 +52,8 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
   const images = createImages(docker, names, options, log);
   const callers = options.callersLabel ? createCallers(docker, options.callersLabel, log) : undefined;
   const networks = createNetworks(docker, names, log, callers);
-  const prepared = new Map<string, ContainerParts>();
+  // By project file, because a start that began before the file changed may prepare its image last.
+  const prepared = new WeakMap<Project, ContainerParts>();
 
   const running = new Set<Docker.Container>();
   const removals = new Set<Promise<void>>();
@@ -126,10 +127,10 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
     refusal: () => undefined,
     async prepare(project, onProgress, signal) {
       const image = await images.ensure(project, onProgress, signal);
-      prepared.set(project.name, await partsFor(project, image));
+      prepared.set(project, await partsFor(project, image));
     },
     async start(project, workerId) {
-      const parts = prepared.get(project.name);
+      const parts = prepared.get(project);
       if (!parts) throw new Error(`project ${project.name} was not prepared`);
       const general = containerOptions(names, parts);
       const own = forWorker(names, general, workerId, revisionOf(parts.project, general));
@@ -205,7 +206,7 @@ export function createDockerDriver(docker: Docker, options: DockerDriverOptions)
       const known = image && (await unlessGone(ask(() => docker.getImage(image).inspect())));
       if (!image || !known) return "its project needs another image now";
       const parts = await patiently(() => partsFor(project, image));
-      prepared.set(project.name, parts);
+      prepared.set(project, parts);
       const current = revisionOf(project, containerOptions(names, parts));
       return current === revision ? undefined : "its project would be started otherwise now";
     } catch (error) {
