@@ -1,5 +1,5 @@
 import { PREFIX_BYTES } from "./gap-tables.ts";
-import { GAP_KINDS, GAPS, type GapKind, type Gaps, type Stops } from "./gaps.ts";
+import { breaksLines, GAP_KINDS, GAPS, type GapKind, type Gaps, IS_LINE_END, type Stops } from "./gaps.ts";
 import { PrefixFilter } from "./prefix-filter.ts";
 import { type Trie, trieSteps } from "./trie.ts";
 
@@ -156,7 +156,8 @@ export function* automatonSteps(
 
   const gaps = gapKinds.map((kind) => ({
     kind,
-    states: gapStatesOf(trie, patterns, fail, kind),
+    states: gapStatesOf(trie, patterns, fail, kind, GAPS[kind]),
+    lineStates: gapStatesOf(trie, patterns, fail, kind, breaksLines(kind) ? ANYWHERE : GAPS[kind]),
     isGap: flags(GAPS[kind].between),
     minDepth: GAPS[kind].minDepth,
     every: GAPS[kind].every,
@@ -166,9 +167,11 @@ export function* automatonSteps(
     for (let stop = 0; stop < stopClasses; stop++)
       stepped[state * stopClasses + stop] = table[state * classes + stop + 1] as number;
     for (const byte of introducers) table[state * classes + (classOf[byte] as number)] = STOP;
-    for (const { kind, states } of gaps) {
-      if (states[state] === 0) continue;
-      for (const byte of GAPS[kind].between) table[state * classes + (classOf[byte] as number)] = STOP;
+    for (const { kind, states, lineStates } of gaps) {
+      for (const byte of GAPS[kind].between) {
+        const isPassed = (IS_LINE_END[byte] === 1 ? lineStates : states)[state] !== 0;
+        if (isPassed) table[state * classes + (classOf[byte] as number)] = STOP;
+      }
     }
   }
   isComplete = true;
@@ -226,6 +229,10 @@ function classesOf({ size, byteInto }: Trie, stops: readonly number[]) {
   return { classOf, classes, stopClasses };
 }
 
+/** The characters of a pattern after which a gap (separator) may stand, as `GAPS` says them. */
+type Places = { readonly minDepth: number; readonly every: number };
+const ANYWHERE: Places = { minDepth: 1, every: 1 };
+
 /**
  * For every state, the longest suffix (or the state itself) that belongs to a pattern with gaps of this kind
  * and after which such a gap, a separator between characters, may stand; 0 when there is none.
@@ -235,8 +242,8 @@ function gapStatesOf(
   patterns: readonly Pattern[],
   fail: Int32Array,
   kind: GapKind,
+  { minDepth, every }: Places,
 ): Int32Array {
-  const { minDepth, every } = GAPS[kind];
   const states = new Int32Array(size);
   patterns.forEach((pattern, index) => {
     if (pattern.gaps !== kind) return;

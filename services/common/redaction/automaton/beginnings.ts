@@ -11,15 +11,11 @@ import {
 import { EscapeReader, MAX_ESCAPE_BYTES, NOTHING, RAW_BYTE } from "../escapes/escape-reader.ts";
 import { utf8Length, utf8Of } from "../escapes/utf8.ts";
 import { type GapKindTable, gapTablesOf, PREFIX_BYTES, type Prefixed } from "./gap-tables.ts";
-import type { Stops } from "./gaps.ts";
+import { IS_LINE_END, type Stops } from "./gaps.ts";
 import { GramSet, PrefixSet, pairAt, wordAt } from "./gram-set.ts";
+import { behindGaps, LineBreaks } from "./line-breaks.ts";
 import { EITHER, MANY, SingleEscapes } from "./single-escape.ts";
 
-/**
- * The most gaps (separators between the characters of a needle) in a row that are skipped; after more the automaton
- * decides.
- */
-const MAX_GAP_BYTES = 32;
 /** The most backslashes in a row for which a quick check is made. */
 const MAX_RUN_BYTES = 7;
 /** The most escapes and gaps within one needle's beginning that are followed; after more the automaton decides. */
@@ -51,6 +47,7 @@ export class Beginnings {
   /** The four bytes around a gap (separator): the two of `beforeGap`, and the two bytes after the gap. */
   readonly #aroundGap: GramSet;
   readonly #introduces: Uint8Array;
+  readonly #lineBreaks: LineBreaks;
   readonly #gaps: readonly GapKindTable[];
   /** For each byte, 1 if it may be a gap: a separator, of any kind, between the characters of a needle. */
   readonly #isGap: Uint8Array;
@@ -93,6 +90,7 @@ export class Beginnings {
     this.beforeGap = tables.beforeGap;
     this.beforeLateGap = tables.beforeLateGap;
     this.#aroundGap = tables.aroundGap;
+    this.#lineBreaks = new LineBreaks(needles, tables.isGap, introduces);
     this.#isSplit = this.#isGap.map((isGap, byte) => isGap | (introduces[byte] as number));
     this.#singles = new SingleEscapes(introduces);
     this.#readers = Array.from({ length: MAX_DEPTH }, () => new EscapeReader(introduces));
@@ -127,12 +125,19 @@ export class Beginnings {
 
   #gapGoesOn(text: Uint8Array, at: number, byte: number, next: number): boolean {
     // When four or more bytes of a needle stand before the gap, the last four of them decide for all kinds of gaps.
-    const isLate = this.beforeLateGap.has(wordAt(text, at - 4));
-    const isEarly = this.mayBeAround(pairAt(text, at - 2), text[next] as number, text[next + 1] as number);
+    const isLine = IS_LINE_END[byte] === 1;
+    const isLate = isLine
+      ? this.#lineBreaks.mayBeLate(text, at)
+      : this.beforeLateGap.has(wordAt(text, at - 4));
+    const isEarly = isLine
+      ? this.#lineBreaks.mayBeEarly(text, at, next)
+      : this.mayBeAround(pairAt(text, at - 2), text[next] as number, text[next + 1] as number);
     if (!isLate && !isEarly) return false;
     const last = text[at - 1] as number;
     for (let kind = 0; kind < this.#gaps.length; kind++) {
-      const { isGap, isAround, behind } = this.#gaps[kind] as GapKindTable;
+      const table = this.#gaps[kind] as GapKindTable;
+      const { isGap, isAround } = table;
+      const behind = isLine ? table.behindLine : table.behind;
       if (isGap[byte] === 0 || isAround[last] === 0) continue;
       for (let index = 0; index < behind.length; index++) {
         const count = behind[index] as number;
@@ -303,7 +308,7 @@ export class Beginnings {
     if (this.#pushed(text, at + 1, four, two, count, byte, 1, isWhole, depth + 1)) return true;
     if (byte === ZERO) return this.#leads(text, at + 2, four, two, count, isWhole, depth + 1);
     if (this.#isGap[byte] === 1 && this.#isAroundAt(four, two, count)) {
-      const next = this.#behindGap(text, at);
+      const next = behindGaps(this.#isGap, text, at);
       if (next < 0 || this.#leads(text, next, four, two, count, isWhole, depth + 1)) return true;
     }
     if (this.#introduces[byte] === 0) return false;
@@ -382,12 +387,5 @@ export class Beginnings {
   #isAroundAt(first: number, last: number, count: number): boolean {
     const byte = count > 4 ? last >>> (8 * (count - 5)) : first >>> (8 * (count - 1));
     return count > 0 && this.#isAround[byte & 0xff] === 1;
-  }
-
-  /** The offset after a run of gaps (separators) that begins at `at`; -1 when the run is longer than MAX_GAP_BYTES. */
-  #behindGap(text: Uint8Array, at: number): number {
-    let next = at + 1;
-    while (this.#isGap[text[next] as number] === 1) if (++next > at + MAX_GAP_BYTES) return -1;
-    return next;
   }
 }

@@ -1,4 +1,4 @@
-import type { AutomatonGaps, Gaps } from "./gaps.ts";
+import { type AutomatonGaps, breaksLines, type Gaps } from "./gaps.ts";
 import { GramSet, pairAt, wordAt } from "./gram-set.ts";
 
 /**
@@ -15,6 +15,8 @@ export const PREFIX_BYTES = 6;
  * which its first gap may stand, in ascending order.
  */
 const BEFORE_GAP = { base64: [4, 5, 6], hex: [2, 4, 6], number: [1, 2, 3, 4, 5, 6] } as const;
+/** The same for a gap that is a line end. */
+const BEFORE_LINE: readonly number[] = [1, 2, 3, 4, 5, 6];
 
 /**
  * The facts about one kind of gap (separators between the characters of a needle) within the first six bytes
@@ -26,6 +28,8 @@ export type GapKindTable = {
   readonly isAround: Uint8Array;
   /** The numbers of a needle's bytes after which its first gap may stand, in ascending order. */
   readonly behind: readonly number[];
+  /** The same for a gap that is a line end; empty when no gap of this kind is one. */
+  readonly behindLine: readonly number[];
 };
 
 /** Tables of all kinds of gaps (separators between characters) within the first six bytes of needles. */
@@ -66,7 +70,7 @@ export function gapTablesOf(needles: readonly Prefixed[], gaps: readonly Automat
       if (isGap[byte] === 1) tables.isGap[byte] = 1;
       if (isAround[byte] === 1) tables.isAround[byte] = 1;
     }
-    return { isGap, isAround, behind };
+    return { isGap, isAround, behind, behindLine: breaksLines(kind) ? BEFORE_LINE : [] };
   });
   return { ...tables, kinds };
 }

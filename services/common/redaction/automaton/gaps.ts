@@ -10,7 +10,8 @@ export type GapKind = (typeof GAP_KINDS)[number];
 /**
  * For each way to write a secret (Base64, hexadecimal digits, a decimal number), its gaps: the separators
  * that programs write between the characters (`between`). A gap may stand first after `minDepth` characters
- * of a pattern, then after each further `every` characters.
+ * of a pattern, then after each further `every` characters. A line end that is a gap may stand after any
+ * character, because a text may be wrapped anywhere, and so may the blanks that follow it.
  */
 export const GAPS = {
   base64: { between: bytesOf("\n\r\t "), minDepth: 4, every: 1 },
@@ -20,6 +21,16 @@ export const GAPS = {
   // among them.
   number: { between: bytesOf(".,_' \u00a0\u2009\u2019\u202f"), minDepth: 1, every: 1 },
 } as const satisfies Record<GapKind, unknown>;
+
+/** For each byte, 1 if it ends a line. */
+export const IS_LINE_END: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte) =>
+  byte === 0x0a || byte === 0x0d ? 1 : 0,
+);
+
+/** Whether line ends are among the gaps (separators) that may stand between the bytes of a needle. */
+export function breaksLines(gaps: Gaps): boolean {
+  return gaps !== "none" && GAPS[gaps].between.some((byte) => IS_LINE_END[byte] === 1);
+}
 
 /**
  * The states of an automaton in which one kind of gap (separator between the characters of a pattern) may be
@@ -32,6 +43,8 @@ export type AutomatonGaps = {
    * is allowed.
    */
   readonly states: Int32Array;
+  /** The same for a gap that is a line end, or follows one; the same as `states` when no gap of this kind is one. */
+  readonly lineStates: Int32Array;
   /** For each byte, 1 if it is a separator of this kind. */
   readonly isGap: Uint8Array;
   /** The number of characters of a pattern that must stand before its first gap (separator). */

@@ -1,6 +1,6 @@
 import { Beginnings } from "./beginnings.ts";
 import { PREFIX_BYTES } from "./gap-tables.ts";
-import type { Gaps, Stops } from "./gaps.ts";
+import { type Gaps, IS_LINE_END, type Stops } from "./gaps.ts";
 import { GRAM_FACTOR, GramSet, wordAt } from "./gram-set.ts";
 import { ShortPatterns } from "./short-patterns.ts";
 import { SingleEscapes } from "./single-escape.ts";
@@ -36,9 +36,9 @@ const NO_WORDS = new Int32Array();
 
 /**
  * Flags of a pair of bytes: it may begin an escape (ESCAPE), it is a needle's byte with a separator after it
- * (GAP), or it belongs to a short pattern (SHORT).
+ * (LINE if the separator is a line end, otherwise GAP), or it belongs to a short pattern (SHORT).
  */
-const [ESCAPE, GAP, SHORT] = [1, 2, 4];
+const [ESCAPE, GAP, SHORT, LINE] = [1, 2, 4, 16];
 /** Flag of four bytes: they are a piece of a needle's beginning. */
 const GRAM = 8;
 
@@ -65,7 +65,7 @@ export class PrefixFilter {
    * characters of a needle.
    */
   readonly #kinds = new Uint8Array(256);
-  /** For each pair of bytes, the flags ESCAPE, GAP and SHORT. */
+  /** For each pair of bytes, the flags ESCAPE, GAP, LINE and SHORT. */
   readonly #pairs = new Uint8Array(0x1_0000);
 
   /**
@@ -102,7 +102,7 @@ export class PrefixFilter {
       const [first, second] = [pair & 0xff, pair >>> 8];
       this.#pairs[pair] =
         (SingleEscapes.mayBegin(automaton.introduces, first, second) ? ESCAPE : 0) |
-        (this.#beginnings.mayPrecedeGap(first, second) ? GAP : 0) |
+        (this.#beginnings.mayPrecedeGap(first, second) ? (IS_LINE_END[second] === 1 ? LINE : GAP) : 0) |
         (this.#shorts.hasPair(pair) ? SHORT : 0);
     }
   }
@@ -191,7 +191,7 @@ export class PrefixFilter {
 
   /** The offset that `next` returns, if it is in the word at `at` or right after it; -1 otherwise. */
   #placeIn(text: Uint8Array, at: number, from: number, found: number): number {
-    let place = (found & (ESCAPE | GAP)) === 0 ? -1 : this.#splitIn(text, at, from);
+    let place = (found & (ESCAPE | GAP | LINE)) === 0 ? -1 : this.#splitIn(text, at, from);
     if ((found & SHORT) !== 0) {
       for (let pair = at; pair < at + WORD_BYTES; pair++) {
         const end = this.#shorts.endNear(text, pair, from);
@@ -227,7 +227,7 @@ export class PrefixFilter {
         return place;
       const next = place + 1;
       if (
-        (found & GAP) !== 0 &&
+        (found & (GAP | LINE)) !== 0 &&
         next >= from &&
         this.#beginnings.mayHaveGap(text, next, text[next] as number, next + 1)
       )

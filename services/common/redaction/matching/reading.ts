@@ -68,6 +68,12 @@ export class Reading {
     return countTo === countFrom ? to - from : 0;
   }
 
+  /** Whether the bytes right before `at` stand for no character, such as a gap (separator) or a colour. */
+  get isBehindNothing(): boolean {
+    const { to, countFrom, countTo } = this.#escape;
+    return this.at === to && countTo === countFrom;
+  }
+
   /** Whether the last `length` characters include a part of the last escape. */
   covers(length: number): boolean {
     return length > this.at - this.#escape.to;

@@ -1,6 +1,6 @@
 import { type Automaton, STOP } from "../automaton/automaton.ts";
 import { PREFIX_BYTES } from "../automaton/gap-tables.ts";
-import type { AutomatonGaps } from "../automaton/gaps.ts";
+import { type AutomatonGaps, IS_LINE_END } from "../automaton/gaps.ts";
 import { FILTER_MARGIN_BYTES, PrefixFilter } from "../automaton/prefix-filter.ts";
 import { EITHER, MANY, SingleEscapes } from "../automaton/single-escape.ts";
 import { behindNothing, isWithinRun, mayBeNothing, UNKNOWN } from "../escapes/escape-bytes.ts";
@@ -333,11 +333,13 @@ export class Scanner {
   #passGap(state: number, at: number, byte: number, next: number, earlier?: Reading): void {
     const { gaps, isAnyGap } = this.#automaton;
     if (state === 0 || isAnyGap[byte] === 0) return;
+    // Blanks behind a line end indent the next line.
+    const isLine = IS_LINE_END[byte] === 1 || earlier?.isBehindNothing === true;
     for (let kind = 0; kind < gaps.length; kind++) {
-      const { states, isGap, minDepth } = gaps[kind] as AutomatonGaps;
-      const onward = states[state] as number;
+      const { states, lineStates, isGap, minDepth } = gaps[kind] as AutomatonGaps;
+      const onward = (isLine ? lineStates : states)[state] as number;
       if (onward === 0 || isGap[byte] === 0) continue;
-      if (!this.#lookAhead.endsSoon(this.#text.bytes, onward, next, minDepth))
+      if (!this.#lookAhead.endsSoon(this.#text.bytes, onward, next, isLine ? 1 : minDepth))
         this.#start(onward, at, next, 0, earlier);
     }
   }

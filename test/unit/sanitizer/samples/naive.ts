@@ -1,4 +1,4 @@
-import { GAPS } from "#common/redaction/automaton/gaps.ts";
+import { GAPS, IS_LINE_END } from "#common/redaction/automaton/gaps.ts";
 import { EscapeReader, introducersFor, NOTHING, RAW_BYTE } from "#common/redaction/escapes/escape-reader.ts";
 import { type MatchCheck, meantBy, type NeedleCheck } from "#common/redaction/needles/match-checks.ts";
 import type { Needle } from "#common/redaction/needles/needles.ts";
@@ -72,7 +72,13 @@ function occurrences(
 ): Occurrence[] {
   const { bytes, gaps, tail } = needle;
   const found: Occurrence[] = [];
-  const follow = (at: number, count: number, tailFrom: number, isWritten: boolean): void => {
+  const follow = (
+    at: number,
+    count: number,
+    tailFrom: number,
+    isWritten: boolean,
+    isBehindNothing = false,
+  ): void => {
     if (count === bytes.length) {
       found.push({ end: at, tailFrom, isWritten });
       return;
@@ -83,9 +89,11 @@ function occurrences(
     const passes = (byte: number) => {
       if (gaps === "none" || count === 0) return false;
       const { between, minDepth, every } = GAPS[gaps];
-      return count >= minDepth && count % every === 0 && (between as readonly number[]).includes(byte);
+      const isPlace =
+        IS_LINE_END[byte] === 1 || isBehindNothing || (count >= minDepth && count % every === 0);
+      return isPlace && (between as readonly number[]).includes(byte);
     };
-    if (passes(text[at] as number)) follow(at + 1, count, tailHere, false);
+    if (passes(text[at] as number)) follow(at + 1, count, tailHere, false, true);
     if (introduces[text[at] as number] === 0) return;
     reader.read(text, at, true);
     const codes = [...reader.codes.subarray(0, reader.count)];
@@ -93,10 +101,10 @@ function occurrences(
     codes.forEach((code, index) => {
       const next = nexts[index] as number;
       if (code === NOTHING) {
-        if (count > 0) follow(next, count, tailHere, false);
+        if (count > 0) follow(next, count, tailHere, false, true);
         return;
       }
-      if (code < 128 && passes(code)) follow(next, count, tailHere, false);
+      if (code < 128 && passes(code)) follow(next, count, tailHere, false, true);
       const meant = code >= RAW_BYTE ? Buffer.of(code - RAW_BYTE) : Buffer.from(String.fromCodePoint(code));
       if (meant.equals(bytes.subarray(count, count + meant.length)))
         follow(next, count + meant.length, tailHere, false);
