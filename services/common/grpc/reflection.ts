@@ -120,13 +120,35 @@ function translated(
   parse: MethodDefinition<unknown, unknown>["requestDeserialize"],
   print: MethodDefinition<unknown, unknown>["responseSerialize"],
 ): ServerDuplexStream<unknown, unknown> {
+  let isRefused = false;
+  // An exception in a listener of the call would end the process. The library's listener is called in here as
+  // well, because it throws on some requests too.
+  const receive = (listener: (message: unknown) => void, bytes: Buffer) => {
+    if (isRefused) return;
+    try {
+      listener(parse(bytes));
+    } catch (cause) {
+      isRefused = true;
+      call.emit("error", toGrpcStatus(unreadable(cause)));
+    }
+  };
   const view = {
     on(event: string, listener: (message?: unknown) => void) {
-      call.on(event, event === "data" ? (bytes: Buffer) => listener(parse(bytes)) : listener);
+      call.on(event, event === "data" ? (bytes: Buffer) => receive(listener, bytes) : listener);
       return view;
     },
     write: (message: unknown) => call.write(print(message)),
-    end: () => call.end(),
+    end() {
+      if (!isRefused) call.end();
+    },
   };
   return view as unknown as ServerDuplexStream<unknown, unknown>;
+}
+
+function unreadable(cause: unknown): AirlockError {
+  return new AirlockError(
+    "invalid_request",
+    "The reflection request cannot be read; send a ServerReflectionRequest of grpc.reflection.v1 or v1alpha.",
+    { cause },
+  );
 }

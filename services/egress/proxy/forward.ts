@@ -91,12 +91,15 @@ export async function forward(
     let interim = 0;
     for (const event of ["information", "continue"]) {
       upstream.on(event, () => {
-        route.traffic.count("in", LEAST_LINE_BYTES);
-        if (++interim <= MAX_INTERIM) return;
-        // `answered` is rejected at once, because the final response may be in the same bytes as this interim
-        // response.
-        reject(tooManyInterim());
-        upstream.destroy();
+        try {
+          route.traffic.count("in", LEAST_LINE_BYTES);
+          if (++interim > MAX_INTERIM) throw tooManyInterim();
+        } catch (error) {
+          // An exception would end the process, because Node's parser calls this listener. `answered` is
+          // rejected at once, because the final response may be in the same bytes as this interim response.
+          reject(error);
+          upstream.destroy();
+        }
       });
     }
     upstream.once("upgrade", (_response, socket) => {

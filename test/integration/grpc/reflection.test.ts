@@ -6,12 +6,15 @@ import {
   type ClientDuplexStream,
   loadPackageDefinition,
   type ServiceClientConstructor,
+  status,
 } from "@grpc/grpc-js";
 import { loadFileDescriptorSetFromBuffer, loadSync } from "@grpc/proto-loader";
+import fc from "fast-check";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { connectTo } from "#common/grpc/client.ts";
 import { openTlsIdentity, type TlsIdentity } from "#common/identity/tls-identity.ts";
+import { SecretsServiceClient } from "#proto/secrets.ts";
 import { startTlsServices, type TlsServices } from "../../harness/tls-services.ts";
 
 const REFLECTION_PROTOS = join(
@@ -90,6 +93,51 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
   it("reflection reports a symbol that it does not know", async () => {
     const { errorResponse } = await ask("router", version, { fileContainingSymbol: "airlock.v1.Nothing" });
     expect(errorResponse?.errorCode).toBe(5);
+  });
+});
+
+describe("a reflection request that cannot be read", () => {
+  /** The status of a stream of these messages, as raw bytes. */
+  const statusFor = async (version: string, ...messages: Buffer[]) => {
+    const client = connectTo(SecretsServiceClient, services.addresses.secrets, billing, "secrets");
+    const plain = (bytes: Buffer) => bytes;
+    const path = `/grpc.reflection.${version}.ServerReflection/ServerReflectionInfo`;
+    const stream = client.makeBidiStreamRequest(path, plain, plain, { deadline: Date.now() + 10_000 });
+    const ended = new Promise<{ code: number; details: string }>((resolve) => {
+      stream.on("error", () => undefined);
+      stream.on("data", () => undefined);
+      stream.on("status", resolve);
+    });
+    for (const message of messages) stream.write(message);
+    stream.end();
+    return await ended.finally(() => client.close());
+  };
+
+  it.each(["v1", "v1alpha"])(
+    "a reflection request of %s that cannot be read is refused, and the service lives on",
+    async (version) => {
+      const wrongWireType = Buffer.from([0x0c]);
+      const refused = {
+        code: status.INVALID_ARGUMENT,
+        details: expect.stringContaining("send a ServerReflectionRequest"),
+      };
+      expect(await statusFor(version, wrongWireType)).toMatchObject(refused);
+      expect(await statusFor(version, Buffer.from([0x0a, 0xff]))).toMatchObject(refused);
+      const many = Array(5).fill(wrongWireType);
+      expect(await statusFor(version, Buffer.from([0x3a, 1, 0x2a]), ...many)).toMatchObject(refused);
+      const { listServicesResponse } = await ask("secrets", version, { listServices: "*" });
+      expect(listServicesResponse?.service).not.toHaveLength(0);
+    },
+  );
+
+  it("a reflection request of any bytes ends with a status", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 40 }), async (bytes) => {
+        const { code } = await statusFor("v1", Buffer.from(bytes));
+        expect([status.OK, status.INVALID_ARGUMENT]).toContain(code);
+      }),
+      { numRuns: 150 },
+    );
   });
 });
 
