@@ -16,7 +16,7 @@ import grpc
 
 from .cgroups.outer_cgroup import OuterCgroup
 from .cgroups.worker_cgroups import WorkerCgroups
-from .linux import kernel
+from .linux import descriptors, kernel
 from .supervisor import identity, probe
 from .supervisor.handed_certificates import HandedCertificates
 from .supervisor.log import log
@@ -68,6 +68,7 @@ def main() -> None:
 
 async def serve(options: argparse.Namespace) -> int:
     kernel.keep_memory_out_of_core_dumps()
+    descriptors.raise_limit()
     # The socket is made with a umask of 077, so that from its first moment only the worker's own user may use it.
     os.umask(0o077)
     ensure_directory(options.run_dir)

@@ -9,20 +9,21 @@ from typing import Any
 import grpc
 
 from ..cgroups.outer_cgroup import OuterCgroup
+from ..linux import descriptors
 from .identity import for_callers_only
 from .log import log
 from .messages import SERVICE, Messages
 from .refusals import refuse
 from .run.attachable_run import AttachableRun
 from .run.attachable_runs import AttachableRuns
-from .run.ending import no_room_text
+from .run.ending import no_descriptors_text, no_room_text
 from .run.run import Run
 from .run.start import BadStart, Provision, provision_of, start_of
 from .run_process import RunProcess
 from .status import StatusBoard
 from .tunnels.tunnels import Tunnels
 from .worker_id_check import refuse_unless_for
-from .zygote_link import NoSpare, ZygoteLink
+from .zygote_link import DESCRIPTORS_OF_A_RUN, NoSpare, ZygoteLink
 
 # Seconds to wait for a run's processes to be gone after they were killed.
 _GONE_S = 5.0
@@ -161,6 +162,8 @@ class Supervisor:
         counted = self._outer.counts()
         try:
             await self._make_room()
+            if not descriptors.are_left(DESCRIPTORS_OF_A_RUN):
+                raise NoSpare(no_descriptors_text(descriptors.limit()))
             process = await self._link.take()
         except NoSpare as error:
             self._held.refuse(start.execution_id)

@@ -8,6 +8,7 @@ import array
 import asyncio
 import json
 import os
+import signal
 import socket
 import subprocess
 from collections import deque
@@ -19,16 +20,21 @@ from typing import Any
 
 from ..cgroups.cgroup_limits import Overhead
 from ..cgroups.worker_cgroups import WorkerCgroups
-from ..linux import processes
+from ..linux import descriptors, processes
+from ..linux.process_handle import handle_of
 from ..sandbox import sandbox
 from ..wire.limits import Limits
 from .log import log
+from .run import ending
 from .run.control_channel import ControlChannel
 from .run_process import RunProcess, signal_name
 
 # Most descriptors that the zygote sends with one spare: control, orders, stdout, stderr, begun; the spare's pidfd where
 # the kernel has pidfds; the listener of a run with a network.
 _FDS_PER_SPARE = 7
+# Descriptors that the supervisor needs for one run: those of its spare, two files with output, and a copy of the
+# listener. The next spare, which is ordered at once, needs as many.
+DESCRIPTORS_OF_A_RUN = 2 * (_FDS_PER_SPARE + 3)
 _MAX_PACKET = 64 * 1024
 _STOP_S = 2.0
 # Seconds after a spare was taken at which the next one is ordered, because a fork slows down a run that starts at the
@@ -206,7 +212,7 @@ class ZygoteLink:
         # event loop.
         while True:
             try:
-                packet, fds = self._receive()
+                packet, fds, is_whole = self._receive()
             except BlockingIOError:
                 return
             except OSError:
@@ -214,16 +220,35 @@ class ZygoteLink:
             if not packet:
                 self._lose()
                 return
-            self._on_message(json.loads(packet), fds)
+            message = json.loads(packet)
+            if is_whole:
+                self._on_message(message, fds)
+            else:
+                self._refuse(message, fds)
 
-    def _receive(self) -> tuple[bytes, list[int]]:
+    def _receive(self) -> tuple[bytes, list[int], bool]:
+        """A packet, its descriptors, and whether these are all: the kernel leaves out those for which this process has
+        no room.
+        """
         space = socket.CMSG_SPACE(_FDS_PER_SPARE * array.array("i").itemsize)
-        packet, ancillary, _, _ = self._socket.recvmsg(_MAX_PACKET, space, socket.MSG_CMSG_CLOEXEC)
+        packet, ancillary, flags, _ = self._socket.recvmsg(_MAX_PACKET, space, socket.MSG_CMSG_CLOEXEC)
         fds = array.array("i")
         for _, kind, data in ancillary:
             if kind == socket.SCM_RIGHTS:
                 fds.frombytes(data)
-        return packet, list(fds)
+        return packet, list(fds), not flags & socket.MSG_CTRUNC
+
+    def _refuse(self, spare: dict[str, Any], fds: list[int]) -> None:
+        """Ends a spare whose descriptors did not all arrive."""
+        for fd in fds:
+            os.close(fd)
+        with handle_of(spare["spare"]) as process:
+            process.send(signal.SIGKILL)
+        if spare["series"] == self._series:
+            self._ordered -= 1
+        log("error", "a run child was ended, because the worker has no file descriptors left")
+        for waiter in self._drain_waiting():
+            waiter.set_exception(NoSpare(ending.no_descriptors_text(descriptors.limit())))
 
     def _on_message(self, message: dict[str, Any], fds: list[int]) -> None:
         match message:
@@ -231,9 +256,10 @@ class ZygoteLink:
                 self._alive[pid] = self._process_of(pid, message, fds)
                 self._offer(self._alive[pid], series)
             case {"exit": int(pid), "status": int(status), "oom_kills": int(oom_kills)}:
-                process = self._alive.pop(pid)
-                process.note_end(oom_kills)
-                self._end(process, status)
+                # A spare that was refused is not known.
+                if (process := self._alive.pop(pid, None)) is not None:
+                    process.note_end(oom_kills)
+                    self._end(process, status)
             case {"ready": dict(overhead), "left_out": list(left_out)} if not self.ready.done():
                 self.left_out = tuple(map(str, left_out))
                 self.ready.set_result(Overhead(**overhead))

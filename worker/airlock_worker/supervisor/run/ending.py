@@ -163,6 +163,13 @@ def no_room_text(most_processes: int | None) -> str:
     )
 
 
+def no_descriptors_text(most: int) -> str:
+    return (
+        f"its worker has nearly all of the {most} files and sockets open that it may have (ulimit -n), with those of "
+        "paused executions. Respond to some of these executions, or cancel them"
+    )
+
+
 def is_sigkill(status: int) -> bool:
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 

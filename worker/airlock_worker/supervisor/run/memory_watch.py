@@ -91,7 +91,10 @@ class MemoryWatch:
 
     def _look(self) -> None:
         began = time.perf_counter()
-        why = self._problem()
+        why = None
+        # An error means that there are no file descriptors left for a moment.
+        with contextlib.suppress(OSError):
+            why = self._problem()
         if why is not None:
             self.stop()
             self._ring(why)

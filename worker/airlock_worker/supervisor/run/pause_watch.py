@@ -57,7 +57,12 @@ class PauseWatch:
 
     def _look(self) -> None:
         self._next = None
-        seen = self._seen()
+        try:
+            seen = self._seen()
+        except OSError:
+            # There are no file descriptors left for a moment.
+            self._look_later()
+            return
         # CPU times are compared process by process, because a process that has ended must not leave its share to the
         # others.
         used = sum(ticks - self._ticks.get(pid, 0) for pid, ticks in seen.items())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 from ...linux import processes
@@ -28,8 +29,14 @@ class ProcessCount:
 
     def _count(self) -> None:
         self._next = None
-        # One process more than the limit is allowed, because process 1 of a pid namespace is not the script's.
-        if processes.more_than(self._limit + 1, self._pid):
+        if self._is_crowded():
             self._ring()
         else:
             self.start()
+
+    def _is_crowded(self) -> bool:
+        # An error means that there are no file descriptors left for a moment.
+        with contextlib.suppress(OSError):
+            # One process more than the limit is allowed, because process 1 of a pid namespace is not the script's.
+            return processes.more_than(self._limit + 1, self._pid)
+        return False

@@ -6,12 +6,15 @@ import asyncio
 from collections import deque
 from typing import Any
 
+from ...linux import descriptors
 from ..log import log
 from ..messages import Messages
 from .copy import Connection, copy
 
 # Connections that one run may have at a time; further ones are closed. The egress service has the same limit.
 _MAX_CONNECTIONS = 256
+# Descriptors that connections leave to the starts of further runs.
+_LEFT_FOR_RUNS = 40
 # Seconds that a tunnel waits for its run to start before it ends, and that a connection waits for a tunnel before it is
 # closed.
 _PATIENCE_S = 30.0
@@ -36,7 +39,7 @@ class RunTunnels:
 
     def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Takes over a connection from inside the run, for the next free tunnel."""
-        if not self.has_run or len(self._connections) >= _MAX_CONNECTIONS:
+        if not self.has_run or len(self._connections) >= _MAX_CONNECTIONS or not descriptors.are_left(_LEFT_FOR_RUNS):
             writer.transport.abort()
             return
         connection = Connection(reader, writer)
