@@ -140,6 +140,11 @@ class RunCgroups:
             raise
         return cgroup
 
+    @property
+    def entries(self) -> int:
+        """Number of files by which a child moves itself into its cgroup."""
+        return sum(place.version == 1 or not self._clone_into for place in self._places)
+
     def _open(self, cgroup: RunCgroup) -> None:
         for place in self._places:
             if place.version == 2 and self._clone_into:

@@ -66,7 +66,7 @@ def live(ends: Ends, context: SandboxContext, limits: Limits, required: int, cgr
         problem = _enter(context, cgroup)
         if os.getpid() == 1:
             init.split(ends[4])
-        else:
+        elif not context.own_pids:
             kernel.prctl(kernel.PR_SET_PDEATHSIG, signal.SIGKILL)
             kernel.prctl(kernel.PR_SET_CHILD_SUBREAPER, 1)
         _settle(ends)

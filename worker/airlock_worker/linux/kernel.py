@@ -14,8 +14,21 @@ from .syscalls import number_of
 _libc = ctypes.CDLL(None, use_errno=True)
 # All libc functions are looked up once at import, because ctypes makes an object at the first look-up, which would cost
 # every run child memory of its own.
-for _name in ("prctl", "unshare", "mount", "umount2", "syscall", "capget", "capset", "personality", "signal"):
+for _name in (
+    "prctl",
+    "unshare",
+    "mount",
+    "umount2",
+    "syscall",
+    "capget",
+    "capset",
+    "personality",
+    "signal",
+    "mprotect",
+):
     getattr(_libc, _name)
+_pthread_self = _libc.pthread_self
+_pthread_self.restype = ctypes.c_size_t
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -66,7 +79,9 @@ class _MountAttr(ctypes.Structure):
     _fields_ = [(name, ctypes.c_uint64) for name in ("attr_set", "attr_clr", "propagation", "userns_fd")]
 
 
-class _CloneArgs(ctypes.Structure):
+class CloneArgs(ctypes.Structure):
+    """The arguments of the system call clone3."""
+
     _fields_ = [
         (name, ctypes.c_uint64)
         for name in (
@@ -99,7 +114,7 @@ def clone(flags: int, cgroup: int | None = None) -> int:
     """
     if cgroup is None:
         return call("clone", flags | signal.SIGCHLD, 0, 0, 0, 0)
-    arguments = _CloneArgs(flags=flags | CLONE_INTO_CGROUP, exit_signal=signal.SIGCHLD, cgroup=cgroup)
+    arguments = CloneArgs(flags=flags | CLONE_INTO_CGROUP, exit_signal=signal.SIGCHLD, cgroup=cgroup)
     return call("clone3", ctypes.byref(arguments), ctypes.sizeof(arguments))
 
 
@@ -199,6 +214,29 @@ def keep_memory_out_of_core_dumps() -> None:
     # A kernel without this file writes no core dumps of its own.
     with contextlib.suppress(OSError), open("/proc/self/coredump_filter", "w") as file:
         file.write("0")
+
+
+def protect(address: int, size: int, protection: int) -> None:
+    """Changes what may be done with the pages at `address`."""
+    _check(_libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(size), protection), "mprotect")
+
+
+def thread_descriptor() -> int:
+    """Address of libc's descriptor of this thread."""
+    return int(_pthread_self())
+
+
+def restartable_sequences() -> tuple[int, int]:
+    """Offset from the thread's descriptor, and size, of the area that glibc has registered for restartable sequences.
+    Raises ValueError with a libc that has none.
+    """
+    offset = ctypes.c_ssize_t.in_dll(_libc, "__rseq_offset").value
+    return offset, ctypes.c_uint.in_dll(_libc, "__rseq_size").value
+
+
+def no_capabilities() -> tuple[ctypes.Array[ctypes.c_uint32], ctypes.Array[ctypes.c_uint32]]:
+    """The two arguments by which capset gives up every capability."""
+    return _OWN_CAPABILITIES, _NONE
 
 
 def keep_capabilities_over_exec() -> None:

@@ -50,6 +50,8 @@ class SandboxContext:
     scratch: str = ""
     # Shared memory that packages made at import. Each run shares its copy only with the processes that it starts.
     shared_mappings: tuple[Mapping, ...] = ()
+    # Number of files by which a child moves itself into its cgroups.
+    cgroup_entries: int = 0
     problems: dict[str, str] = field(default_factory=dict)
     # Bytes of address space that a run child has before its script; RLIMIT_AS counts them.
     base_address_space: int = 0

@@ -32,7 +32,7 @@ from typing import Any, NoReturn
 
 from ..cgroups.cgroup_limits import Overhead
 from ..cgroups.run_cgroup import RunCgroup
-from ..child import child, determinism, display, hints, no_network, own_meminfo, script
+from ..child import child, determinism, display, hints, no_network, own_meminfo, script, small_init
 from ..child.last_output import freeze_all
 from ..interpreter.heap import Heap
 from ..linux import kernel, oom_score, processes, shared_mappings
@@ -49,6 +49,8 @@ _MAX_PACKET = 4096
 _MAX_DESCRIPTORS = 16
 # The template's oom_score_adj file (-1: not opened) and its usual content.
 _oom_file, _oom_score = -1, b""
+# Makes children whose process 1 is a small program; None where process 1 is a copy of the template.
+_small_init: small_init.SmallInit | None = None
 
 
 class Template:
@@ -231,6 +233,8 @@ def _get_ready(context: SandboxContext, heap: Heap) -> None:
     seccomp.prepare()
     global _oom_file, _oom_score
     _oom_file, _oom_score = oom_score.opened()
+    global _small_init
+    _small_init = small_init.made(context, context.cgroup_entries)
     limits = Limits(1, 1, 1, 1, 1, 1.0)
     for _ in range(_REHEARSALS):
         # Airlock's code is run several times here, because the interpreter rewrites code as it learns how it is used,
@@ -284,7 +288,11 @@ def _fork(order: dict[str, Any], fds: list[int], context: SandboxContext, heap: 
         cgroup.clone_fd = cgroup.entry_fds.pop(0)
     oom_score.put(_oom_file, oom_score.FIRST_OF_ALL)
     try:
-        pid = namespaces.fork(context, cgroup.clone_fd)
+        if _small_init is None:
+            pid = namespaces.fork(context, cgroup.clone_fd)
+        else:
+            pid = _small_init.fork(context.clone_flags, cgroup.clone_fd, cgroup.entry_fds, fds[4])
+            cgroup.entry_fds.clear()
         if pid == 0:
             try:
                 ends = (fds[0], fds[1], fds[2], fds[3], fds[4], fds[5])

@@ -178,6 +178,7 @@ def main() -> None:
     cgroups = RunCgroups(order.cgroups, clone_into=context.own_pids)
     if problems := [text for text in (order.cgroup_problem, cgroups.try_out()) if text]:
         context.problems["cgroup"] = "; ".join(problems)
+    context.cgroup_entries = cgroups.entries
     template, first = _start_template(order, context)
     kernel.prctl(kernel.PR_SET_PDEATHSIG, 0)
     zygote = Zygote(link, context, cgroups, template)
