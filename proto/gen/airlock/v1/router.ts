@@ -61,8 +61,9 @@ export interface SubmitRequest {
    */
   memoryJson: string;
   /**
-   * A key of 1 to 255 visible ASCII characters. A repeated request with this key gets the execution that the
-   * first one started. A different request with this key is refused. The router keeps the key for
+   * A key of 1 to 255 visible ASCII characters, which counts for the principal of the call alone. A repeated
+   * request with this key gets the execution that the first one started. A different request with this key is
+   * refused. The router keeps the key for
    * AIRLOCK_RETENTION plus seven days after its first use, and as long as the execution exists.
    */
   idempotencyKey?: string | undefined;
@@ -2502,7 +2503,10 @@ export const RouterServiceService = {
       Buffer.from(ReadExecutionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ReadExecutionResponse => ReadExecutionResponse.decode(value),
   },
-  /** Lists executions, newest first. */
+  /**
+   * Lists the executions that the principal of the call may see, newest first. To every call of this service an
+   * execution that the principal may not see is like one that does not exist.
+   */
   listExecutions: {
     path: "/airlock.v1.RouterService/ListExecutions" as const,
     requestStream: false as const,
@@ -2567,8 +2571,8 @@ export const RouterServiceService = {
     responseDeserialize: (value: Buffer): ListDeadLettersResponse => ListDeadLettersResponse.decode(value),
   },
   /**
-   * For operators: submits the script of a dead letter again, unchanged, as a new execution. Parts of the
-   * script may have run before.
+   * For operators: submits the script of a dead letter again, unchanged, as a new execution of the principal
+   * that submitted the first one. Parts of the script may have run before.
    */
   retryDeadLetter: {
     path: "/airlock.v1.RouterService/RetryDeadLetter" as const,
@@ -2652,7 +2656,10 @@ export interface RouterServiceServer extends UntypedServiceImplementation {
    * after some pieces means that the router has deleted the execution meanwhile.
    */
   readExecution: handleServerStreamingCall<ReadExecutionRequest, ReadExecutionResponse>;
-  /** Lists executions, newest first. */
+  /**
+   * Lists the executions that the principal of the call may see, newest first. To every call of this service an
+   * execution that the principal may not see is like one that does not exist.
+   */
   listExecutions: handleUnaryCall<ListExecutionsRequest, ListExecutionsResponse>;
   /**
    * Sends the agent's response to the open llm request of a paused execution. Of several concurrent responses
@@ -2672,8 +2679,8 @@ export interface RouterServiceServer extends UntypedServiceImplementation {
    */
   listDeadLetters: handleUnaryCall<ListDeadLettersRequest, ListDeadLettersResponse>;
   /**
-   * For operators: submits the script of a dead letter again, unchanged, as a new execution. Parts of the
-   * script may have run before.
+   * For operators: submits the script of a dead letter again, unchanged, as a new execution of the principal
+   * that submitted the first one. Parts of the script may have run before.
    */
   retryDeadLetter: handleUnaryCall<RetryDeadLetterRequest, RetryDeadLetterResponse>;
   /**
@@ -2745,7 +2752,10 @@ export interface RouterServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ReadExecutionResponse>;
-  /** Lists executions, newest first. */
+  /**
+   * Lists the executions that the principal of the call may see, newest first. To every call of this service an
+   * execution that the principal may not see is like one that does not exist.
+   */
   listExecutions(
     request: ListExecutionsRequest,
     callback: (error: ServiceError | null, response: ListExecutionsResponse) => void,
@@ -2835,8 +2845,8 @@ export interface RouterServiceClient extends Client {
     callback: (error: ServiceError | null, response: ListDeadLettersResponse) => void,
   ): ClientUnaryCall;
   /**
-   * For operators: submits the script of a dead letter again, unchanged, as a new execution. Parts of the
-   * script may have run before.
+   * For operators: submits the script of a dead letter again, unchanged, as a new execution of the principal
+   * that submitted the first one. Parts of the script may have run before.
    */
   retryDeadLetter(
     request: RetryDeadLetterRequest,
