@@ -61,6 +61,29 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       expect(await b.start(id, 1, GRANT)).toBeUndefined();
     });
 
+    it("a notice of a stranger in the database ends no router, whatever it says", async () => {
+      const [a, b] = [await stores.open("a"), await openStill("b")];
+      const id = await running(a);
+      const heard: string[] = [];
+      for (const watched of ["error", id]) b.onChange(watched, () => heard.push(watched));
+      // Every role that may connect may send notices on every channel.
+      for (const channel of ["airlock_routers", "airlock_claimable", "airlock_changes"]) {
+        for (const payload of [
+          "x error",
+          "x newListener,removeListener",
+          "x __proto__",
+          "x",
+          "",
+          " , ,",
+          `x ${id}`,
+        ])
+          await stores.database.sql(`SELECT pg_notify('${channel}', '${payload}')`);
+      }
+      await expect.poll(() => heard).toContain("error");
+      // The notice for `id` came after all others, so the router has read them.
+      await expect.poll(() => heard.slice(heard.indexOf("error"))).toContain(id);
+    });
+
     it("a change at one router wakes a watcher at another router", async () => {
       const [a, b] = [await stores.open("a"), await openStill("b")];
       const id = await running(a);

@@ -1,10 +1,10 @@
-import { EventEmitter } from "node:events";
 import type { ClientConfig } from "pg";
 import { openNotices } from "#common/database/postgres/notices.ts";
 import type { PostgresDatabase } from "#common/database/postgres/pool.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import { repeat } from "#common/resilience/repeat.ts";
 import type { Log } from "#common/service/log.ts";
+import { createChangeListeners } from "../change-listeners.ts";
 import type { OwnChange } from "../store.ts";
 import { LOOK } from "./statements.ts";
 
@@ -54,12 +54,12 @@ export async function openChanges(
   clock: Clock,
   log: Log,
 ): Promise<Changes> {
-  const executions = new EventEmitter().setMaxListeners(0);
-  const claims = new EventEmitter();
+  const executions = createChangeListeners();
+  const claims = new Set<() => void>();
   let seen = new Map<string, string>();
 
   const look = async () => {
-    const watched = executions.eventNames() as string[];
+    const watched = executions.watched();
     if (watched.length === 0) return seen.clear();
     try {
       const rows = await db.rows<{ execution_id: string; state: string }>(LOOK, [watched]);
@@ -68,7 +68,7 @@ export async function openChanges(
       seen = now;
       // The listener is also called for an execution that is looked at for the first time, because the
       // execution may have changed since its listener read it.
-      for (const id of watched) if (now.get(id) !== before.get(id)) executions.emit(id);
+      for (const id of watched) if (now.get(id) !== before.get(id)) executions.tell(id);
     } catch (error) {
       log.debug({ err: error }, "changes could not be read");
     }
@@ -82,8 +82,10 @@ export async function openChanges(
     handle(id);
   };
   const channels = {
-    [CHANGES]: hear((executionId = "") => executions.emit(executionId)),
-    [CLAIMABLE]: hear(() => claims.emit("claimable")),
+    [CHANGES]: hear((executionId = "") => executions.tell(executionId)),
+    [CLAIMABLE]: hear(() => {
+      for (const listener of [...claims]) listener();
+    }),
     [ROUTERS]: hear(() => undefined),
   };
   let announce: () => void = () => undefined;
@@ -99,19 +101,16 @@ export async function openChanges(
   };
   const stopLooking = repeat(LOOK_EVERY_MS, look, clock);
   return {
-    onChange(executionId, listener) {
-      executions.on(executionId, listener);
-      return () => executions.off(executionId, listener);
-    },
+    onChange: executions.add,
     onClaimable(listener) {
-      claims.on("claimable", listener);
-      return () => claims.off("claimable", listener);
+      claims.add(listener);
+      return () => void claims.delete(listener);
     },
     changed(executionId, change) {
-      executions.emit(executionId, change);
+      executions.tell(executionId, change);
       tell(CHANGES, executionId);
     },
-    changedElsewhere: (executionId) => void executions.emit(executionId),
+    changedElsewhere: (executionId) => executions.tell(executionId),
     freed: () => tell(CLAIMABLE),
     async countOthers(heartbeat) {
       const before = heard;

@@ -1,4 +1,3 @@
-import { EventEmitter } from "node:events";
 import { stat, statfs } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { SQLInputValue, StatementSync } from "node:sqlite";
@@ -8,6 +7,7 @@ import { LOCAL_SUBMITTER } from "#common/identity/ownership.ts";
 import { type Clock, systemClock } from "#common/resilience/clock.ts";
 import type { Output, OutputPiece, Redaction } from "../../execution.ts";
 import { statusOf } from "../../execution.ts";
+import { createChangeListeners } from "../change-listeners.ts";
 import { addCounts, toRedactions } from "../redaction-counts.ts";
 import {
   type ClaimRow,
@@ -79,14 +79,14 @@ export function openSqliteStore(
 ): ExecutionStore {
   const { db, reserve, inTransaction, close } = openSqliteFile(path, ROUTER_TABLES);
   reserve.use(() => db.exec(`UPDATE executions SET owner = NULL WHERE owner IS NOT NULL AND ${UNFINISHED}`));
-  const changes = new EventEmitter().setMaxListeners(0);
+  const changes = createChangeListeners();
 
   const sql = prepareStatements(db);
   const longTexts = createLongTexts(db, reserve);
   const read = createSqliteReading(db);
 
   const changed = (executionId: string, took: boolean, kind: OwnChange["kind"]) => {
-    if (took) changes.emit(executionId, { kind } satisfies OwnChange);
+    if (took) changes.tell(executionId, { kind });
     return took;
   };
   const run = (statement: StatementSync, ...values: SQLInputValue[]) =>
@@ -327,10 +327,7 @@ export function openSqliteStore(
       const bytes = counted + inFile + freeBytes + reserve.bytes - KEPT_FREE_BYTES;
       return { bytes, freeBytes, keptFreeBytes: KEPT_FREE_BYTES };
     },
-    onChange(executionId, listener) {
-      changes.on(executionId, listener);
-      return () => changes.off(executionId, listener);
-    },
+    onChange: changes.add,
     // The listener is never called, because with SQLite only an earlier router leaves executions to claim,
     // and it did so before this router opened the file.
     onClaimable: () => () => undefined,
