@@ -9,19 +9,24 @@ export type Statement = {
   readonly name?: string;
   /** The SQL: one text for both dialects, or one text for each. */
   readonly text: string | Readonly<Record<Dialect, string>>;
-  /** True puts the statement before all others that wait for a connection; undefined puts it last. */
+  /**
+   * True puts the statement before all that are not urgent and wait for a connection; undefined puts it last.
+   */
   readonly isUrgent?: true;
 };
 
 /** A parameter of a statement. Moments are epoch milliseconds, and truth values are 0 and 1. */
 export type Value = string | number | null | Uint8Array;
 
-/** Runs statements. The methods reject with an AirlockError. */
+/**
+ * Runs statements. The methods reject with an AirlockError. When `signal` aborts while the statement waits for
+ * a connection, they reject with the signal's reason, and the statement is not run.
+ */
 export type Statements<Input = Value> = {
   /** Resolves to the rows of the result. */
-  rows<Row>(statement: Statement, values?: readonly Input[]): Promise<Row[]>;
+  rows<Row>(statement: Statement, values?: readonly Input[], signal?: AbortSignal): Promise<Row[]>;
   /** Resolves to the number of changed rows. */
-  change(statement: Statement, values?: readonly Input[]): Promise<number>;
+  change(statement: Statement, values?: readonly Input[], signal?: AbortSignal): Promise<number>;
 };
 
 /** The database of one service. Statements that are called at the same time may run in any order. */

@@ -1,4 +1,4 @@
-import { AirlockError } from "../errors.ts";
+import { AirlockError, asAirlockError } from "../errors.ts";
 import type { Clock } from "../resilience/clock.ts";
 
 /**
@@ -8,11 +8,16 @@ import type { Clock } from "../resilience/clock.ts";
 export type StatementTurns = {
   /**
    * Calls `work`, one statement or transaction, as soon as a connection is free, and settles as `work` does.
-   * Rejects with `unavailable`, without calling `work`, when no connection becomes free in time. An urgent
-   * statement goes to the front of the queue.
+   * Rejects without calling `work`: with `unavailable` when too many statements wait or no connection becomes
+   * free in time, and with the reason of `signal` when that aborts first. Urgent statements go before all
+   * others.
    */
-  run<T>(work: () => Promise<T>, isUrgent?: boolean): Promise<T>;
+  run<T>(work: () => Promise<T>, isUrgent?: boolean, signal?: AbortSignal): Promise<T>;
 };
+
+// More statements than this never wait, because those at the end would be given up by their callers before
+// their turn.
+const MAX_WAITING = 5_000;
 
 /**
  * `max` is the number of connections. `maxWaitMs` is the milliseconds that a statement waits for a free one
@@ -20,37 +25,50 @@ export type StatementTurns = {
  */
 export function createStatementTurns(max: number, maxWaitMs: number, clock: Clock): StatementTurns {
   let underWay = 0;
-  const waiting: (() => void)[] = [];
+  // A Set keeps its order, and loses an entry from the middle at once.
+  const waiting = { urgent: new Set<() => void>(), others: new Set<() => void>() };
 
-  const turn = (isUrgent: boolean): Promise<void> | undefined => {
+  const turn = (isUrgent: boolean, signal: AbortSignal | undefined): Promise<void> | undefined => {
     if (underWay < max) {
       underWay += 1;
       return undefined;
     }
+    const queue = isUrgent ? waiting.urgent : waiting.others;
+    if (queue.size >= MAX_WAITING) throw busy(`${MAX_WAITING} statements wait already`);
     const come = Promise.withResolvers<void>();
-    const stopTimer = clock.after(maxWaitMs, () => {
-      waiting.splice(waiting.indexOf(begin), 1);
-      come.reject(busy(maxWaitMs));
-    });
-    const begin = () => {
+    const leaveQueue = () => {
+      queue.delete(begin);
       stopTimer();
+      signal?.removeEventListener("abort", onAbort);
+    };
+    const begin = () => {
+      leaveQueue();
       come.resolve();
     };
-    if (isUrgent) waiting.unshift(begin);
-    else waiting.push(begin);
+    const onAbort = () => {
+      leaveQueue();
+      come.reject(asAirlockError(signal?.reason));
+    };
+    const stopTimer = clock.after(maxWaitMs, () => {
+      leaveQueue();
+      come.reject(busy(`waited ${maxWaitMs} ms`));
+    });
+    queue.add(begin);
+    signal?.addEventListener("abort", onAbort);
     return come.promise;
   };
   // A statement that ends gives its connection to the next statement in the queue directly, so that a
   // statement that arrives now cannot overtake the queue.
   const leave = () => {
-    const next = waiting.shift();
+    const [next] = waiting.urgent.size > 0 ? waiting.urgent : waiting.others;
     if (next) next();
     else underWay -= 1;
   };
 
   return {
-    async run(work, isUrgent = false) {
-      await turn(isUrgent);
+    async run(work, isUrgent = false, signal) {
+      if (signal?.aborted) throw asAirlockError(signal.reason);
+      await turn(isUrgent, signal);
       try {
         return await work();
       } finally {
@@ -60,10 +78,10 @@ export function createStatementTurns(max: number, maxWaitMs: number, clock: Cloc
   };
 }
 
-function busy(waitedMs: number): AirlockError {
+function busy(logDetail: string): AirlockError {
   return new AirlockError(
     "unavailable",
-    "The database takes longer than usual, and too many statements wait for it. Try again in a few seconds.",
-    { logDetail: `waited ${waitedMs} ms for one of the service's own database connections` },
+    "The database is busy, and too many requests wait for it. Try again in a few seconds.",
+    { logDetail: `${logDetail} for one of the service's own database connections` },
   );
 }

@@ -25,6 +25,9 @@ import { hasShare, queueFull } from "./queue-limits.ts";
  */
 export type Acceptance = { readonly execution: Execution; readonly replayed: boolean };
 
+// The last two are those of a caller that gave up while its submission waited for the database.
+const NOT_STORED = ["queue_full", "project_held", "cancelled", "deadline_exceeded"] as const;
+
 /** Accepts executions. Each accepted execution reaches exactly one ending. */
 export type Admission = {
   /** Rejects with `cancelled` when `signal` aborts before the execution is stored. */
@@ -77,6 +80,7 @@ export function createAdmission(parts: {
     limits: ProjectLimits | undefined,
     conditions: InsertConditions,
     isTaken: () => Promise<boolean>,
+    signal?: AbortSignal,
   ): Promise<boolean> => {
     const bytes = bytesOfSubmission(submission);
     // Nothing is deleted to make space for a repeated request, which needs none.
@@ -85,13 +89,13 @@ export function createAdmission(parts: {
     if (!room) return false;
     let inserted = true;
     try {
-      inserted = await insertInto(submission, submitter, limits?.queue, conditions, isTaken);
+      inserted = await insertInto(submission, submitter, limits?.queue, conditions, isTaken, signal);
       return inserted;
     } catch (error) {
-      // Only these two refusals say for certain that nothing was stored. After any other error the disk space
+      // Only these refusals say for certain that nothing was stored. After any other error the disk space
       // stays reserved, because a database that went away may have stored the submission before its answer
       // was lost.
-      inserted = !(hasCode(error, "queue_full") || hasCode(error, "project_held"));
+      inserted = !NOT_STORED.some((code) => hasCode(error, code));
       throw error;
     } finally {
       if (inserted) room.used();
@@ -105,14 +109,16 @@ export function createAdmission(parts: {
     queue: number | undefined,
     conditions: InsertConditions,
     isTaken: () => Promise<boolean>,
+    signal: AbortSignal | undefined,
   ): Promise<boolean> => {
     const withLimits = { ...conditions, maxUnfinished: queue, maxUnfinishedInTotal: maxUnfinished };
-    if (await store.insert(submission, withLimits, submitter)) return true;
+    if (await store.insert(submission, withLimits, submitter, signal)) return true;
     if (await isTaken()) return false;
     if ((await store.listHeldProjects()).includes(submission.project)) throw projectHeld(submission.project);
     const queues = await store.countQueues(submission.project);
     if (hasShare(queues, maxUnfinished)) {
-      if (await store.insert(submission, { ...conditions, maxUnfinished: queue }, submitter)) return true;
+      if (await store.insert(submission, { ...conditions, maxUnfinished: queue }, submitter, signal))
+        return true;
       if (await isTaken()) return false;
     }
     throw queueFull(submission.project, queues, queue, maxUnfinished);
@@ -135,7 +141,7 @@ export function createAdmission(parts: {
     if (signal.aborted) throw callCancelled();
     const isTaken = async () =>
       idempotency !== undefined && (await store.getIdempotencyKey(idempotency.key, submitter)) !== undefined;
-    const isInserted = await insert(submission, submitter, project.limits, { idempotency }, isTaken);
+    const isInserted = await insert(submission, submitter, project.limits, { idempotency }, isTaken, signal);
     return isInserted ? accept(submission, submitter) : undefined;
   };
 

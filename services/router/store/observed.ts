@@ -24,8 +24,8 @@ export function observeStore(
   const projects = new Map<string, string>();
   const observed: ExecutionStore = {
     ...store,
-    async insert(submission, conditions, submitter) {
-      const inserted = await store.insert(submission, conditions, submitter);
+    async insert(submission, conditions, submitter, signal) {
+      const inserted = await store.insert(submission, conditions, submitter, signal);
       if (inserted) {
         accepted.inc({ project: submission.project });
         projects.set(submission.executionId, submission.project);

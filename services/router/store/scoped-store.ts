@@ -18,7 +18,12 @@ import type {
  * no call of a principal can reach an execution without one.
  */
 export type ScopedStore = {
-  insert(submission: Submission, conditions: InsertConditions, submitter: Submitter): Promise<boolean>;
+  insert(
+    submission: Submission,
+    conditions: InsertConditions,
+    submitter: Submitter,
+    signal?: AbortSignal,
+  ): Promise<boolean>;
   getIdempotencyKey(key: string, submitter: Submitter): Promise<IdempotencyRecord | undefined>;
   get(executionId: string, scope: Scope): Promise<Execution | undefined>;
   read(executionId: string, from: OutputFrom | undefined, scope: Scope): Promise<Reading | undefined>;

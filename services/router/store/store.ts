@@ -208,9 +208,15 @@ export type Capacity = {
 export type ExecutionStore = {
   /**
    * Adds a pending execution that this router owns. Resolves to false when its project is held or a condition
-   * does not hold. `submitter`: `system:local` unless given.
+   * does not hold. `submitter`: `system:local` unless given. When `signal` aborts before the submission is
+   * sent to the database, rejects with the signal's reason, and nothing is stored.
    */
-  insert(submission: Submission, conditions?: InsertConditions, submitter?: Submitter): Promise<boolean>;
+  insert(
+    submission: Submission,
+    conditions?: InsertConditions,
+    submitter?: Submitter,
+    signal?: AbortSignal,
+  ): Promise<boolean>;
   /**
    * The record of this idempotency key of the submitter; undefined when the submitter has not used the key.
    * `submitter`: `system:local` unless given.

@@ -98,6 +98,38 @@ describe.skipIf(missing)(`services in one PostgreSQL${missing ? ` (${missing})` 
     await db.close();
   });
 
+  it("services in one PostgreSQL database get each its own outcome of statements that are sent together", async () => {
+    const db = await openTestDatabase({ ...database.config, maxConnections: 1 }, NOTES);
+    const missing = { name: "missing", text: "SELECT * FROM missing" };
+    const reasonOf = (error: Error) => String(error.cause);
+    for (let round = 0; round < 3; round++) {
+      const added = Array.from({ length: 40 }, (_, n) => db.change(ADD, [`${round}-${n}`]));
+      const twice = Array.from({ length: 10 }, (_, n) => db.change(ADD, [`${round}-${n}`]).catch(reasonOf));
+      const refused = Array.from({ length: 10 }, () => db.rows(missing).catch(reasonOf));
+      expect(await Promise.all(added)).toEqual(Array(40).fill(1));
+      for (const reason of await Promise.all(twice)) expect(reason).toContain("23505");
+      for (const reason of await Promise.all(refused)) expect(reason).toContain("42P01");
+    }
+    expect(await db.rows({ text: "SELECT count(*)::int AS count FROM notes" })).toEqual([{ count: 120 }]);
+    await db.close();
+  });
+
+  it("services in one PostgreSQL database lose only what was under way when a connection breaks, and go on", async () => {
+    const db = await openTestDatabase({ ...database.config, maxConnections: 1 }, NOTES);
+    const slow = { name: "slow", text: "SELECT pg_sleep(3)" };
+    await Promise.all(Array.from({ length: 20 }, () => db.ping()));
+    const underWay = db.rows(slow).catch(({ code }: { code: string }) => code);
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    const waiting = Array.from({ length: 40 }, (_, n) => db.change(ADD, [`${n}`]));
+    const [own] = await database.sql<{ pid: number }>(
+      "SELECT pid FROM pg_stat_activity WHERE application_name = 'airlock-notes'",
+    );
+    await database.sql(`SELECT pg_terminate_backend(${own?.pid})`);
+    expect(await underWay).toBe("unavailable");
+    expect(await Promise.all(waiting)).toEqual(Array(40).fill(1));
+    await db.close();
+  });
+
   it("services in one PostgreSQL database give a transaction's connection back, however it ends", async () => {
     const db = await openTestDatabase({ ...database.config, maxConnections: 1 }, NOTES);
     for (let round = 0; round < 3; round++) {

@@ -7,13 +7,17 @@ let turns: StatementTurns;
 let begun: string[];
 
 /** A statement that ends when it is told to. */
-function statement(name: string, isUrgent = false) {
+function statement(name: string, isUrgent = false, signal?: AbortSignal) {
   const done = Promise.withResolvers<string>();
   const outcome = turns
-    .run(() => {
-      begun.push(name);
-      return done.promise;
-    }, isUrgent)
+    .run(
+      () => {
+        begun.push(name);
+        return done.promise;
+      },
+      isUrgent,
+      signal,
+    )
     .catch((error: { code: string }) => error.code);
   return { outcome, end: () => done.resolve(name), fail: () => done.reject({ code: "failed" }) };
 }
@@ -57,5 +61,43 @@ describe("statements over two connections", () => {
     for (const name of ["x", "y", "z"]) statement(name);
     await settle();
     expect(begun.slice(3)).toEqual(["x", "y"]);
+  });
+
+  it("statements over two connections leave the queue when their caller gives up, and a running one goes on", async () => {
+    const caller = new AbortController();
+    const running = statement("a", false, caller.signal);
+    const [second, waiting] = [statement("b"), statement("given up", true, caller.signal)];
+    const next = statement("next");
+    await settle();
+    caller.abort(new DOMException("too late", "TimeoutError"));
+    expect(await waiting.outcome).toBe("deadline_exceeded");
+    expect(await statement("never begins", false, caller.signal).outcome).toBe("deadline_exceeded");
+    running.end();
+    expect(await running.outcome).toBe("a");
+    for (const { end } of [second, next]) end();
+    await settle();
+    expect(begun).toEqual(["a", "b", "next"]);
+    expect(clock.waiting()).toBe(0);
+  });
+
+  it("statements over two connections are urgent first, in the order in which they came", async () => {
+    const all = ["a", "b", "other"].map((name) => statement(name));
+    for (const name of ["first", "second"]) all.push(statement(name, true));
+    for (const { end } of all) {
+      await settle();
+      end();
+    }
+    await settle();
+    expect(begun).toEqual(["a", "b", "first", "second", "other"]);
+  });
+
+  it("statements over two connections are refused when five thousand wait", async () => {
+    const all = Array.from({ length: 5_002 }, (_, n) => statement(`${n}`));
+    expect(await statement("too many").outcome).toBe("unavailable");
+    all[0]?.end();
+    await settle();
+    const more = statement("one more");
+    for (const { end } of [...all, more]) end();
+    expect(await more.outcome).toBe("one more");
   });
 });

@@ -47,12 +47,17 @@ export const DATABASE_CIRCUIT: CircuitRules = {
   failuresToOpen: 5,
   openMs: 500,
   longestOpenMs: 2_000,
-  isFailure: (error) => isAway(error, GONE),
+  isFailure: isGone,
   refusal: (last) =>
     new AirlockError("unavailable", AWAY_MESSAGE, {
       logDetail: `the database was not asked, because of an earlier failure: ${describe(last)}`,
     }),
 };
+
+/** Whether an error means that the server cannot be used for any statement, or that the connection is lost. */
+export function isGone(error: unknown): boolean {
+  return isAway(error, GONE);
+}
 
 function isAway(error: unknown, codes = AWAY): boolean {
   if (error instanceof DatabaseError) return codes.test(error.code ?? "");

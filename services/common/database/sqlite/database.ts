@@ -8,7 +8,7 @@ import { openSqliteFile, rollBack } from "./file.ts";
 
 // Milliseconds that a statement waits for the only connection before it is rejected; the same as for
 // connections of PostgreSQL.
-const TURN_TIMEOUT_MS = 10_000;
+const TURN_TIMEOUT_MS = 30_000;
 
 /** Opens a service's SQLite file as its database. Throws when the file cannot be used. */
 export function openSqliteDatabase(path: string, tables: ServiceTables, clock: Clock): Database {
@@ -29,8 +29,10 @@ export function openSqliteDatabase(path: string, tables: ServiceTables, clock: C
     }
   };
   return {
-    rows: (statement, values) => turns.run(() => now.rows(statement, values), statement.isUrgent),
-    change: (statement, values) => turns.run(() => now.change(statement, values), statement.isUrgent),
+    rows: (statement, values, signal) =>
+      turns.run(() => now.rows(statement, values), statement.isUrgent, signal),
+    change: (statement, values, signal) =>
+      turns.run(() => now.change(statement, values), statement.isUrgent, signal),
     transaction: (work) => turns.run(() => inTransaction(work)),
     async ping() {
       await now.rows({ name: "ping", text: "SELECT 1" });

@@ -9,19 +9,12 @@ import {
   UNFINISHED_BYTES_COLUMNS,
 } from "../rows.ts";
 import type { ListFilter } from "../store.ts";
-import {
-  DELETE_BYTES,
-  outputBytes,
-  PIECE_BYTES,
-  REDACTIONS,
-  storedBytes,
-  submittedBytes,
-} from "../stored-bytes.ts";
+import { DELETE_BYTES, storedBytes, submittedBytes } from "../stored-bytes.ts";
 import { inScope, SUBMITTER_COLUMNS } from "../submitters.ts";
 
 // The column `owner` has the id of the router that owns the execution. The column's name stays, because
 // routers of an earlier release use the same table while a deployment is upgraded.
-const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
+export const UNFINISHED = "status IN ('pending', 'running', 'awaiting_llm')";
 const SUBMISSION_COLUMNS =
   "executions.execution_id, project, code, timeout_ms, settings, memory, created_at_ms";
 
@@ -33,7 +26,7 @@ function scoped(first: number): string {
 // An SQL clause: a piece of output that is sent again, because the answer to its first insert was lost,
 // replaces the first. A duplicate that arrives late, after a newer version of its piece, replaces nothing,
 // because newer versions are longer.
-const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
+export const REPLACE_PIECE = `ON CONFLICT (execution_id, position)
   DO UPDATE SET stdout = excluded.stdout, stderr = excluded.stderr
   WHERE length(execution_output.stdout) <= length(excluded.stdout)
     AND length(execution_output.stderr) <= length(excluded.stderr)`;
@@ -171,6 +164,7 @@ export const CLAIM_ORPHANED: PostgresStatement = {
 
 export const RELEASE: PostgresStatement = {
   name: "release",
+  isUrgent: true,
   text: `UPDATE executions SET owner = NULL WHERE execution_id = $1 AND owner = $2 AND ${UNFINISHED}`,
 };
 
@@ -210,11 +204,13 @@ export const GET_SUBMISSION: PostgresStatement = {
 };
 
 /**
- * Starts an execution. A router may send this statement twice with the same time, because the answer to the
+ * Starts an execution. The statement is urgent, as the other steps of runs are, so that workers do not wait
+ * behind thousands of submissions. A router may send this statement twice with the same time, because the answer to the
  * first may be lost. The second then succeeds too.
  */
 export const START: PostgresStatement = {
   name: "start",
+  isUrgent: true,
   text: `UPDATE executions SET status = 'running', started_at_ms = $2, granted = $4,
       execution_time_ms = COALESCE(execution_time_ms, 0)
     WHERE execution_id = $1 AND owner = $3 AND (status = 'pending' OR (status = 'running' AND started_at_ms = $2))
@@ -223,6 +219,7 @@ export const START: PostgresStatement = {
 
 export const MARK_AWAITING: PostgresStatement = {
   name: "mark-awaiting",
+  isUrgent: true,
   text: `UPDATE executions SET status = 'awaiting_llm', llm_id = $2, llm_prompt = $3, llm_model = $4,
       llm_answer = NULL, execution_time_ms = GREATEST($5::bigint, execution_time_ms),
       stored_bytes = ${storedBytes({ llm_prompt: "$3::bytea", llm_model: "$4::bytea", llm_answer: "NULL::bytea" })}
@@ -260,21 +257,6 @@ export const APPEND_OUTPUT: PostgresStatement = {
 };
 
 /**
- * Adds to the redaction counts of an execution. Its `stored_bytes` are updated here only after its ending,
- * because before that its next change updates them.
- */
-export const ADD_REDACTIONS: PostgresStatement = {
-  name: "add-redactions",
-  text: `WITH known AS (SELECT execution_id FROM executions WHERE execution_id = $1 FOR KEY SHARE),
-    added AS (
-      INSERT INTO redaction_counts (execution_id, counts) SELECT execution_id, $2::text FROM known
-      ON CONFLICT (execution_id) DO UPDATE SET counts = ${summedCounts("redaction_counts", "excluded.counts")}
-      RETURNING execution_id, octet_length(counts) AS bytes)
-    UPDATE executions SET stored_bytes = ${storedBytes({}, `${outputBytes()} + added.bytes`)}
-    FROM added WHERE executions.execution_id = added.execution_id AND end_reason IS NOT NULL`,
-};
-
-/**
  * Reads the redaction counts of an execution: one row when the execution is known. `rows`: redactions that
  * routers of an earlier release stored.
  */
@@ -294,69 +276,6 @@ export const REQUEST_CANCEL: PostgresStatement = {
 export const GET_CANCEL: PostgresStatement = {
   name: "get-cancel",
   text: "SELECT cancel_requested FROM executions WHERE execution_id = $1",
-};
-
-/**
- * Returns SQL for the redaction counts of the execution in the present row of `of`, with those in the JSON text
- * `added` added.
- */
-function summedCounts(of: string, added: string): string {
-  return `(SELECT jsonb_object_agg(name, count)::text FROM (
-      SELECT name, sum(count::bigint) AS count FROM (
-        SELECT * FROM jsonb_each_text(COALESCE(${of}.counts, '{}')::jsonb)
-        UNION ALL SELECT * FROM jsonb_each_text(${added}::jsonb)) AS counted (name, count)
-      GROUP BY name) AS summed)`;
-}
-
-const LAST_PIECE = "octet_length($12::bytea) + octet_length($13::bytea)";
-// SQL for the bytes beside the row once the last piece of output is stored. The piece may be stored already,
-// because a connection can break between a commit and its answer, so the sum leaves out the stored piece.
-const OUTPUT_WITH_LAST = `${LAST_PIECE} + CASE ${LAST_PIECE} WHEN 0 THEN 0 ELSE ${PIECE_BYTES} END
-  + ${outputBytes("position <> $11::bigint")}`;
-
-/**
- * Returns SQL that stores the ending and the last piece of output, in one transaction and one exchange with
- * the database server. `redactionBytes`: SQL for the bytes of the redaction counts.
- */
-function finish(redactionBytes: string, before = "", after = ""): string {
-  return `WITH ${before} ended AS (
-      UPDATE executions SET status = $2, end_reason = $3, error = $4, result = $5, memory_updates = $6,
-        truncated_stdout = $7, truncated_stderr = $8, execution_time_ms = GREATEST($9::bigint, execution_time_ms),
-        ended_at_ms = $10, stored_bytes = ${storedBytes(
-          { error: "$4::bytea", result: "$5::text", memory_updates: "$6::text" },
-          `${OUTPUT_WITH_LAST} + ${redactionBytes}`,
-        )}
-      WHERE execution_id = $1 AND owner = $14 AND ${UNFINISHED}
-      RETURNING execution_id, project, created_at_ms, started_at_ms, execution_time_ms, stored_bytes),
-    last_piece AS (
-      INSERT INTO execution_output (execution_id, position, stdout, stderr)
-      SELECT execution_id, $11::bigint, $12::bytea, $13::bytea FROM ended
-      WHERE length($12::bytea) + length($13::bytea) > 0 ${REPLACE_PIECE})${after}
-    SELECT * FROM ended`;
-}
-
-export const FINISH: PostgresStatement = { name: "finish", text: finish(REDACTIONS) };
-
-/** The same for an execution from which secrets were redacted since the counts were stored last. */
-export const FINISH_REDACTED: PostgresStatement = {
-  name: "finish-redacted",
-  text: finish(
-    "(SELECT octet_length(counts) FROM redacted)",
-    `redacted AS (
-      SELECT ${summedCounts("redaction_counts", "$15")} AS counts
-      FROM executions LEFT JOIN redaction_counts USING (execution_id) WHERE execution_id = $1),`,
-    `,
-    stored_counts AS (
-      INSERT INTO redaction_counts (execution_id, counts) SELECT execution_id, counts FROM ended, redacted
-      ON CONFLICT (execution_id) DO UPDATE SET counts = excluded.counts)`,
-  ),
-};
-
-export const FORCE_FINISH: PostgresStatement = {
-  name: "force-finish",
-  text: `UPDATE executions SET status = $2, end_reason = $3, error = $4, ended_at_ms = $5,
-      stored_bytes = ${storedBytes({ error: "$4::bytea" })}
-    WHERE execution_id = $1 AND ${UNFINISHED}`,
 };
 
 /** Deletes ended executions, oldest first. Routers that delete at the same time delete different rows. */

@@ -43,6 +43,7 @@ import type { ExecutionStore, OwnChange, StoredBytes, UnfinishedBytes } from "..
 import { type SubmitterRow, scopeValues, storedKey, toSubmitter } from "../submitters.ts";
 import { ROUTER_TABLES } from "../tables.ts";
 import { openChanges } from "./changes.ts";
+import * as endings from "./ending-statements.ts";
 import { createPostgresReading } from "./reading.ts";
 import * as sql from "./statements.ts";
 
@@ -102,6 +103,7 @@ export async function openPostgresStore(
       { executionId, project, code, timeoutMs, settings, memoryJson, createdAtMs },
       { maxUnfinished, maxUnfinishedInTotal, idempotency, retry } = {},
       submitter = LOCAL_SUBMITTER,
+      signal,
     ) {
       const submitted = [code, timeoutMs, JSON.stringify(settings), memoryJson, createdAtMs];
       const limits = [maxUnfinished ?? null, maxUnfinishedInTotal ?? null];
@@ -112,7 +114,7 @@ export async function openPostgresStore(
       const { tenant, principal, maker } = submitter;
       const whose = [tenant, principal, maker];
       const values = [executionId, project, routerId, ...submitted, ...limits, ...key, ...repeats, ...whose];
-      return (await db.change(sql.INSERT, values)) > 0;
+      return (await db.change(sql.INSERT, values, signal)) > 0;
     },
     async getIdempotencyKey(key, submitter = LOCAL_SUBMITTER) {
       const row = await one<KeyRow>(sql.GET_IDEMPOTENCY_KEY, storedKey(key, submitter));
@@ -204,7 +206,7 @@ export async function openPostgresStore(
     },
     async addRedactions(executionId, redactions) {
       if (redactions.length === 0) return;
-      await db.change(sql.ADD_REDACTIONS, [executionId, addCounts(redactions)]);
+      await db.change(endings.ADD_REDACTIONS, [executionId, addCounts(redactions)]);
     },
     async getRedactions(executionId, scope) {
       const row = await one<CountsRow>(sql.GET_REDACTIONS, executionId, ...scopeValues(scope));
@@ -224,8 +226,8 @@ export async function openPostgresStore(
       ];
       const row =
         redactions.length === 0
-          ? await one<EndedRow>(sql.FINISH, ...values)
-          : await one<EndedRow>(sql.FINISH_REDACTED, ...values, addCounts(redactions));
+          ? await one<EndedRow>(endings.FINISH, ...values)
+          : await one<EndedRow>(endings.FINISH_REDACTED, ...values, addCounts(redactions));
       if (row) {
         const outline = outlineOfEnded(row, ending, last, endedAtMs);
         changes.changed(executionId, { kind: "ended", outline });
@@ -235,7 +237,7 @@ export async function openPostgresStore(
     forceFinish: (executionId, ending, endedAtMs) =>
       change(
         "ended",
-        sql.FORCE_FINISH,
+        endings.FORCE_FINISH,
         executionId,
         statusOf(ending),
         ending.reason,
