@@ -114,7 +114,7 @@ class RunCall:
                 ended.stdout += response.output.data
             case "llm_request":
                 ended.questions.append(response.llm_request)
-            case "document":
+            case "document" if response.document.data:
                 name = {1: "result", 2: "memory_updates", 3: "error"}[response.document.kind]
                 self._documents[name] = self._documents.get(name, b"") + response.document.data
             case "finished":

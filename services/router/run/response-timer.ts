@@ -16,6 +16,11 @@ export type ResponseTimer = {
    * Counts the time again, because a new stream follows a broken one and the router waits for its messages.
    */
   listen(): void;
+  /**
+   * Notes that the script has ended and the worker still checks its documents. The time since the first such sign is
+   * not counted, until the signs cease.
+   */
+  stillChecking(): void;
   /** Runs `work` without counting its time. After `work` the time counts again. */
   whileBusy<Value>(work: () => Promise<Value>): Promise<Value>;
 };
@@ -23,14 +28,21 @@ export type ResponseTimer = {
 export function createResponseTimer(stopwatch: Stopwatch): ResponseTimer {
   let busyMs = 0;
   let busySince: number | undefined;
+  let endedAtMs: number | undefined;
+  const elapsedMs = () => (busySince ?? stopwatch.elapsedMs()) - busyMs;
   const listen = () => {
     if (busySince !== undefined) busyMs += stopwatch.elapsedMs() - busySince;
     busySince = undefined;
   };
   return {
-    elapsedMs: () => (busySince ?? stopwatch.elapsedMs()) - busyMs,
+    elapsedMs,
     isBusy: () => busySince !== undefined,
     listen,
+    stillChecking() {
+      const nowMs = elapsedMs();
+      endedAtMs ??= nowMs;
+      busyMs += nowMs - endedAtMs;
+    },
     async whileBusy(work) {
       busySince ??= stopwatch.elapsedMs();
       try {

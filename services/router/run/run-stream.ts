@@ -211,6 +211,10 @@ async function follow(
         paused.catch(onBrokenPause);
         break;
       case "document":
+        if (event.value.data.length === 0) {
+          run.responseTimer.stillChecking();
+          break;
+        }
         documents.set(event.value.kind, [...(documents.get(event.value.kind) ?? []), event.value.data]);
         break;
       case "finished":

@@ -45,6 +45,8 @@ let condemned: number;
 let secretsVersion: string;
 /** The llm request that the run sends at once when a conversation begins. */
 let questions: string[];
+/** Sends the router the sign that the script has ended and its documents are still checked. */
+let sign: () => Promise<void>;
 
 const socketOf = (name: string) => join(harness.directory, `${name}.sock`);
 /** A worker with one run that ends when it is told to. */
@@ -53,6 +55,7 @@ const startWorker = async () => {
     await stream.next();
     begun++;
     const say = (event: RunResponse["event"]) => stream.send({ event, executionTimeMs: 1 });
+    sign = () => say({ $case: "document", value: { kind: 0, data: Buffer.alloc(0) } });
     for (const id of questions) await say({ $case: "llmRequest", value: { id, prompt: "?", model: "" } });
     await say({ $case: "output", value: { isStderr: false, data: Buffer.from("said"), cutBytes: 0 } });
     await isOver.promise;
@@ -167,6 +170,25 @@ it("a worker that sends nothing is condemned ten seconds after its run's timeout
   await clock.advance(10_900);
   expect(condemned).toBe(0);
   await clock.advance(200);
+  expect(condemned).toBe(1);
+  await expect(followed).rejects.toMatchObject({ reason: "worker_lost" });
+});
+
+it("a worker that says that it still checks the result is not late, and is condemned when it falls silent", async () => {
+  const followed = follow(1_000);
+  followed.catch(() => undefined);
+  await expect.poll(() => begun).toBe(1);
+  await clock.advance(900);
+  for (let second = 0; second < 30; second++) {
+    await sign();
+    // The router reads the sign while the clock stands still.
+    await sleep(20);
+    await clock.advance(1_000);
+  }
+  expect(condemned).toBe(0);
+  await clock.advance(8_000);
+  expect(condemned).toBe(0);
+  await clock.advance(2_000);
   expect(condemned).toBe(1);
   await expect(followed).rejects.toMatchObject({ reason: "worker_lost" });
 });

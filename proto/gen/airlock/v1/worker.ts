@@ -244,7 +244,10 @@ export interface RunResponse {
      */
     { $case: "llmRequest"; value: LlmRequest }
     | //
-    /** A piece, of at most 1 MiB, of a document of a run that is ending. Pieces are in order. */
+    /**
+     * A piece, of at most 1 MiB, of a document of a run that is ending. Pieces are in order. While the worker still
+     * checks large documents, it sends an empty piece of no kind every second: the script has ended by then.
+     */
     { $case: "document"; value: RunDocument }
     | //
     /** Last message, once: the run has ended, and none of its processes and files are left. */

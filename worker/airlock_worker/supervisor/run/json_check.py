@@ -9,6 +9,7 @@ from __future__ import annotations
 import codecs
 import json
 import re
+import threading
 from array import array
 from collections.abc import Callable, Iterable
 
@@ -52,15 +53,23 @@ class _Refused(ValueError):
     pass
 
 
-def problem_of(text: bytes) -> str | None:
+class GivenUp(Exception):
+    """The check was ended early, because its result is not needed any more."""
+
+
+# An event that is never set, for checks that nothing ends early.
+_NEVER = threading.Event()
+
+
+def problem_of(text: bytes, is_over: threading.Event = _NEVER) -> str | None:
     """Why the text is refused, or None. Allowed is one JSON value: UTF-8, no NaN or Infinity, no key twice, at most
-    MAX_DEPTH levels.
+    MAX_DEPTH levels. Raises GivenUp when `is_over` is set meanwhile.
     """
     plain = _without_escapes(text)
     try:
         _check_utf8(text)
         _check_escapes(plain)
-        _walk(text, plain, _level)
+        _walk(text, plain, _level, is_over)
     except _Refused as refused:
         return str(refused)
     except UnicodeDecodeError:
@@ -68,10 +77,10 @@ def problem_of(text: bytes) -> str | None:
     return None
 
 
-def is_memory(text: bytes) -> bool:
-    """Whether JSON that passed `problem_of` has the shape {category: {key: value}}."""
+def is_memory(text: bytes, is_over: threading.Event = _NEVER) -> bool:
+    """Whether JSON that passed `problem_of` has the shape {category: {key: value}}. Raises GivenUp like it."""
     try:
-        _walk(text, _without_escapes(text), _level_of_memory)
+        _walk(text, _without_escapes(text), _level_of_memory, is_over)
     except _Refused:
         return False
     return True
@@ -182,7 +191,7 @@ def _once(is_so: bool) -> None:
         raise _Refused("an object has one key twice")
 
 
-def _walk(text: bytes, plain: bytes, level: Callable[[int], _Level]) -> None:
+def _walk(text: bytes, plain: bytes, level: Callable[[int], _Level], is_over: threading.Event) -> None:
     """Raises _Refused unless the text is JSON of these levels. `plain`: the text from `_without_escapes`."""
     blanks = _BLANKS.match(plain)
     at = blanks.end() if blanks else 0
@@ -191,6 +200,8 @@ def _walk(text: bytes, plain: bytes, level: Callable[[int], _Level]) -> None:
     # Containers whose closing bracket has not come yet, innermost last; None stands for an array.
     opened: list[_Keys | None] = []
     while found is not None:
+        if is_over.is_set():
+            raise GivenUp
         change: bytes = found[found.lastindex] if found.lastindex else b""
         here = level(len(opened))
         if opened and (keys := opened[-1]) is not None:

@@ -32,6 +32,8 @@ class Record:
         self._cut = {False: 0, True: 0}
         self._llm_request: Any = None
         self._ending: list[Any] = []
+        # Number of signs so far that the script has ended and its documents are still being checked.
+        self._signs = 0
         self._broke_off = False
         # Futures of the callers that have all messages so far; they resolve when the record grows.
         self._grown: set[asyncio.Future[None]] = set()
@@ -57,6 +59,13 @@ class Record:
 
     def answered(self) -> None:
         self._llm_request = None
+
+    def note_checking(self) -> None:
+        """Tells the router that the script has ended and its documents are still being checked. The router would
+        otherwise take a worker that is silent for long after the run's timeout for hung.
+        """
+        self._signs += 1
+        self._wake()
 
     def finish(self, ending: list[Any]) -> None:
         """Adds the last messages of the run: its documents, then Finished."""
@@ -89,6 +98,7 @@ class Record:
         told_out = told_err = 0
         told_cut = {False: 0, True: 0}
         told_request: Any = None
+        told_signs = 0
         while True:
             if piece := self._out.read(told_out, _PIECE_BYTES):
                 told_out += len(piece)
@@ -104,6 +114,9 @@ class Record:
             elif self._llm_request is not None and self._llm_request is not told_request:
                 told_request = self._llm_request
                 yield self._llm_request
+            elif self._signs != told_signs and not self._ending:
+                told_signs = self._signs
+                yield self._messages.RunResponse(document=self._messages.RunDocument())
             elif self._ending:
                 for message in self._ending:
                     yield message

@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 from typing import Any
 
 from ...cgroups.outer_cgroup import OuterCgroup
@@ -86,6 +87,8 @@ class Run:
         # are watched again.
         self._pause_watch = PauseWatch(process.pid, is_init=process.is_init, ring=self._on_moved)
         self._state: RunState = run_state.RUNNING
+        # Set when a caller has stopped the run, so that its documents need not be checked any more.
+        self._is_stopped = threading.Event()
         self._llm_requests: LlmRequests = llm_requests.NONE_YET
         self.record = Record(messages, output_dir)
 
@@ -132,6 +135,7 @@ class Run:
 
     def stop(self) -> None:
         """Kills the script and all processes that it started."""
+        self._is_stopped.set()
         self._process.kill()
 
     def answer(self, request_id: str, response: str) -> str | None:
@@ -286,7 +290,7 @@ class Run:
         self._hold_clock()
         self._talk.read_all(self._process.control)
         self._drain_output()
-        ended = await checked(self._ending(), self._talk)
+        ended = await checked(self._ending(), self._talk, self.record.note_checking, self._is_stopped)
         for output in self._outputs:
             if last := output.end(is_killed=ended.end in ending.KILLS):
                 self.record.write(last, is_stderr=output.is_stderr)
