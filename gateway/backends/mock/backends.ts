@@ -76,9 +76,12 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
   };
   const refused = createMockRefusals();
   const router: RouterBackend = {
-    async submit(request) {
-      const key = request.idempotencyKey;
-      const idempotency = key === undefined ? undefined : { key, fingerprint: await fingerprintOf(request) };
+    async submit(request, { principal }) {
+      const { idempotencyKey } = request;
+      // Each principal has keys of its own, as with the router.
+      const key = JSON.stringify([principal.tenant, principal.id, idempotencyKey]);
+      const idempotency =
+        idempotencyKey === undefined ? undefined : { key, fingerprint: await fingerprintOf(request) };
       const replay = idempotency && store.findReplay(idempotency);
       if (replay) return { ...replay, replayed: true };
       project.check(request.project);

@@ -12,13 +12,14 @@ export type MockEntry = {
   readonly code: string;
   /** A number that grows with each added execution, by which pages are ordered. */
   readonly position: number;
-  /** The idempotency key of the submission; undefined without one. */
+  /** The idempotency key of the submission, with its principal; undefined without one. */
   readonly key: string | undefined;
   /** The id of the dead letter that this execution retries; undefined when it is no retry. */
   readonly retryOf: string | undefined;
 };
 type KeyRecord = { readonly fingerprint: string; readonly executionId: string };
 
+/** `key`: the idempotency key with the principal that used it, because each principal has keys of its own. */
 export type IdempotentRequest = { readonly key: string; readonly fingerprint: string };
 
 /**

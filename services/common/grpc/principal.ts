@@ -65,16 +65,23 @@ export function principalToProto({
   };
 }
 
+// The most bytes of a principal's id and of its maker's id. Each is a part of an index of the router's tables,
+// and PostgreSQL takes at most 2.7 KB for an entry.
+const MAX_ID_BYTES = 1_024;
+const TENANT = /^[a-z0-9-]{1,40}$/;
+
 /**
- * The principal in a message. Undefined when the message lacks an id, a tenant, a kind or a role, or has an
- * unknown one.
+ * The principal in a message. Undefined when the message lacks an id, a tenant, a kind or a role, has an
+ * unknown one, or has an id or a tenant that cannot be stored.
  */
 export function principalFromProto(message: PrincipalMessage): Principal | undefined {
   const kind = nameIn(KINDS, message.kind);
   const role = nameIn(ROLES, message.role);
   const { id, tenant, maker } = message;
   const within = message.within.map((each) => nameIn(ROLES, each));
-  if (!kind || !role || id === "" || tenant === "" || within.includes(undefined)) return undefined;
+  if (!kind || !role || id === "" || !TENANT.test(tenant) || within.includes(undefined)) return undefined;
+  if ([id, maker].some((each) => Buffer.byteLength(each) > MAX_ID_BYTES || each.includes("\0")))
+    return undefined;
   return {
     id,
     kind,

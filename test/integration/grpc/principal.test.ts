@@ -270,10 +270,15 @@ describe("on a Unix socket, a handler", () => {
     expect(await seenOf(router(), ALICE)).toEqual({ caller: { kind: "local" }, principal: ALICE });
   });
 
+  const sentFor = (who: Principal) => metadataFor(who).get("airlock-principal-bin")[0] as Buffer;
+
   it.each([
     ["no message", [Buffer.from([0xff, 0xff])]],
     ["an empty one", [Buffer.alloc(0)]],
     ["one without a tenant", [Buffer.from("\x0a\x01x\x10\x01", "latin1")]],
+    ["one with an id that is too long to be stored", [sentFor({ ...ALICE, id: "ü".repeat(600) })]],
+    ["one with a tenant that has a space", [sentFor({ ...ALICE, tenant: "acme key:ops" })]],
+    ["one with a maker that no database can store", [sentFor({ ...ALICE, maker: "key:\0" })]],
     ["two of them", [1, 2].map(() => metadataFor(ALICE).get("airlock-principal-bin")[0] as Buffer)],
   ])("a handler on a Unix socket gets no call whose principal is %s", async (_name, values) => {
     const metadata = new Metadata();

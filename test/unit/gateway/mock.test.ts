@@ -1,8 +1,12 @@
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { END_REASONS, STATUS_BY_END_REASON } from "#common/execution-names.ts";
+import type { Principal } from "#common/identity/principal.ts";
+import { SubmitRequest } from "#proto/router.ts";
+import { createMockBackends } from "../../../gateway/backends/mock/backends.ts";
 import { startMockGateway } from "../../../gateway/mock.ts";
 import type { RunningGateway } from "../../../gateway/serve.ts";
+import { principal } from "../../harness/principals.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 
 let gateway: RunningGateway;
@@ -18,6 +22,20 @@ afterAll(async () => {
 
 const project = "mock-project";
 const post = (code: string) => rest.post("/execute", { project, code });
+
+describe("an idempotency key of the mock", () => {
+  it("an idempotency key of the mock is its principal's own", async () => {
+    const { router, close } = createMockBackends();
+    const request = SubmitRequest.fromPartial({ project, code: "pass", idempotencyKey: "once" });
+    const idFor = async (who: Principal) => (await router.submit(request, { principal: who })).executionId;
+    const [alice, other] = [principal("key:alice", "developer"), principal("key:other", "developer")];
+    const first = await idFor(alice);
+    expect(await idFor(alice)).toBe(first);
+    const ids = [first, await idFor(other), await idFor({ ...alice, tenant: "acme" })];
+    expect(new Set(ids).size).toBe(3);
+    close();
+  });
+});
 
 describe("a script for the mock", () => {
   it.each(END_REASONS)("a script for the mock ends as %s when a comment asks for it", async (reason) => {
