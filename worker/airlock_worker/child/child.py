@@ -23,7 +23,7 @@ from ..cgroups.run_cgroup import RunCgroup
 from ..interpreter.heap import UNTIL_GIVEN, UNTIL_SCRIPT, UNTIL_START, Heap
 from ..linux import kernel
 from ..linux.shared_mappings import share_anew
-from ..sandbox import namespaces, sandbox
+from ..sandbox import mounts, namespaces, sandbox
 from ..sandbox.context import SandboxContext
 from ..wire import frames
 from ..wire.error_text import cut
@@ -80,10 +80,9 @@ def live(ends: Ends, context: SandboxContext, limits: Limits, required: int, cgr
         os.close(_STATUS_FD)
         sandbox.enter(context, limits, required)
         # DuckDB takes its default for `memory_limit`, 80 % of it, from SLURM_MEM_PER_NODE.
-        os.environ.update(
-            HOME=context.scratch, TMPDIR=context.scratch, SLURM_MEM_PER_NODE=f"{limits.memory_bytes >> 20}M"
-        )
-        os.environ.pop("PYTHONPATH", None)
+        os.environ["SLURM_MEM_PER_NODE"] = f"{limits.memory_bytes >> 20}M"
+        if context.scratch != mounts.PRIVATE_SCRATCH or not context.minimal_tree:
+            os.environ["HOME"] = os.environ["TMPDIR"] = context.scratch
         sys.path.insert(0, context.scratch)
         own_meminfo.tell(limits)
         script.rehearse()

@@ -15,12 +15,10 @@ Only for x86-64. Elsewhere, and where the kernel refuses a step, process 1 is a 
 from __future__ import annotations
 
 import ctypes
-import errno
 import mmap
 import os
 import signal
 import socket
-import threading
 from collections.abc import Sequence
 
 from ..linux import kernel
@@ -31,10 +29,8 @@ from .small_init_code import MOST_CGROUPS, SCRIPT, Orders, forking, program
 
 _NAMESPACES = kernel.CLONE_NEWNS | kernel.CLONE_NEWUTS | kernel.CLONE_NEWIPC | kernel.CLONE_NEWPID | kernel.CLONE_NEWNET
 _CLONE_VM, _CLONE_VFORK = 0x100, 0x4000
-# Bytes of the stack of process 1 until it executes its program; only handlers of signals need any.
-_STACK = 64 << 10
-# Bytes of libc's descriptor of a thread in which the thread's number is looked for.
-_DESCRIPTOR = 1024
+# Bytes of the stack of process 1 until it executes its program. The handlers that packages have for forks need it.
+_STACK = 256 << 10
 # Status with which the script's process of a trial exits.
 _TRIAL_STATUS = 7
 
@@ -83,7 +79,7 @@ class SmallInit:
         area, size = _restartable_sequences()
         self._into_cgroup = kernel.CloneArgs(exit_signal=signal.SIGCHLD, stack=begin, stack_size=_STACK - 16)
         self._orders = Orders(
-            thread_number=_address_of_thread_number(),
+            fork=kernel.address_of_fork(),
             restartable=area,
             restartable_bytes=size,
             zero=ctypes.addressof(self._zero),
@@ -121,7 +117,9 @@ class SmallInit:
             raise OSError(-pid, f"clone: {os.strerror(-pid)}")
         if orders.error:
             os.waitpid(pid, 0)
-            raise OSError(-orders.error, f"process 1: {os.strerror(-orders.error)}")
+            # libc's `fork` returns -1; its errno is the template's, because process 1 shared its memory.
+            number = kernel.errno_of_libc() if orders.error == -1 else -orders.error
+            raise OSError(number, f"process 1: {os.strerror(number)}")
         return pid
 
 
@@ -149,19 +147,6 @@ def _works(small: SmallInit) -> bool:
             return ended == 0 and init.status_from(word, 1) == _TRIAL_STATUS << 8
     finally:
         os.close(null)
-
-
-def _address_of_thread_number() -> int:
-    """Where libc keeps the number of this thread, which is another one in each forked process. Raises OSError."""
-    descriptor, number = kernel.thread_descriptor(), threading.get_native_id()
-    places = [at for at in range(descriptor, descriptor + _DESCRIPTOR, 4) if _int_at(at) == number]
-    if len(places) != 1:
-        raise OSError(errno.ENOSYS, "libc's number of the thread is not found")
-    return places[0]
-
-
-def _int_at(address: int) -> int:
-    return ctypes.c_int.from_address(address).value
 
 
 def _restartable_sequences() -> tuple[int, int]:

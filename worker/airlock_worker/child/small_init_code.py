@@ -21,6 +21,7 @@ from ..linux.machine_code import (
     back,
     compare,
     executable,
+    function_call,
     keep_result,
     over,
     system_call,
@@ -28,7 +29,6 @@ from ..linux.machine_code import (
 
 # Pid of the script's process in its namespace: it is the second process there.
 SCRIPT = 2
-_CLONE_CHILD_SETTID, _CLONE_CHILD_CLEARTID = 0x1000000, 0x200000
 _AT_EMPTY_PATH = 0x1000
 # The signature that glibc registers restartable sequences with.
 _RSEQ_SIGNATURE = 0x53053053
@@ -37,13 +37,13 @@ _ALL_DESCRIPTORS, _ANY_CHILD = 0xFFFFFFFF, 0xFFFFFFFF
 
 class Orders(ctypes.Structure):
     """The argument of `forking`. Descriptors and addresses; `clone` is the number of a system call, `first` and
-    `second` are its arguments, and `error` is the result of the system call that failed.
+    `second` are its arguments, and `error` is the result of the call that failed, -1 for libc's `fork`.
     """
 
     _fields_ = [
         (name, ctypes.c_int64)
         for name in (
-            *("clone", "first", "second", "thread_number", "restartable", "restartable_bytes", "zero", "status"),
+            *("clone", "first", "second", "fork", "restartable", "restartable_bytes", "zero", "status"),
             *("program", "path", "arguments", "capabilities", "none", "error", "cgroup0", "cgroup1", "cgroup2"),
         )
     ]
@@ -71,9 +71,9 @@ def forking(cgroups: int) -> bytes:
             system_call("execveat", _field("program"), _field("path"), _field("arguments"), 0, _AT_EMPTY_PATH),
         )
     )
-    flags = _CLONE_CHILD_SETTID | _CLONE_CHILD_CLEARTID | signal.SIGCHLD
     script_begins = over(IF_ZERO, execute + failed)
-    steps = system_call("clone", flags, 0, 0, _field("thread_number"), 0) + TEST
+    # libc's own function is called, because it runs the handlers that packages have for forks.
+    steps = function_call(_field("fork")) + TEST
     steps += over(IF_NEGATIVE, script_begins + execute) + script_begins + execute
     for number in reversed(range(cgroups)):
         enter = system_call("write", _field(f"cgroup{number}"), _field("zero"), 1)

@@ -29,6 +29,8 @@ for _name in (
     getattr(_libc, _name)
 _pthread_self = _libc.pthread_self
 _pthread_self.restype = ctypes.c_size_t
+_errno_location = _libc["__errno_location"]
+_errno_location.restype = ctypes.POINTER(ctypes.c_int)
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
@@ -219,6 +221,16 @@ def keep_memory_out_of_core_dumps() -> None:
 def protect(address: int, size: int, protection: int) -> None:
     """Changes what may be done with the pages at `address`."""
     _check(_libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(size), protection), "mprotect")
+
+
+def address_of_fork() -> int:
+    """Address of libc's function `fork`."""
+    return ctypes.cast(_libc.fork, ctypes.c_void_p).value or 0
+
+
+def errno_of_libc() -> int:
+    """libc's errno of this thread, after a call that ctypes did not make."""
+    return int(_errno_location().contents.value)
 
 
 def thread_descriptor() -> int:

@@ -17,14 +17,10 @@ from .syscalls import number_of
 _CONSTANT = (b"\xbf", b"\xbe", b"\xba", b"\x41\xba", b"\x41\xb8")
 _AT_RBX = (b"\x48\x8b\xbb", b"\x48\x8b\xb3", b"\x48\x8b\x93", b"\x4c\x8b\x93", b"\x4c\x8b\x83")
 _STACK_POINTER = (b"\x48\x89\xe7", b"\x48\x89\xe6", b"\x48\x89\xe2", b"\x49\x89\xe2", b"\x49\x89\xe0")
-# mov eax, constant; mov rax, [rbx + offset]; mov [rbx + offset], rax; cmp eax, constant of one byte; syscall
-_NUMBER, _NUMBER_AT_RBX, _RESULT_AT_RBX, _COMPARE, _CALL = (
-    b"\xb8",
-    b"\x48\x8b\x83",
-    b"\x48\x89\x83",
-    b"\x83\xf8",
-    b"\x0f\x05",
-)
+# mov eax, constant; mov rax, [rbx + offset]; mov [rbx + offset], rax
+_NUMBER, _NUMBER_AT_RBX, _RESULT_AT_RBX = b"\xb8", b"\x48\x8b\x83", b"\x48\x89\x83"
+# cmp eax, constant of one byte; syscall; call rax and movsxd rax, eax, because functions of libc return four bytes.
+_COMPARE, _CALL, _CALL_OF_FUNCTION = b"\x83\xf8", b"\x0f\x05", b"\xff\xd0\x48\x63\xc0"
 _JUMP_BYTES = 4
 
 # push rbx; push r12; mov rbx, rdi; mov r12, rsp: rbx points to the function's argument, r12 keeps the caller's stack.
@@ -68,6 +64,11 @@ def _load(at: int, argument: Argument) -> bytes:
             return _AT_RBX[at] + struct.pack("<i", offset)
         case _:
             return _STACK_POINTER[at]
+
+
+def function_call(address: Field) -> bytes:
+    """A call of a function of C that has no argument."""
+    return _NUMBER_AT_RBX + struct.pack("<i", address.offset) + _CALL_OF_FUNCTION
 
 
 def keep_result(field: Field) -> bytes:

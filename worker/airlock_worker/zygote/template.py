@@ -249,6 +249,8 @@ def _get_ready(context: SandboxContext, heap: Heap) -> None:
         # children must be the same.
         RunCgroup("", Limits(1, 1, 1, 1, 1, 1.0))
     # These are empty here; each run sets them for its script.
+    # Not in each child, because `pop` and `update` of the environment make many pages of it private.
+    os.environ.pop("PYTHONPATH", None)
     sys.argv, sys.orig_argv = [], []
     sys.modules["__main__"] = types.ModuleType("__main__")
 
