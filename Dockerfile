@@ -54,3 +54,8 @@ FROM service AS egress
 COPY services/egress services/egress
 HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/health-probe.ts", "egress"]
 CMD ["node", "services/egress/main.ts"]
+
+FROM service AS authority
+COPY services/authority services/authority
+HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 CMD ["node", "services/health-probe.ts", "authority"]
+CMD ["node", "services/authority/main.ts"]

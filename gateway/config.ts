@@ -1,3 +1,4 @@
+import { type AuthMode, readAuthMode } from "#common/identity/auth-mode.ts";
 import { readEnvironment } from "#common/service/environment.ts";
 import { isNetwork } from "#common/service/listen-address.ts";
 import { readHostNames } from "./rest/web-pages.ts";
@@ -9,6 +10,8 @@ export type GatewayConfig = {
    * address in that network are closed. Undefined: no connection is closed for that reason.
    */
   readonly exceptNetwork?: string | undefined;
+  /** Whether clients need a credential; `off` unless said. */
+  readonly auth?: AuthMode;
   /** TCP port; 0 takes any free one. */
   readonly port: number;
   /** Host names that clients may use for this gateway, besides localhost and its IP addresses. */
@@ -17,6 +20,8 @@ export type GatewayConfig = {
   readonly routerAddress: string;
   /** The gRPC target of the pool-manager, `unix:/path` or `host:port`. */
   readonly poolManagerAddress: string;
+  /** The gRPC target of the authority, `unix:/path` or `host:port`. */
+  readonly authorityAddress: string;
   /**
    * The directory of the gateway's TLS certificates. Undefined only where all services are on one machine and
    * call each other over Unix sockets.
@@ -37,6 +42,8 @@ export function readGatewayConfig(env: Readonly<Record<string, string | undefine
     hostNames: readHostNames(read),
     routerAddress: read.text("AIRLOCK_ROUTER_ADDRESS"),
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
+    authorityAddress: read.text("AIRLOCK_AUTHORITY_ADDRESS"),
+    auth: readAuthMode(read),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   });
   read.check();

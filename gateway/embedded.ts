@@ -1,14 +1,16 @@
+import { readAuthMode } from "#common/identity/auth-mode.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
 import { startGateway } from "./main.ts";
 import { readHostNames } from "./rest/web-pages.ts";
 import type { ListenAt, RunningGateway } from "./serve.ts";
 
 export const gateway: EmbeddedService<ListenAt, RunningGateway> = {
-  needs: ["router", "pool-manager"],
+  needs: ["router", "pool-manager", "authority"],
   readSettings: (read) => ({
     host: read.text("AIRLOCK_HOST", "127.0.0.1"),
     port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
     hostNames: readHostNames(read),
+    auth: readAuthMode(read),
   }),
   start: (site, settings, log, hosted) =>
     startGateway(
@@ -16,6 +18,7 @@ export const gateway: EmbeddedService<ListenAt, RunningGateway> = {
         ...settings,
         routerAddress: site.address("router"),
         poolManagerAddress: site.address("pool-manager"),
+        authorityAddress: site.address("authority"),
       },
       log,
       hosted,

@@ -1,11 +1,14 @@
 import { type AddressInfo, Server } from "node:net";
 import { setImmediate as nextTurn, setTimeout as sleep } from "node:timers/promises";
 import type { Registry } from "prom-client";
+import type { AuthMode } from "#common/identity/auth-mode.ts";
+import { systemClock } from "#common/resilience/clock.ts";
 import { createDrain } from "#common/service/drain.ts";
 import { isIn } from "#common/service/listen-address.ts";
 import type { Log } from "#common/service/log.ts";
 import { createProcessRegistry } from "#common/service/metrics-server.ts";
 import type { RunningService } from "#common/service/run-service.ts";
+import { createCredentials } from "./authentication/credentials.ts";
 import type { Backends } from "./backends/backends.ts";
 import { STALLED_AFTER_MS } from "./rest/answers/stalled-answers.ts";
 import { buildApp } from "./rest/app.ts";
@@ -20,6 +23,8 @@ export type ListenAt = {
    * address in that network are closed. Undefined: no connection is closed for that reason.
    */
   readonly exceptNetwork?: string | undefined;
+  /** Whether clients need a credential; `off` unless said. */
+  readonly auth?: AuthMode;
   /** Host names that clients may use for this gateway, besides localhost and its IP addresses. */
   readonly hostNames?: readonly string[];
   /**
@@ -37,14 +42,24 @@ const LINGER_MS = 100;
  * cannot be bound.
  */
 export async function serve(
-  { host, port, exceptNetwork, hostNames = [], stalledAfterMs = STALLED_AFTER_MS }: ListenAt,
+  { host, port, exceptNetwork, auth = "off", hostNames = [], stalledAfterMs = STALLED_AFTER_MS }: ListenAt,
   backends: Backends,
   log: Log,
   hosted: readonly Registry[] = [],
 ): Promise<RunningGateway> {
   const drain = createDrain();
   const registry = createProcessRegistry(hosted);
-  const app = await buildApp({ backends, drain, registry, log, stalledAfterMs, host, hostNames });
+  const credentials = auth === "off" ? undefined : createCredentials(backends.authority, systemClock);
+  const app = await buildApp({
+    backends,
+    credentials,
+    drain,
+    registry,
+    log,
+    stalledAfterMs,
+    host,
+    hostNames,
+  });
   if (exceptNetwork !== undefined) {
     app.server.prependListener("connection", (socket) => {
       if (socket.localAddress === undefined || isIn(socket.localAddress, exceptNetwork)) socket.destroy();
@@ -69,6 +84,7 @@ export async function serve(
       const force = setTimeout(() => app.server.closeAllConnections(), graceMs);
       await app.close();
       clearTimeout(force);
+      credentials?.close();
       backends.close();
     },
   };

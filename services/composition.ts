@@ -2,6 +2,7 @@ import type { EmbeddedPlace, EmbeddedService, EmbeddedSite } from "#common/servi
 import type { EnvironmentReader } from "#common/service/environment.ts";
 import type { Log } from "#common/service/log.ts";
 import { gateway } from "../gateway/embedded.ts";
+import { authority } from "./authority/embedded.ts";
 import { egress } from "./egress/embedded.ts";
 import { poolManager } from "./pool-manager/embedded.ts";
 import { router } from "./router/embedded.ts";
@@ -10,6 +11,7 @@ import { secrets } from "./secrets/embedded.ts";
 
 /** All services of Airlock. A new service is added here and in docker-compose.yml, and nowhere else. */
 export const SERVICES = {
+  authority,
   secrets,
   sanitizer,
   egress,

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Stats } from "node:fs";
 import { chmod, chown, readdir, readFile, realpath, rename, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
+import { makeApiKey } from "#common/identity/api-key.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { renewCertificates } from "../certificates/certs-directory.ts";
@@ -15,7 +16,7 @@ const DOCKER_SOCKET = "/var/run/docker.sock";
 
 /**
  * `./airlock init` prepares docker-compose.yml for this machine. It makes `deployment/` (certificates, the
- * database's password, a directory for secret files) and `.env`. A second run renews the certificates and adds
+ * database's password, the first admin's API key, a directory for secret files) and `.env`. A second run renews the certificates and adds
  * what is missing.
  */
 export async function init(args: readonly string[]): Promise<number> {
@@ -40,6 +41,7 @@ export async function init(args: readonly string[]): Promise<number> {
   // TLS to the database is off, because only the routers and the database are in this container network.
   const url = `postgres://airlock:${encodeURIComponent(password)}@postgres:5432/airlock?sslmode=disable`;
   await written(join(deployment, "database-url"), url, 0o600);
+  await written(join(deployment, "admin-key"), makeApiKey().text, 0o600);
   await written(join(deployment, "version-key"), randomBytes(32).toString("hex"), 0o600);
   await completed(join(directory, ".env"), await environmentOf(owner));
   if (process.getuid?.() === 0) await giveTo(owner, deployment);
@@ -149,7 +151,8 @@ async function replaced(path: string, text: string, mode: number, like?: Stats):
 async function giveTo({ uid, gid }: Owner, deployment: string): Promise<void> {
   const services = (await readdir(join(deployment, "tls"))).filter((name) => name !== "ca");
   const places = [...services.map((name) => join("tls", name)), "secrets"];
-  for (const file of ["database-url", "version-key"]) await chown(join(deployment, file), uid, gid);
+  for (const file of ["database-url", "admin-key", "version-key"])
+    await chown(join(deployment, file), uid, gid);
   for (const place of places) {
     await chown(join(deployment, place), uid, gid);
     for (const file of await readdir(join(deployment, place)))

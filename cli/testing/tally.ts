@@ -17,7 +17,6 @@ export type Tally = {
 export type FileTallies = { readonly files: Readonly<Record<string, Tally>>; readonly errorsOutside: number };
 
 export const NONE: Tally = { passed: 0, failed: 0, failures: [], skipped: [] };
-const MAX_FAILURE = 300;
 
 /** Counts one error outside of all files when the runner's exit status is not 0 although it reports no failure. */
 export function withExitStatus(tallies: FileTallies, exitStatus: number | null): FileTallies {
@@ -34,10 +33,10 @@ export function sumOf(tallies: readonly Tally[]): Tally {
   };
 }
 
-/** The line of a failed test: its file, its name, and the first line of its error, at most 300 characters. */
+/** The line of a failed test: its file, its name, and the first line of its error. */
 export function failureLine(file: string, name: string, error: string): string {
   const [first = ""] = stripVTControlCharacters(error).trim().split("\n");
-  return `${file} > ${name}: ${first.length > MAX_FAILURE ? `${first.slice(0, MAX_FAILURE)}…` : first}`;
+  return `${file} > ${name}: ${first}`;
 }
 
 /**

@@ -1,4 +1,5 @@
 import type { Dependency } from "#proto/readiness.ts";
+import type { AuthorityBackend } from "./authority.ts";
 import type { PoolManagerBackend } from "./pool-manager.ts";
 import type { RouterBackend } from "./router.ts";
 
@@ -6,6 +7,7 @@ import type { RouterBackend } from "./router.ts";
 export type Backends = {
   readonly router: RouterBackend;
   readonly poolManager: PoolManagerBackend;
+  readonly authority: AuthorityBackend;
   /**
    * Asks every service that the gateway depends on whether it is ready; an unreachable one counts as not
    * ready. Never rejects.

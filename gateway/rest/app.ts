@@ -4,7 +4,9 @@ import { trackOwedAnswers } from "#common/http/owed-answers.ts";
 import { awaitTurn } from "#common/http/pipelined-requests.ts";
 import type { Drain } from "#common/service/drain.ts";
 import type { Log } from "#common/service/log.ts";
+import type { Credentials } from "../authentication/credentials.ts";
 import type { Backends } from "../backends/backends.ts";
+import { controlAccess } from "./access.ts";
 import { refuseAmbiguous } from "./ambiguous-requests.ts";
 import { boundAnswers } from "./answers/answers.ts";
 import { acceptJsonBodies } from "./body/body.ts";
@@ -34,6 +36,8 @@ const MAX_HEADER_BYTES = 16 * 1024;
 
 export type AppParts = {
   readonly backends: Backends;
+  /** How clients prove who they are; undefined: they need not. */
+  readonly credentials: Credentials | undefined;
   readonly drain: Drain;
   readonly registry: Registry;
   readonly log: Log;
@@ -50,6 +54,7 @@ export type AppParts = {
 /** Builds the REST server that calls `backends`; it does not listen yet. */
 export async function buildApp({
   backends,
+  credentials,
   drain,
   registry,
   log,
@@ -97,6 +102,7 @@ export async function buildApp({
   logRequests(app, log);
   answerWithProblems(app, log);
   refuseUnknownRoutes(app);
+  controlAccess(app, credentials);
   acceptJsonBodies(app);
   readQueryNumbers(app);
   const documents = describeLazily(registry, log, (described) => addRoutes(described, parts));

@@ -9,9 +9,16 @@ const INFO = {
   contact: { name: "The operator of this instance" },
 } as const;
 
+const KEY_SCHEME = {
+  type: "http",
+  scheme: "bearer",
+  description: "An API key (alk_...), where the operator demands one (AIRLOCK_AUTH).",
+} as const;
+
 const TAGS = [
   { name: "executions", description: "Scripts that ran, run or wait." },
   { name: "projects", description: "Where scripts run: packages, settings, workers." },
+  { name: "identity", description: "Who calls, API keys and roles." },
   { name: "operation", description: "Health, figures and this document." },
 ];
 
@@ -27,8 +34,15 @@ export async function describeApi(addRoutes: (app: FastifyInstance) => void): Pr
   });
   const bodyOptional = operationsWithOptionalBody(app);
   await app.register(swagger, {
-    // Clients do not log in, so no operation has a security scheme.
-    openapi: { openapi: "3.1.0", info: INFO, servers: [{ url: "/" }], tags: TAGS, security: [] },
+    openapi: {
+      openapi: "3.1.0",
+      info: INFO,
+      servers: [{ url: "/" }],
+      tags: TAGS,
+      components: { securitySchemes: { key: KEY_SCHEME } },
+      // The empty requirement: whether a key is needed is the operator's choice.
+      security: [{ key: [] }, {}],
+    },
     refResolver: { buildLocalReference: ({ $id }, _base, _fragment, index) => String($id ?? `def-${index}`) },
     // @fastify/swagger marks every request body as required, so optional ones are corrected here.
     transformObject: (document) => markOptionalBodies(document, bodyOptional),

@@ -8,6 +8,7 @@ import { executionListRoute } from "./routes/execution-list.ts";
 import { executionRoutes } from "./routes/executions.ts";
 import { frontPageRoute } from "./routes/front-page.ts";
 import { healthRoutes } from "./routes/health.ts";
+import { identityRoutes } from "./routes/identity.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { redactionsRoute } from "./routes/redactions.ts";
 
@@ -25,6 +26,7 @@ export function addRoutes(app: FastifyInstance, { backends, drain, documents }: 
   redactionsRoute(app, backends.router);
   deadLetterRoutes(app, backends.router);
   projectRoutes(app, backends);
+  identityRoutes(app, backends.authority);
   healthRoutes(app, backends);
   documentRoutes(app, backends, documents);
   frontPageRoute(app);

@@ -38,16 +38,16 @@ export const PAGE_HEADERS = {
 
 /** Headers of the answer to a browser's preflight request (CORS), for pages of the hosts in `hostNames`. */
 const PREFLIGHT_HEADERS = {
-  "access-control-allow-methods": "GET, POST",
-  "access-control-allow-headers": "content-type, idempotency-key",
+  "access-control-allow-methods": "GET, POST, PATCH, DELETE",
+  "access-control-allow-headers": "authorization, content-type, idempotency-key",
   "access-control-max-age": "600",
 } as const;
 /** Headers of an answer that a page of these hosts may read. */
-const SHOWN_HEADERS = "idempotent-replayed, location, retry-after";
+const SHOWN_HEADERS = "idempotent-replayed, location, retry-after, www-authenticate";
 
 /**
- * Refuses calls by web pages of other sites. Clients do not log in, so a hostile page in a person's browser
- * could otherwise do all that the person can. A page can look like our own when its owner points its host
+ * Refuses calls by web pages of other sites. Where clients need no credential, a hostile page in a person's
+ * browser could otherwise do all that the person can. A page can look like our own when its owner points its host
  * name to this gateway (DNS rebinding). Therefore the gateway answers only to names that no stranger can own.
  * This holds for every listen address, because a port of 127.0.0.1 may lead to a container, and a browser
  * reaches any machine of its network. Pages of the hosts in `hostNames` may call with any scheme and port.

@@ -71,6 +71,10 @@ export const ERROR_RULES = {
   run_exists: rule(GrpcStatus.ALREADY_EXISTS, 409, "The worker has the run, or had it"),
   run_over: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The worker has ended the run"),
   run_superseded: rule(GrpcStatus.ABORTED, 409, "Another router follows the run"),
+  unauthenticated: rule(GrpcStatus.UNAUTHENTICATED, 401, "No valid credential"),
+  key_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such key"),
+  principal_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such principal"),
+  principal_exists: rule(GrpcStatus.ALREADY_EXISTS, 409, "The name is taken"),
   permission_denied: rule(GrpcStatus.PERMISSION_DENIED, 403, "Not permitted"),
   host_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "This host name is not served"),
   origin_not_allowed: rule(

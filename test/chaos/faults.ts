@@ -5,7 +5,7 @@ import type { Random } from "./random.ts";
 import type { WorkerHost } from "./worker-host.ts";
 
 const EVERYWHERE = [
-  ...["gateway", "router", "pool-manager", "secrets", "sanitizer", "egress"],
+  ...["gateway", "router", "pool-manager", "secrets", "sanitizer", "egress", "authority"],
   ...["supervisor", "zygote", "template", "run child", "postgres"],
 ] as const;
 export type Target = (typeof EVERYWHERE)[number] | "container" | "engine";

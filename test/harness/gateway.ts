@@ -11,6 +11,7 @@ export async function openGateway(services: Pick<TestServices, "address">) {
       port: 0,
       routerAddress: services.address("router"),
       poolManagerAddress: services.address("pool-manager"),
+      authorityAddress: services.address("authority"),
     },
     createLog("gateway", "silent"),
   );

@@ -1,21 +1,28 @@
 import type { Edges } from "#common/grpc/edges.ts";
+import { AuthorityServiceClient } from "#proto/authority.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import { RouterServiceClient } from "#proto/router.ts";
 import type { Backends } from "../backends.ts";
+import { authorityOver } from "./authority.ts";
 import { poolManagerOver } from "./pool-manager.ts";
 import { routerOver } from "./router.ts";
 
 /**
- * Connects the gateway to the router and the pool-manager over gRPC, on first use. The result owns `edges`
+ * Connects the gateway to the router, the pool-manager and the authority over gRPC, on first use. The result owns `edges`
  * and closes them.
  */
 export function connectBackends(
-  addresses: { readonly routerAddress: string; readonly poolManagerAddress: string },
+  addresses: {
+    readonly routerAddress: string;
+    readonly poolManagerAddress: string;
+    readonly authorityAddress: string;
+  },
   edges: Edges,
 ): Backends {
   return {
     router: routerOver(edges.connectTo(RouterServiceClient, addresses.routerAddress)),
     poolManager: poolManagerOver(edges.connectTo(PoolManagerServiceClient, addresses.poolManagerAddress)),
+    authority: authorityOver(edges.connectTo(AuthorityServiceClient, addresses.authorityAddress)),
     readiness: edges.deepReadiness,
     close: edges.close,
   };

@@ -8,6 +8,7 @@ import type { OutputFrom } from "#proto/router.ts";
 import type { Backends } from "../backends.ts";
 import type { PoolManagerBackend } from "../pool-manager.ts";
 import type { RouterBackend } from "../router.ts";
+import { createMockAuthority } from "./authority.ts";
 import { findMockDeadLetter, listMockDeadLetters } from "./dead-letters.ts";
 import { playOf } from "./play.ts";
 import { createMockProject, MOCK_PROJECT } from "./project.ts";
@@ -159,6 +160,7 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
   return {
     router,
     poolManager,
+    authority: createMockAuthority(),
     readiness: async () => [{ name: "mock", ready: true, detail: "" }],
     close: waits.close,
   };

@@ -1,5 +1,4 @@
 import type { FastifyReply } from "fastify";
-import { LOCAL_PRINCIPAL, type Principal } from "#common/identity/principal.ts";
 import type { BackendCall } from "../../backends/call.ts";
 import { clientSignal } from "./client-signal.ts";
 
@@ -8,12 +7,5 @@ import { clientSignal } from "./client-signal.ts";
  * principal.
  */
 export function backendCall(reply: FastifyReply): BackendCall {
-  return { principal: principalOf(reply), signal: clientSignal(reply) };
-}
-
-/**
- * The principal who sent the request. Until requests are authenticated, every client is the local principal.
- */
-function principalOf(_reply: FastifyReply): Principal {
-  return LOCAL_PRINCIPAL;
+  return { principal: reply.request.access.principal, signal: clientSignal(reply) };
 }

@@ -27,6 +27,7 @@ export function deadLetterRoutes(app: FastifyInstance, router: RouterBackend): v
     "/dead-letters",
     {
       links: DEAD_LETTER_LINKS,
+      config: { permission: "dead_letter.read" },
       schema: {
         operationId: "listDeadLetters",
         tags,
@@ -52,7 +53,7 @@ export function deadLetterRoutes(app: FastifyInstance, router: RouterBackend): v
   app.post<{ Params: ExecutionParams; Body: RetryBody }>(
     "/dead-letters/:execution_id/retry",
     {
-      config: { bodyOptional: true },
+      config: { bodyOptional: true, permission: "dead_letter.retry" },
       schema: {
         operationId: "retryDeadLetter",
         tags,

@@ -32,6 +32,7 @@ export function documentRoutes(app: FastifyInstance, backends: Backends, documen
   app.get(
     "/openapi.json",
     {
+      config: { permission: "public.read" },
       schema: {
         operationId: "getOpenApi",
         tags,
@@ -52,6 +53,7 @@ export function documentRoutes(app: FastifyInstance, backends: Backends, documen
   app.get(
     "/skill.md",
     {
+      config: { permission: "project.read" },
       schema: {
         operationId: "getSkill",
         tags,
@@ -71,6 +73,7 @@ export function documentRoutes(app: FastifyInstance, backends: Backends, documen
   app.get(
     "/metrics",
     {
+      config: { permission: "metrics.read" },
       schema: {
         operationId: "getMetrics",
         tags,
@@ -89,6 +92,7 @@ export function documentRoutes(app: FastifyInstance, backends: Backends, documen
     app.get(
       url,
       {
+        config: { permission: "public.read" },
         schema: {
           operationId: "getDocs",
           hide: url !== "/docs",

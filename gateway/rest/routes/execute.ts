@@ -7,6 +7,7 @@ import { ExecutionStatus } from "#proto/execution.ts";
 import type { BackendChange } from "../../backends/call.ts";
 import type { RouterBackend, Submitted } from "../../backends/router.ts";
 import type { ShownExecution } from "../../execution-text/execution-text.ts";
+import { refuseOtherProjects } from "../access.ts";
 import { hold, sendExecution } from "../answers/send-execution.ts";
 import { dropBody } from "../body/body.ts";
 import { InvalidFields } from "../problems.ts";
@@ -37,6 +38,7 @@ export function executeRoute(app: FastifyInstance, router: RouterBackend, drain:
     "/execute",
     {
       links: EXECUTE_LINKS,
+      config: { permission: "execution.submit" },
       schema: {
         operationId: "execute",
         tags: ["executions"],
@@ -109,6 +111,7 @@ async function accept(
   const { project, code, timeout, settings = {} } = request.body;
   const problems = badTexts(project, code, settings);
   if (problems.length > 0) throw new InvalidFields(problems);
+  refuseOtherProjects(request, project);
   return await router.submit(
     {
       project,

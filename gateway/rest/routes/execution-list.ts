@@ -14,6 +14,7 @@ export function executionListRoute(app: FastifyInstance, router: RouterBackend):
     "/executions",
     {
       links: EXECUTION_LIST_LINKS,
+      config: { permission: "execution.read" },
       schema: {
         operationId: "listExecutions",
         tags: ["executions"],

@@ -33,6 +33,7 @@ export function executionRoutes(app: FastifyInstance, router: RouterBackend, dra
   app.get<{ Params: ExecutionParams; Querystring: ReadQuery }>(
     "/executions/:execution_id",
     {
+      config: { permission: "execution.read" },
       schema: {
         operationId: "getExecution",
         tags: ["executions"],
@@ -60,6 +61,7 @@ export function executionRoutes(app: FastifyInstance, router: RouterBackend, dra
   app.post<{ Params: ExecutionParams; Body: RespondBody; Querystring: WaitQuery }>(
     "/executions/:execution_id/respond",
     {
+      config: { permission: "execution.respond" },
       schema: {
         operationId: "respond",
         tags: ["executions"],
@@ -94,7 +96,7 @@ export function executionRoutes(app: FastifyInstance, router: RouterBackend, dra
   app.post<{ Params: ExecutionParams }>(
     "/executions/:execution_id/cancel",
     {
-      config: { bodyOptional: true },
+      config: { bodyOptional: true, permission: "execution.cancel" },
       schema: {
         operationId: "cancel",
         tags: ["executions"],

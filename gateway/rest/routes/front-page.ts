@@ -25,6 +25,7 @@ export function frontPageRoute(app: FastifyInstance): void {
   app.get(
     "/",
     {
+      config: { permission: "public.read" },
       schema: {
         operationId: "getFrontPage",
         tags: ["operation"],

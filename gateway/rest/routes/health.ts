@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { AirlockError } from "#common/errors.ts";
+import { has } from "#common/identity/roles.ts";
 import type { Dependency } from "#proto/readiness.ts";
 import type { Backends } from "../../backends/backends.ts";
 import type { BackendCall } from "../../backends/call.ts";
@@ -15,6 +16,7 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
   app.get(
     "/health",
     {
+      config: { permission: "public.read" },
       schema: {
         operationId: "getHealth",
         tags,
@@ -32,6 +34,7 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
   app.get(
     "/ready",
     {
+      config: { permission: "public.read" },
       schema: {
         operationId: "getReadiness",
         tags,
@@ -43,7 +46,7 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
         },
       },
     },
-    async (_request, reply: FastifyReply) => {
+    async (request, reply: FastifyReply) => {
       const [dependencies, broken] = await Promise.all([
         backends.readiness(),
         brokenProjects(backends, backendCall(reply)),
@@ -52,8 +55,12 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
       const services = Object.fromEntries(
         dependencies.map(({ name, ready }) => [name, ready ? "ready" : "unavailable"]),
       );
-      if (missing.length === 0) return { status: "ready", services, broken_projects: broken };
-      const problem: Problem = { ...toProblem(notReady(missing)), services };
+      const isDetailed = has(request.access.principal, "project.read");
+      if (missing.length === 0)
+        return { status: "ready", ...(isDetailed && { services, broken_projects: broken }) };
+      const problem: Problem = isDetailed
+        ? { ...toProblem(notReady(missing)), services }
+        : toProblem(new AirlockError("unavailable", "Not ready. Try again in a few seconds."));
       // The body is sent as a string, because fastify refuses to serialize a media type that the 200 response
       // does not declare.
       return reply.code(503).headers(problemHeaders(problem)).send(JSON.stringify(problem));

@@ -29,6 +29,7 @@ export function projectRoutes(app: FastifyInstance, backends: Backends): void {
     "/projects",
     {
       links: PROJECT_LIST_LINKS,
+      config: { permission: "project.read" },
       schema: {
         operationId: "listProjects",
         tags,
@@ -53,6 +54,7 @@ export function projectRoutes(app: FastifyInstance, backends: Backends): void {
   app.get<{ Params: ProjectParams }>(
     "/projects/:name",
     {
+      config: { permission: "project.read" },
       schema: {
         operationId: "getProject",
         tags,
@@ -77,7 +79,7 @@ export function projectRoutes(app: FastifyInstance, backends: Backends): void {
   app.post<{ Params: ProjectParams; Body: UpBody }>(
     "/projects/:name/up",
     {
-      config: { bodyOptional: true },
+      config: { bodyOptional: true, permission: "project.scale" },
       schema: {
         operationId: "upProject",
         tags,
@@ -105,7 +107,7 @@ export function projectRoutes(app: FastifyInstance, backends: Backends): void {
   app.post<{ Params: ProjectParams; Body: DownBody }>(
     "/projects/:name/down",
     {
-      config: { bodyOptional: true },
+      config: { bodyOptional: true, permission: "project.scale" },
       schema: {
         operationId: "downProject",
         tags,

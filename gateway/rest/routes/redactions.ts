@@ -10,6 +10,7 @@ export function redactionsRoute(app: FastifyInstance, router: RouterBackend): vo
   app.get<{ Params: ExecutionParams }>(
     "/executions/:execution_id/redactions",
     {
+      config: { permission: "redaction.read" },
       schema: {
         operationId: "getRedactions",
         tags: ["operation"],

@@ -6,7 +6,8 @@ export const HEALTH = {
 
 export const READINESS = {
   type: "object",
-  required: ["status", "services", "broken_projects"],
+  description: "Clients without a credential see the status only, where one is needed.",
+  required: ["status"],
   properties: {
     status: { type: "string", const: "ready" },
     services: {

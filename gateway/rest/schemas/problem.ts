@@ -12,7 +12,13 @@ const OUTSIDE_ROUTES = [
   "internal",
 ] as const satisfies readonly ErrorCode[];
 /** Errors that every route can answer before its handler runs. */
-const BEFORE_ROUTES = ["host_not_allowed", "origin_not_allowed"] as const satisfies readonly ErrorCode[];
+const BEFORE_ROUTES = [
+  "host_not_allowed",
+  "origin_not_allowed",
+  "unauthenticated",
+  "permission_denied",
+  "unavailable",
+] as const satisfies readonly ErrorCode[];
 /** Errors that any call to a service behind the gateway can end in. */
 export const SERVICE_CODES = [
   "permission_denied",
@@ -61,7 +67,7 @@ export const PROBLEM = {
  * routes.
  */
 export function problemResponses(...own: readonly ErrorCode[]): Record<string, object> {
-  const codes = [...own, ...BEFORE_ROUTES];
+  const codes = [...new Set([...own, ...BEFORE_ROUTES])];
   const statuses = [...new Set(codes.map((code) => ERROR_RULES[code].http))].sort();
   const byStatus = statuses.map((status) => [
     String(status),

@@ -224,6 +224,70 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/keys": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * List API keys
+         * @description Those that you made, newest first; an admin sees all. Never the keys themselves.
+         */
+        readonly get: operations["listKeys"];
+        readonly put?: never;
+        /**
+         * Make an API key
+         * @description For an agent of yours; an admin may also make keys of humans and services. The key is shown in this answer only.
+         */
+        readonly post: operations["createKey"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/keys/{key_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post?: never;
+        /**
+         * Revoke an API key
+         * @description Every gateway refuses it within a second. A key may revoke itself.
+         */
+        readonly delete: operations["revokeKey"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/me": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Who you are to Airlock
+         * @description And what you may do.
+         */
+        readonly get: operations["getMe"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/metrics": {
         readonly parameters: {
             readonly query?: never;
@@ -262,6 +326,46 @@ export interface paths {
         readonly options?: never;
         readonly head?: never;
         readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/principals": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * List principals
+         * @description Humans, agents and services that have a key.
+         */
+        readonly get: operations["listPrincipals"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/principals/{principal}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        /**
+         * Disable a principal, or enable it again
+         * @description All keys of a disabled principal, and of the agents that it made, are refused.
+         */
+        readonly patch: operations["updatePrincipal"];
         readonly trace?: never;
     };
     readonly "/projects": {
@@ -356,6 +460,26 @@ export interface paths {
          * @description Asks every service behind the gateway; a 503 names those that are missing.
          */
         readonly get: operations["getReadiness"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/roles": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * List the roles
+         * @description With the permissions of each. Agents never have those that end in _all or manage keys.
+         */
+        readonly get: operations["listRoles"];
         readonly put?: never;
         readonly post?: never;
         readonly delete?: never;
@@ -532,10 +656,128 @@ export interface components {
             readonly project: string;
             readonly status: components["schemas"]["ExecutionStatus"];
         };
+        readonly Key: {
+            /** Format: date-time */
+            readonly created_at: string;
+            /**
+             * Format: date-time
+             * @description null: never.
+             */
+            readonly expires_at: string | null;
+            /** @description The public part of the key. */
+            readonly key_id: string;
+            /**
+             * @description agent: a program that decides by itself. service: a program that does what it was written for.
+             * @enum {string}
+             */
+            readonly kind: "human" | "agent" | "service";
+            /**
+             * Format: date-time
+             * @description To the minute; null: never.
+             */
+            readonly last_used_at: string | null;
+            /**
+             * @description The principal that made the key.
+             * @example key:bot
+             */
+            readonly made_by: string;
+            readonly name: string;
+            /** @example key:bot */
+            readonly principal: string;
+            /** @description The projects that the key is limited to; empty: all. */
+            readonly projects: readonly string[];
+            /**
+             * Format: date-time
+             * @description null: it is in force.
+             */
+            readonly revoked_at: string | null;
+            /** @enum {string} */
+            readonly role: "admin" | "operator" | "developer" | "observer";
+        };
+        readonly KeyList: {
+            readonly keys: readonly components["schemas"]["Key"][];
+        };
+        readonly KeyRequest: {
+            /** @description Seconds until the key ends; 7,776,000 (90 days) unless given. */
+            readonly expires_in?: number | null;
+            /**
+             * @description agent unless given. Only an admin may make keys of humans and services.
+             * @enum {string|null}
+             */
+            readonly kind?: "human" | "agent" | "service" | null;
+            /**
+             * @description Names the key, and its new principal "key:NAME". 1 to 63 of a-z, 0-9 and -; begins and ends with a letter or digit.
+             * @example bot
+             */
+            readonly name: string;
+            /** @description An existing principal that gets one more key, to replace one without a pause. */
+            readonly principal?: string | null;
+            /** @description The projects that the key is limited to; empty: all. */
+            readonly projects?: readonly string[] | null;
+            /**
+             * @description developer unless given. Never higher than your own.
+             * @enum {string|null}
+             */
+            readonly role?: "admin" | "operator" | "developer" | "observer" | null;
+        };
         readonly LlmRequest: {
             readonly id: string;
             readonly model: string;
             readonly prompt: string;
+        };
+        readonly Me: {
+            /**
+             * Format: date-time
+             * @description When the credential ends; null: never.
+             */
+            readonly expires_at: string | null;
+            /**
+             * @description agent: a program that decides by itself. service: a program that does what it was written for.
+             * @enum {string}
+             */
+            readonly kind: "human" | "agent" | "service";
+            readonly permissions: readonly ("public.read" | "execution.submit" | "execution.respond" | "execution.cancel" | "execution.read" | "execution.read_all" | "execution.respond_all" | "execution.cancel_all" | "project.read" | "project.scale" | "redaction.read" | "dead_letter.read" | "dead_letter.retry" | "metrics.read" | "key.manage" | "key.manage_all" | "principal.manage")[];
+            /** @example key:bot */
+            readonly principal: string;
+            /** @description The projects that the key is limited to; empty: all. */
+            readonly projects: readonly string[];
+            /** @enum {string} */
+            readonly role: "admin" | "operator" | "developer" | "observer" | "anonymous";
+            readonly tenant: string;
+        };
+        readonly NewKey: {
+            /**
+             * Format: date-time
+             * @description null: never.
+             */
+            readonly expires_at: string | null;
+            /** @description The whole key. It is shown only here: keep it. */
+            readonly key: string;
+            /** @description The public part of the key. */
+            readonly key_id: string;
+            /** @example key:bot */
+            readonly principal: string;
+        };
+        readonly Principal: {
+            /** Format: date-time */
+            readonly created_at: string;
+            readonly disabled: boolean;
+            /**
+             * @description agent: a program that decides by itself. service: a program that does what it was written for.
+             * @enum {string}
+             */
+            readonly kind: "human" | "agent" | "service";
+            /** @example key:bot */
+            readonly made_by: string;
+            /** @example key:bot */
+            readonly principal: string;
+            readonly tenant: string;
+        };
+        readonly PrincipalChange: {
+            readonly disabled: boolean;
+        };
+        readonly PrincipalList: {
+            readonly principals: readonly components["schemas"]["Principal"][];
         };
         /** @description RFC 9457. `detail` says what was wrong, what is allowed and what to do next. */
         readonly Problem: {
@@ -559,7 +801,7 @@ export interface components {
          * @description What a program branches on.
          * @enum {string}
          */
-        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
+        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "key_not_found" | "principal_not_found" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
         readonly Project: {
             /** @description Addresses that are not public and yet permitted. */
             readonly allow_private: readonly string[];
@@ -708,6 +950,15 @@ export interface components {
             readonly retry_of: string;
             readonly status: components["schemas"]["ExecutionStatus"];
         };
+        readonly RoleList: {
+            readonly roles: readonly {
+                /** @description Requests a minute that change something. */
+                readonly changes_a_minute: number;
+                readonly permissions: readonly ("public.read" | "execution.submit" | "execution.respond" | "execution.cancel" | "execution.read" | "execution.read_all" | "execution.respond_all" | "execution.cancel_all" | "project.read" | "project.scale" | "redaction.read" | "dead_letter.read" | "dead_letter.retry" | "metrics.read" | "key.manage" | "key.manage_all" | "principal.manage")[];
+                /** @enum {string} */
+                readonly role: "admin" | "operator" | "developer" | "observer" | "anonymous";
+            }[];
+        };
         readonly WaitingOn: {
             /** @description The same in a sentence. */
             readonly detail: string;
@@ -746,7 +997,16 @@ export interface operations {
                     readonly "text/html": string;
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -758,6 +1018,17 @@ export interface operations {
             /** @description `route_not_found`: No such route. */
             readonly 404: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -797,6 +1068,15 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["DeadLetterList"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
@@ -885,6 +1165,15 @@ export interface operations {
             };
             /** @description `invalid_json`: The body is not valid JSON. */
             readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -1008,9 +1297,29 @@ export interface operations {
                     readonly "text/html": string;
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1080,6 +1389,15 @@ export interface operations {
             };
             /** @description `invalid_json`: The body is not valid JSON. */
             readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -1222,6 +1540,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ExecutionList"];
                 };
             };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
@@ -1312,6 +1639,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Execution"];
                 };
             };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
@@ -1399,6 +1735,15 @@ export interface operations {
             };
             /** @description `invalid_json`: The body is not valid JSON. */
             readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -1514,6 +1859,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Redactions"];
                 };
             };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
@@ -1609,6 +1963,15 @@ export interface operations {
             };
             /** @description `invalid_json`: The body is not valid JSON. */
             readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -1724,9 +2087,390 @@ export interface operations {
                     };
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listKeys: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Up to 1,000 keys. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["KeyList"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly createKey: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["KeyRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description The new key. */
+            readonly 201: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["NewKey"];
+                };
+            };
+            /** @description `invalid_json`: The body is not valid JSON. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `principal_not_found`: No such principal. */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `principal_exists`: The name is taken. */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payload_too_large`: The request is too large. */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: Unsupported media type. */
+            readonly 415: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly revokeKey: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly key_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The key is refused from now on. */
+            readonly 204: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": unknown;
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `key_not_found`: No such key. */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly getMe: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description You. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Me"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1762,9 +2506,29 @@ export interface operations {
                     readonly "text/plain": string;
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1800,9 +2564,227 @@ export interface operations {
                     readonly "application/json": Record<string, never>;
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listPrincipals: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Up to 1,000 principals. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["PrincipalList"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly updatePrincipal: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly principal: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["PrincipalChange"];
+            };
+        };
+        readonly responses: {
+            /** @description The principal as it is now. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Principal"];
+                };
+            };
+            /** @description `invalid_json`: The body is not valid JSON. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `principal_not_found`: No such principal. */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payload_too_large`: The request is too large. */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: Unsupported media type. */
+            readonly 415: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1836,6 +2818,15 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["ProjectList"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
@@ -1908,6 +2899,15 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": components["schemas"]["Project"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
@@ -2003,6 +3003,15 @@ export interface operations {
             };
             /** @description `invalid_json`: The body is not valid JSON. */
             readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -2125,6 +3134,15 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
             readonly 403: {
                 headers: {
@@ -2229,7 +3247,7 @@ export interface operations {
                 content: {
                     readonly "application/json": {
                         /** @description Projects that cannot be used until the operator corrects their file or its secrets; GET /projects says why. The others work. */
-                        readonly broken_projects: readonly string[];
+                        readonly broken_projects?: readonly string[];
                         /**
                          * @example {
                          *       "router": "ready",
@@ -2238,7 +3256,7 @@ export interface operations {
                          *       "secrets": "ready"
                          *     }
                          */
-                        readonly services: {
+                        readonly services?: {
                             readonly [key: string]: "ready";
                         };
                         /** @enum {string} */
@@ -2246,8 +3264,84 @@ export interface operations {
                     };
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listRoles: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Every role. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["RoleList"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
                 headers: {
                     readonly [name: string]: unknown;
                 };
@@ -2293,6 +3387,15 @@ export interface operations {
                 };
                 content: {
                     readonly "text/markdown": string;
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */

@@ -5,11 +5,10 @@ import type { Caller, ServiceIdentity } from "../identity/identity.ts";
 import {
   LOCAL_PRINCIPAL,
   type Principal,
-  type PrincipalKind as PrincipalKindName,
   principalOfClient,
   SYSTEM_PRINCIPAL,
 } from "../identity/principal.ts";
-import type { Role as RoleName } from "../identity/roles.ts";
+import type { PrincipalKind as PrincipalKindName, Role as RoleName } from "../identity/roles.ts";
 
 // The gRPC metadata key under which a call names its principal, the client on whose behalf the call is made.
 // Only this file reads and writes that metadata.
@@ -57,11 +56,11 @@ export function principalToProto({
 }: Principal): PrincipalMessage {
   return {
     id,
-    kind: KINDS[kind],
+    kind: kindToProto(kind),
     tenant,
-    role: ROLES[role],
+    role: roleToProto(role),
     maker,
-    within: within.map((each) => ROLES[each]),
+    within: within.map(roleToProto),
   };
 }
 
@@ -75,10 +74,10 @@ const TENANT = /^[a-z0-9-]{1,40}$/;
  * unknown one, or has an id or a tenant that cannot be stored.
  */
 export function principalFromProto(message: PrincipalMessage): Principal | undefined {
-  const kind = nameIn(KINDS, message.kind);
-  const role = nameIn(ROLES, message.role);
+  const kind = kindFromProto(message.kind);
+  const role = roleFromProto(message.role);
   const { id, tenant, maker } = message;
-  const within = message.within.map((each) => nameIn(ROLES, each));
+  const within = message.within.map(roleFromProto);
   if (!kind || !role || id === "" || !TENANT.test(tenant) || within.includes(undefined)) return undefined;
   if ([id, maker].some((each) => Buffer.byteLength(each) > MAX_ID_BYTES || each.includes("\0")))
     return undefined;
@@ -111,6 +110,26 @@ export function principalOf(caller: Caller, metadata: Metadata): Principal {
     throw new AirlockError("invalid_request", "airlock-principal-bin must be one airlock.v1.Principal.");
   }
   return principal;
+}
+
+/** The message's word for a kind. */
+export function kindToProto(kind: PrincipalKindName): PrincipalKind {
+  return KINDS[kind];
+}
+
+/** The kind in a message. Undefined for an unspecified or unknown one. */
+export function kindFromProto(kind: PrincipalKind): PrincipalKindName | undefined {
+  return nameIn(KINDS, kind);
+}
+
+/** The message's word for a role. */
+export function roleToProto(role: RoleName): Role {
+  return ROLES[role];
+}
+
+/** The role in a message. Undefined for an unspecified or unknown one. */
+export function roleFromProto(role: Role): RoleName | undefined {
+  return nameIn(ROLES, role);
 }
 
 function ownPrincipal(caller: Caller): Principal {

@@ -63,6 +63,17 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ...rules("egress", "EgressService", {
     HoldRoute: forServices("router"),
   }),
+  ...rules("authority", "AuthorityService", {
+    // The gateway asks before it knows the principal.
+    Authenticate: forServices("gateway"),
+    WatchChanges: forServices("gateway"),
+    CreateKey: forGateway("key.manage"),
+    ListKeys: forGateway("key.manage"),
+    // A key that was lost may be revoked with the key itself, whatever its role is.
+    RevokeKey: forGateway("execution.read"),
+    ListPrincipals: forGateway("principal.manage"),
+    UpdatePrincipal: forGateway("principal.manage"),
+  }),
   // The gateway asks for its own work, whoever its client is.
   ...rules("every", "ReadinessService", { GetReadiness: forServices("gateway", "client") }),
   ...rules("worker", "WorkerService", {
@@ -108,6 +119,11 @@ export function ownerOf(serviceName: string): ServiceIdentity | undefined {
 /** A row for an RPC that the gateway and programs of the operator call for principals. */
 function forPrincipals(permission: Permission, ...services: readonly ServiceIdentity[]): Row {
   return { callers: ["gateway", "client", ...services], permission };
+}
+
+/** A row for an RPC that the gateway alone calls for principals. */
+function forGateway(permission: Permission): Row {
+  return { callers: ["gateway"], permission };
 }
 
 /** A row for an RPC that needs no permission of a principal, because its callers call it for their own work. */

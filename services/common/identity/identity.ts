@@ -8,6 +8,7 @@ export const SERVICES = [
   "secrets",
   "sanitizer",
   "egress",
+  "authority",
   "worker",
 ] as const;
 export type ServiceIdentity = (typeof SERVICES)[number];

@@ -1,7 +1,4 @@
-import type { Role } from "./roles.ts";
-
-/** The kind of a principal: a person, an AI agent, or any other program. */
-export type PrincipalKind = "human" | "agent" | "service";
+import type { PrincipalKind, Role } from "./roles.ts";
 
 /**
  * The person or program for whom a call is made. The caller, the process that makes the call, may be another:
@@ -30,6 +27,9 @@ export type Principal = {
 
 /** The only tenant so far, to which all data belongs. */
 export const DEFAULT_TENANT = "default";
+
+/** The beginning of the ids of principals that Airlock itself makes. No credential can claim one. */
+export const SYSTEM_IDS = "system:";
 
 /**
  * The user of this deployment. Every client of a gateway that demands no credentials acts as this principal.

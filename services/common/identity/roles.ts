@@ -2,6 +2,9 @@
 export const ROLES = ["admin", "operator", "developer", "observer", "anonymous"] as const;
 export type Role = (typeof ROLES)[number];
 
+/** The kind of a principal: a person, an AI agent, or any other program. */
+export type PrincipalKind = "human" | "agent" | "service";
+
 type Rights = {
   /** What the permission allows, as the table of roles shows it. */
   readonly allows: string;
@@ -22,7 +25,7 @@ const ADMIN: readonly Role[] = ["admin"];
  * services, the table in docs/identity.md and `GET /roles` all come from it.
  */
 export const PERMISSIONS = {
-  "public.read": { allows: "read /health, /docs, /openapi.json and /.well-known/*", roles: EVERY_ROLE },
+  "public.read": { allows: "read /health, /docs and /openapi.json", roles: EVERY_ROLE },
   "execution.submit": { allows: "run scripts", roles: WHO_RUN },
   "execution.respond": { allows: "answer llm requests of own executions", roles: WHO_RUN },
   "execution.cancel": { allows: "cancel own executions", roles: WHO_RUN },
@@ -43,7 +46,6 @@ export const PERMISSIONS = {
   "key.manage": { allows: "make keys for own agents", roles: WHO_RUN, notForAgents: true },
   "key.manage_all": { allows: "make, list and revoke all keys", roles: ADMIN, notForAgents: true },
   "principal.manage": { allows: "disable principals", roles: ADMIN, notForAgents: true },
-  "grant.manage": { allows: "give roles to tokens and certificates", roles: ADMIN, notForAgents: true },
 } as const satisfies Record<string, Rights>;
 
 export type Permission = keyof typeof PERMISSIONS;
@@ -60,7 +62,8 @@ export const CHANGES_A_MINUTE: Readonly<Record<Role, number>> = {
 /** What of a principal decides about its permissions. */
 export type Standing = {
   readonly role: Role;
-  readonly kind: "human" | "agent" | "service";
+  readonly kind: PrincipalKind;
+  /** The roles of its makers; undefined when it has none. */
   readonly within?: readonly Role[];
 };
 

@@ -3,6 +3,9 @@
  * docs/configuration.md lists the same names with their defaults; a test compares the two.
  */
 export const VARIABLES = {
+  AIRLOCK_ADMIN_KEY_FILE: "a file with the API key of the first admin",
+  AIRLOCK_AUTH: "whether clients of REST need a credential: off or required",
+  AIRLOCK_AUTHORITY_ADDRESS: "the address of the authority",
   AIRLOCK_CALLERS_LABEL: "`name=value`, the label of the containers that dial workers",
   AIRLOCK_DATABASE: "the path of the SQLite file",
   AIRLOCK_DATABASE_CONNECTIONS:

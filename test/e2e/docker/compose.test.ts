@@ -84,7 +84,7 @@ await describeWithEngine("a deployment with docker compose", "runc", () => {
   it("a deployment with docker compose lets no service but the gateway itself reach the REST API", async () => {
     const call = (address: string) =>
       `fetch("http://${address}:8000/projects").then(() => console.log("reached"), () => console.log("closed"))`;
-    for (const service of ["router", "pool-manager", "secrets", "sanitizer", "egress"]) {
+    for (const service of ["router", "pool-manager", "secrets", "sanitizer", "egress", "authority"]) {
       expect(await deployment.compose("exec", "-T", service, "node", "-e", call("gateway"))).toBe("closed");
     }
     expect(await deployment.compose("exec", "-T", "gateway", "node", "-e", call("127.0.0.1"))).toBe(

@@ -40,6 +40,7 @@ const IDENTITIES = {
   secrets: service("secrets"),
   sanitizer: service("sanitizer"),
   egress: service("egress"),
+  authority: service("authority"),
   worker: service("worker"),
   "client-billing": CLIENT,
 } as const satisfies Record<string, Identity>;
@@ -136,7 +137,8 @@ describe("the table of callers", () => {
     expect(openTo(service("worker"))).toEqual([]);
     expect(openTo(service("secrets"))).toEqual([]);
     expect(openTo(service("egress"))).toEqual(["secrets", "worker"]);
-    expect(openTo(service("gateway"))).toEqual(["pool-manager", "router"]);
+    expect(openTo(service("gateway"))).toEqual(["authority", "pool-manager", "router"]);
+    expect(openTo(service("authority"))).toEqual([]);
     expect(openTo(CLIENT)).toEqual(["pool-manager", "router"]);
     expect(openTo(service("pool-manager"))).toEqual(["secrets", "worker"]);
     expect(openTo(service("sanitizer"))).toEqual(["secrets"]);
@@ -163,7 +165,7 @@ describe("the table of callers", () => {
 });
 
 describe("the health service", () => {
-  const owners = ["router", "pool-manager", "secrets", "sanitizer", "egress"] as const;
+  const owners = ["router", "pool-manager", "secrets", "sanitizer", "egress", "authority"] as const;
   const rpc = { path: HEALTH_CHECK };
 
   it.each(owners)(
@@ -187,6 +189,7 @@ describe("all services over TLS", () => {
         port: 0,
         routerAddress: services.addresses.router,
         poolManagerAddress: services.addresses["pool-manager"],
+        authorityAddress: services.addresses.authority,
         tlsDirectory: join(services.certificates, "gateway"),
       },
       createLog("gateway", "silent"),

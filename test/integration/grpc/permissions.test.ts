@@ -7,6 +7,7 @@ import type { Principal } from "#common/identity/principal.ts";
 import { PERMISSIONS, ROLES, type Role } from "#common/identity/roles.ts";
 import { openTlsIdentity } from "#common/identity/tls-identity.ts";
 import { createLog } from "#common/service/log.ts";
+import { AuthorityServiceClient, CreateKeyRequest } from "#proto/authority.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
 import { principal } from "../../harness/principals.ts";
@@ -39,18 +40,29 @@ const MAY: Readonly<Record<string, readonly Role[]>> = {
   "PoolManagerService/UpProject": OPERATE,
   "PoolManagerService/DownProject": OPERATE,
   "PoolManagerService/GetPoolManagerReadiness": ALL,
+  "AuthorityService/CreateKey": RUN,
+  "AuthorityService/ListKeys": RUN,
+  "AuthorityService/RevokeKey": ALL,
+  "AuthorityService/ListPrincipals": ["admin"],
+  "AuthorityService/UpdatePrincipal": ["admin"],
 };
 const UNKNOWN = "0198c0de-0000-7000-8000-00000000000f";
 
-type Clients = { readonly router: RouterServiceClient; readonly poolManager: PoolManagerServiceClient };
+type Clients = {
+  readonly router: RouterServiceClient;
+  readonly poolManager: PoolManagerServiceClient;
+  readonly authority: AuthorityServiceClient;
+};
 
 /** Makes a call that changes nothing, whether or not it is permitted. Resolves to its error. */
-async function make(rpc: string, { router, poolManager }: Clients, who?: Principal) {
+async function make(rpc: string, { router, poolManager, authority }: Clients, who?: Principal) {
   const limits = { timeoutMs: 10_000, ...(who && { principal: who }) };
   const toRouter = <Req, Res>(method: Parameters<typeof callUnary<Req, Res>>[1], request: Req) =>
     callUnary(router, method, request, "router", limits);
   const toPools = <Req, Res>(method: Parameters<typeof callUnary<Req, Res>>[1], request: Req) =>
     callUnary(poolManager, method, request, "pool-manager", limits);
+  const toAuthority = <Req, Res>(method: Parameters<typeof callUnary<Req, Res>>[1], request: Req) =>
+    callUnary(authority, method, request, "authority", limits);
   const executionId = UNKNOWN;
   const page = { project: "", limit: 1, cursor: "" };
   const calls: Record<string, () => Promise<unknown>> = {
@@ -76,6 +88,13 @@ async function make(rpc: string, { router, poolManager }: Clients, who?: Princip
     "PoolManagerService/UpProject": () => toPools(poolManager.upProject, { name: "none" }),
     "PoolManagerService/DownProject": () => toPools(poolManager.downProject, { name: "none" }),
     "PoolManagerService/GetPoolManagerReadiness": () => toPools(poolManager.getPoolManagerReadiness, {}),
+    "AuthorityService/CreateKey": () =>
+      toAuthority(authority.createKey, CreateKeyRequest.fromPartial({ name: "Not a name" })),
+    "AuthorityService/ListKeys": () => toAuthority(authority.listKeys, {}),
+    "AuthorityService/RevokeKey": () => toAuthority(authority.revokeKey, { keyId: "none" }),
+    "AuthorityService/ListPrincipals": () => toAuthority(authority.listPrincipals, {}),
+    "AuthorityService/UpdatePrincipal": () =>
+      toAuthority(authority.updatePrincipal, { id: "key:none", disabled: true }),
   };
   const call = calls[rpc];
   if (!call) throw new Error(`the test does not make ${rpc}`);
@@ -91,15 +110,21 @@ const transports: Record<string, Clients> = {};
 const opened: { close(): void }[] = [];
 beforeAll(async () => {
   services = await startServices({ demo: "replicas: 1\n" });
-  const [router, poolManager] = [services.address("router"), services.address("pool-manager")];
+  const [router, poolManager, authority] = ["router", "pool-manager", "authority"].map(services.address) as [
+    string,
+    string,
+    string,
+  ];
   transports["in this process"] = {
     router: connectTo(RouterServiceClient, router),
     poolManager: connectTo(PoolManagerServiceClient, poolManager),
+    authority: connectTo(AuthorityServiceClient, authority),
   };
   // Without Airlock's own channel, which hands calls over in the process.
   transports["over a Unix socket"] = {
     router: new RouterServiceClient(router, credentials.createInsecure()),
     poolManager: new PoolManagerServiceClient(poolManager, credentials.createInsecure()),
+    authority: new AuthorityServiceClient(authority, credentials.createInsecure()),
   };
   onNetwork = await startTlsServices();
   const identity = { kind: "service", name: "gateway" } as const;
@@ -108,9 +133,10 @@ beforeAll(async () => {
   transports["over a network"] = {
     router: connectTo(RouterServiceClient, onNetwork.addresses.router, tls),
     poolManager: connectTo(PoolManagerServiceClient, onNetwork.addresses["pool-manager"], tls),
+    authority: connectTo(AuthorityServiceClient, onNetwork.addresses.authority, tls),
   };
   opened.push(tls);
-  for (const each of Object.values(transports)) opened.push(each.router, each.poolManager);
+  for (const each of Object.values(transports)) opened.push(...Object.values(each));
 }, 60_000);
 afterAll(async () => {
   for (const each of opened) each.close();
@@ -123,7 +149,7 @@ describe("the table of permissions", () => {
 
   it("every RPC that principals reach needs a permission, and every RPC among services says that it needs none", () => {
     const reached = Object.entries(RULES).filter(([, { service }]) =>
-      ["router", "pool-manager"].includes(service),
+      ["router", "pool-manager", "authority"].includes(service),
     );
     const withPermission = Object.entries(RULES).filter(([, { permission }]) => permission !== "none");
     expect(withPermission.map(([path]) => shortName(path)).sort()).toEqual(Object.keys(MAY).sort());

@@ -177,7 +177,11 @@ describe("the gateway", () => {
       [[PoolManagerServiceService, recording(PoolManagerServiceService, principals)]],
       await tlsOf("pool-manager"),
     );
-    const addresses = { routerAddress: routerOnly.address, poolManagerAddress: poolManagerOnly.address };
+    const addresses = {
+      routerAddress: routerOnly.address,
+      poolManagerAddress: poolManagerOnly.address,
+      authorityAddress: poolManagerOnly.address,
+    };
     const backends = connectBackends(
       addresses,
       await openEdges("gateway", { tlsDirectory: join(directory, "gateway") }, log),

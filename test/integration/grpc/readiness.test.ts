@@ -46,6 +46,7 @@ describe("the readiness of each service", () => {
     ["sanitizer", ["secrets"]],
     ["egress", ["secrets"]],
     ["secrets", []],
+    ["authority", ["database"]],
   ] as const)("the readiness of the %s depends on %j", async (service, names) => {
     const client = connectTo(ReadinessServiceClient, services.addresses[service], gateway, service);
     try {

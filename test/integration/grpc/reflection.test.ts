@@ -83,6 +83,7 @@ describe.each(["v1", "v1alpha"])("reflection %s", (version) => {
     ["secrets", "airlock.v1.SecretsService"],
     ["sanitizer", "airlock.v1.SanitizerService"],
     ["egress", "airlock.v1.EgressService"],
+    ["authority", "airlock.v1.AuthorityService"],
   ] as const)("reflection of the %s lists the services that it serves", async (service, name) => {
     const { listServicesResponse } = await ask(service, version, { listServices: "*" });
     expect(listServicesResponse?.service.map((each) => each.name).sort()).toEqual(

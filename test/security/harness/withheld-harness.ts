@@ -57,6 +57,7 @@ export async function openWithheldHarness(): Promise<WithheldHarness> {
       ...{ host: "127.0.0.1", port: 0 },
       routerAddress: services.address("router"),
       poolManagerAddress: services.address("pool-manager"),
+      authorityAddress: services.address("authority"),
     },
     log,
   );

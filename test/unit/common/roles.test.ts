@@ -1,3 +1,5 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import {
   CHANGES_A_MINUTE,
@@ -28,10 +30,25 @@ const TABLE = {
   "key.manage": "admin operator developer",
   "key.manage_all": "admin",
   "principal.manage": "admin",
-  "grant.manage": "admin",
 } as const;
 
+/** The rows of the table in docs/identity.md, with the white space between their cells removed. */
+async function rowsOfPage(): Promise<string[]> {
+  const page = await readFile(join(import.meta.dirname, "..", "..", "..", "docs", "identity.md"), "utf8");
+  const table = page.slice(page.indexOf("## Roles"), page.indexOf("## Services"));
+  return table.split("\n").filter((line) => line.startsWith("| `"));
+}
+
 describe("roles", () => {
+  it("roles are shown in docs/identity.md as the services check them", async () => {
+    const rows = Object.entries(PERMISSIONS).map(([name, rights]) => {
+      const mark = "notForAgents" in rights ? " \\*" : "";
+      const cells = ROLES.map((role) => ((rights.roles as readonly string[]).includes(role) ? " ✓ |" : " |"));
+      return `| \`${name}\`${mark} | ${rights.allows} |${cells.join("")}`;
+    });
+    expect(await rowsOfPage()).toEqual(rows);
+  });
+
   it("roles have exactly the permissions of the table", () => {
     const found = Object.fromEntries(
       Object.keys(PERMISSIONS).map((permission) => [
@@ -44,13 +61,11 @@ describe("roles", () => {
     expect(found).toEqual(TABLE);
   });
 
-  it("roles give an agent no rights over what others own, nor over keys, principals and grants", () => {
+  it("roles give an agent no rights over what others own, nor over keys and principals", () => {
     const lost = permissionsOf({ role: "admin", kind: "human" }).filter(
       (permission) => !has({ role: "admin", kind: "agent" }, permission),
     );
-    expect(lost).toEqual(
-      Object.keys(TABLE).filter((name) => /_all$|^(key|principal|grant)\.manage/.test(name)),
-    );
+    expect(lost).toEqual(Object.keys(TABLE).filter((name) => /_all$|^(key|principal)\.manage/.test(name)));
   });
 
   it("a principal has no permission that a role of its makers lacks", () => {

@@ -1,7 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { readGatewayConfig } from "../../../gateway/config.ts";
 
-const ADDRESSES = { AIRLOCK_ROUTER_ADDRESS: "unix:/r", AIRLOCK_POOL_MANAGER_ADDRESS: "localhost:1" };
+const ADDRESSES = {
+  AIRLOCK_ROUTER_ADDRESS: "unix:/r",
+  AIRLOCK_POOL_MANAGER_ADDRESS: "localhost:1",
+  AIRLOCK_AUTHORITY_ADDRESS: "unix:/a",
+};
 
 describe("readGatewayConfig", () => {
   it("readGatewayConfig listens on 127.0.0.1:8000 unless told otherwise", () => {
@@ -12,6 +16,8 @@ describe("readGatewayConfig", () => {
       hostNames: [],
       routerAddress: "unix:/r",
       poolManagerAddress: "localhost:1",
+      authorityAddress: "unix:/a",
+      auth: "off",
     });
     expect(readGatewayConfig({ ...ADDRESSES, AIRLOCK_PORT: "0", AIRLOCK_HOST: "::" })).toMatchObject({
       host: "::",

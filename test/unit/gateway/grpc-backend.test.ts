@@ -100,6 +100,7 @@ describe("the gateway over a router that speaks gRPC", () => {
         port: 0,
         routerAddress: router.address,
         poolManagerAddress: `unix:${join(directory, "nobody.sock")}`,
+        authorityAddress: `unix:${join(directory, "nobody.sock")}`,
       },
       createLog("gateway", "info", { write: (line) => logged.push(line) }),
     );

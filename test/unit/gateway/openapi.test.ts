@@ -63,6 +63,7 @@ describe("openapi.json", () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(routes.sort()).toEqual([
+      "DELETE /keys/{key_id}",
       "GET /",
       "GET /dead-letters",
       "GET /docs",
@@ -70,16 +71,22 @@ describe("openapi.json", () => {
       "GET /executions/{execution_id}",
       "GET /executions/{execution_id}/redactions",
       "GET /health",
+      "GET /keys",
+      "GET /me",
       "GET /metrics",
       "GET /openapi.json",
+      "GET /principals",
       "GET /projects",
       "GET /projects/{name}",
       "GET /ready",
+      "GET /roles",
       "GET /skill.md",
+      "PATCH /principals/{principal}",
       "POST /dead-letters/{execution_id}/retry",
       "POST /execute",
       "POST /executions/{execution_id}/cancel",
       "POST /executions/{execution_id}/respond",
+      "POST /keys",
       "POST /projects/{name}/down",
       "POST /projects/{name}/up",
     ]);
@@ -113,6 +120,8 @@ describe("openapi.json", () => {
       retryDeadLetter: false,
       upProject: false,
       downProject: false,
+      createKey: true,
+      updatePrincipal: true,
     });
   });
 
@@ -155,8 +164,8 @@ describe("openapi.json", () => {
     expect(Execution?.properties.memory_updates?.additionalProperties).toEqual(values);
   });
 
-  it("openapi.json says that no operation needs a login, and what each may refuse", () => {
-    expect(document.security).toEqual([]);
+  it("openapi.json says that an API key may be needed, and what each operation may refuse", () => {
+    expect(document.security).toEqual([{ key: [] }, {}]);
     for (const { operationId, responses } of operations())
       expect(
         Object.keys(responses).filter((status) => status.startsWith("4")),

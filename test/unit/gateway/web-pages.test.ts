@@ -6,7 +6,11 @@ import { afterEach, describe, expect, it } from "vitest";
 import { readGatewayConfig } from "../../../gateway/config.ts";
 import { startOver, type TestGateway } from "./fake-backends.ts";
 
-const ADDRESSES = { AIRLOCK_ROUTER_ADDRESS: "unix:/r", AIRLOCK_POOL_MANAGER_ADDRESS: "unix:/p" };
+const ADDRESSES = {
+  AIRLOCK_ROUTER_ADDRESS: "unix:/r",
+  AIRLOCK_POOL_MANAGER_ADDRESS: "unix:/p",
+  AIRLOCK_AUTHORITY_ADDRESS: "unix:/a",
+};
 
 let gateway: TestGateway;
 afterEach(() => gateway?.drain(0));
@@ -94,8 +98,8 @@ describe("a page of another origin whose host is listed", () => {
     expect(preflight).toMatchObject({ status: 204, body: "" });
     expect(preflight.headers).toMatchObject({
       "access-control-allow-origin": "http://localhost:3000",
-      "access-control-allow-methods": "GET, POST",
-      "access-control-allow-headers": "content-type, idempotency-key",
+      "access-control-allow-methods": "GET, POST, PATCH, DELETE",
+      "access-control-allow-headers": "authorization, content-type, idempotency-key",
       vary: "origin",
     });
     const body = JSON.stringify({ project: "mock-project", code: "print(1)" });

@@ -1,0 +1,107 @@
+import { createHash } from "node:crypto";
+import { AirlockError, asAirlockError } from "#common/errors.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { Authenticated, AuthorityBackend } from "../backends/authority.ts";
+import { type Freshness, followChanges } from "./freshness.ts";
+
+// Milliseconds for which the answer about a credential still counts while the authority cannot be reached.
+const KEPT_WHILE_AWAY_MS = 5 * 60_000;
+// Milliseconds for which an authority that did not answer is not asked again about a credential that is known,
+// so that requests do not each wait for it.
+const SKIP_MS = 1_000;
+// Most credentials whose answer is kept; at one more, all are forgotten, so that memory stays bounded.
+const MAX_KNOWN = 10_000;
+// Bytes of the longest credential; a JWT of an OpenID provider has one or two thousand.
+const MAX_CREDENTIAL = 8_192;
+
+type Known = { readonly answer: Authenticated; readonly askedAtMs: number };
+
+export type Credentials = {
+  /**
+   * Says who shows the credential. Rejects with `unauthenticated` when it proves nothing, and with `unavailable`
+   * when the authority cannot be reached and has not answered for this credential lately.
+   */
+  whose(credential: string): Promise<Authenticated>;
+  /** Stops following the authority's changes. */
+  close(): void;
+};
+
+/**
+ * Asks the authority about each credential once, and keeps the answer until a key or a principal changes. While
+ * the authority is away, answers of the last five minutes still count, and credentials without one are refused.
+ */
+export function createCredentials(authority: AuthorityBackend, clock: Clock): Credentials {
+  const changes = followChanges(authority, clock);
+  // By the credential's hash, so that a heap dump shows no credential for long.
+  const known = new Map<string, Known>();
+  const asking = new Map<string, Promise<Authenticated>>();
+  let skipUntilMs = 0;
+
+  const ask = (id: string, credential: string): Promise<Authenticated> => {
+    const underway = asking.get(id);
+    if (underway) return underway;
+    const asked = authority
+      .authenticate(credential)
+      .then((answer) => {
+        if (known.size >= MAX_KNOWN) known.clear();
+        known.set(id, { answer, askedAtMs: clock.monotonicMs() });
+        return answer;
+      })
+      .catch((error: unknown) => {
+        if (isRefusal(error)) known.delete(id);
+        throw error;
+      })
+      .finally(() => asking.delete(id));
+    asking.set(id, asked);
+    return asked;
+  };
+
+  return {
+    async whose(credential) {
+      if (credential.length > MAX_CREDENTIAL) throw tooLong();
+      const id = createHash("sha256").update(credential).digest("base64");
+      const kept = known.get(id);
+      if (kept && isInForce(kept.answer, clock) && isCurrent(kept, changes)) return kept.answer;
+      const spare =
+        kept && isInForce(kept.answer, clock) && clock.monotonicMs() - kept.askedAtMs < KEPT_WHILE_AWAY_MS
+          ? kept.answer
+          : undefined;
+      if (spare && clock.monotonicMs() < skipUntilMs) return spare;
+      try {
+        return await ask(id, credential);
+      } catch (error) {
+        if (isRefusal(error)) throw error;
+        skipUntilMs = clock.monotonicMs() + SKIP_MS;
+        if (spare) return spare;
+        throw new AirlockError(
+          "unavailable",
+          "Airlock cannot check credentials, because its authority does not answer. Try again in a few seconds.",
+          { cause: error, logDetail: asAirlockError(error).message },
+        );
+      }
+    },
+    close: () => changes.close(),
+  };
+}
+
+function isInForce({ expiresAtMs }: Authenticated, clock: Clock): boolean {
+  return expiresAtMs === undefined || clock.now() < expiresAtMs;
+}
+
+/** Whether nothing has changed since the authority answered. */
+function isCurrent({ answer }: Known, changes: Freshness): boolean {
+  const version = changes.version();
+  return version !== undefined && answer.version >= version;
+}
+
+/** Whether the authority itself refused, and did not just fail to answer. */
+function isRefusal(error: unknown): boolean {
+  return asAirlockError(error).code === "unauthenticated";
+}
+
+function tooLong(): AirlockError {
+  return new AirlockError(
+    "unauthenticated",
+    `The credential is longer than ${MAX_CREDENTIAL} characters. Send an API key of Airlock (alk_...).`,
+  );
+}

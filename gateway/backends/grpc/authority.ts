@@ -1,0 +1,52 @@
+import { AirlockError } from "#common/errors.ts";
+import { callStream, callUnary } from "#common/grpc/client.ts";
+import { principalFromProto } from "#common/grpc/principal.ts";
+import type { AuthorityServiceClient } from "#proto/authority.ts";
+import type { AuthorityBackend } from "../authority.ts";
+import { change, read } from "./limits.ts";
+
+// Milliseconds within which the authority must say whose a credential is. Short, because the request waits.
+const AUTHENTICATE_MS = 2_000;
+// Milliseconds after which the stream of changes is opened anew, so that each authority gets its share of
+// gateways again after a restart.
+const WATCH_MS = 10 * 60_000;
+
+export function authorityOver(client: AuthorityServiceClient): AuthorityBackend {
+  return {
+    async authenticate(credential) {
+      const limits = { timeoutMs: AUTHENTICATE_MS };
+      const response = await callUnary(client, client.authenticate, { credential }, "authority", limits);
+      const principal = response.principal && principalFromProto(response.principal);
+      if (!principal) throw incomplete("principal");
+      const { projects, rate, expiresAtMs, version } = response;
+      return { principal, projects, rate, expiresAtMs, version };
+    },
+    async *watchChanges(signal) {
+      const limits = { timeoutMs: WATCH_MS, signal };
+      for await (const { version } of callStream(client, client.watchChanges, {}, "authority", limits))
+        yield version;
+    },
+    createKey: (request, call) => callUnary(client, client.createKey, request, "authority", change(call)),
+    listKeys: async (call) => (await callUnary(client, client.listKeys, {}, "authority", read(call))).keys,
+    revokeKey: async (keyId, call) =>
+      void (await callUnary(client, client.revokeKey, { keyId }, "authority", change(call))),
+    listPrincipals: async (call) =>
+      (await callUnary(client, client.listPrincipals, {}, "authority", read(call))).principals,
+    async updatePrincipal(id, disabled, call) {
+      const request = { id, disabled };
+      const { principal } = await callUnary(
+        client,
+        client.updatePrincipal,
+        request,
+        "authority",
+        change(call),
+      );
+      if (!principal) throw incomplete("principal");
+      return principal;
+    },
+  };
+}
+
+function incomplete(what: string): AirlockError {
+  return new AirlockError("internal", `The authority answered without a ${what}.`);
+}

@@ -1,0 +1,55 @@
+import { randomBytes } from "node:crypto";
+import { AirlockError } from "#common/errors.ts";
+import { LOCAL_PRINCIPAL } from "#common/identity/principal.ts";
+import type { Key } from "#proto/authority.ts";
+import { PrincipalKind, Role } from "#proto/principal.ts";
+import type { AuthorityBackend } from "../authority.ts";
+
+const USUAL_LIFE_MS = 90 * 24 * 3_600_000;
+
+/**
+ * An in-memory stand-in for the authority. The mock demands no credential, so its keys open nothing; they can
+ * be made, listed and revoked as real ones.
+ */
+export function createMockAuthority(now: () => number = Date.now): AuthorityBackend {
+  const keys = new Map<string, Key>();
+  return {
+    async authenticate() {
+      throw new AirlockError("unauthenticated", "The mock knows no credentials. Send none.");
+    },
+    async *watchChanges() {
+      yield 1;
+    },
+    async createKey(request) {
+      const keyId = randomBytes(8).toString("hex");
+      const key: Key = {
+        keyId,
+        name: request.name,
+        principal: request.principal || `key:${request.name}`,
+        kind: request.kind || PrincipalKind.AGENT,
+        role: request.role || Role.DEVELOPER,
+        projects: request.projects,
+        rate: request.rate,
+        madeBy: LOCAL_PRINCIPAL.id,
+        createdAtMs: now(),
+        expiresAtMs:
+          now() + (request.expiresInSeconds === undefined ? USUAL_LIFE_MS : request.expiresInSeconds * 1_000),
+        lastUsedAtMs: undefined,
+        revokedAtMs: undefined,
+      };
+      keys.set(keyId, key);
+      return { key, text: `alk_${keyId}_${"mock".padEnd(43, "0")}` };
+    },
+    listKeys: async () => [...keys.values()].reverse(),
+    async revokeKey(keyId) {
+      const key = keys.get(keyId);
+      if (!key)
+        throw new AirlockError("key_not_found", "There is no such key. GET /keys lists those there are.");
+      keys.set(keyId, { ...key, revokedAtMs: key.revokedAtMs ?? now() });
+    },
+    listPrincipals: async () => [],
+    async updatePrincipal(id) {
+      throw new AirlockError("principal_not_found", `There is no principal ${id}. The mock has none.`);
+    },
+  };
+}

@@ -1,0 +1,95 @@
+import type { IncomingMessage } from "node:http";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { AirlockError } from "#common/errors.ts";
+import { permissionDenied } from "#common/identity/permission-denied.ts";
+import { DEFAULT_TENANT, LOCAL_PRINCIPAL, type Principal } from "#common/identity/principal.ts";
+import { has, type Permission } from "#common/identity/roles.ts";
+import type { Credentials } from "../authentication/credentials.ts";
+import type { Authenticated } from "../backends/authority.ts";
+
+/** Who sent a request, and what the credential is limited to. */
+export type Access = Pick<Authenticated, "principal" | "projects" | "rate" | "expiresAtMs">;
+
+declare module "fastify" {
+  interface FastifyRequest {
+    /** Who sent the request; set before the route's handler runs. */
+    access: Access;
+  }
+  interface FastifyContextConfig {
+    /** The permission that the client needs for this route. */
+    permission?: Permission;
+  }
+}
+
+const LOCAL: Access = { principal: LOCAL_PRINCIPAL, projects: [], rate: undefined, expiresAtMs: undefined };
+const ANONYMOUS: Principal = {
+  id: "anonymous",
+  kind: "service",
+  tenant: DEFAULT_TENANT,
+  role: "anonymous",
+};
+const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
+
+/**
+ * Finds out who sends each request, and refuses what that principal may not do: 401 without a valid credential
+ * where the route needs one, 403 without the route's permission. `credentials` is undefined where clients need
+ * none; every client is then the user of this deployment. Must be registered before the routes, each of which
+ * must say its permission.
+ */
+export function controlAccess(app: FastifyInstance, credentials: Credentials | undefined): void {
+  app.decorateRequest("access");
+  app.addHook("onRoute", ({ url, config }) => {
+    if (!config?.permission) throw new Error(`the route ${url} names no permission`);
+  });
+  app.addHook("onRequest", async (request, reply) => {
+    const { permission } = request.routeOptions.config;
+    // A path that no route serves; every other route has a permission.
+    if (!permission) return;
+    try {
+      request.access = credentials ? await accessOf(request.raw, credentials) : LOCAL;
+    } catch (error) {
+      if (error instanceof AirlockError && error.code === "unauthenticated")
+        reply.header("www-authenticate", 'Bearer error="invalid_token"');
+      throw error;
+    }
+    const { principal } = request.access;
+    if (has(principal, permission)) return;
+    if (principal.role !== "anonymous") throw permissionDenied(principal, permission);
+    reply.header("www-authenticate", "Bearer");
+    throw new AirlockError(
+      "unauthenticated",
+      'This call needs a credential. Send the header "Authorization: Bearer KEY" with an API key of Airlock (alk_...); the operator gives you one.',
+    );
+  });
+}
+
+/** Refuses a project that the client's credential is not limited to. */
+export function refuseOtherProjects({ access }: FastifyRequest, project: string): void {
+  const { projects, principal } = access;
+  if (projects.length === 0 || projects.includes(project)) return;
+  throw new AirlockError(
+    "permission_denied",
+    `The key of ${principal.id} is for these projects only: ${projects.join(", ")}. Use one of them, or another key.`,
+  );
+}
+
+async function accessOf(request: IncomingMessage, credentials: Credentials): Promise<Access> {
+  const sent = sentCredentials(request);
+  if (sent.length === 0) return { ...LOCAL, principal: ANONYMOUS };
+  if (sent.length > 1) {
+    throw new AirlockError("unauthenticated", "The request has two Authorization headers. Send one.");
+  }
+  const credential = BEARER.exec(sent[0] ?? "")?.[1];
+  if (credential === undefined) {
+    throw new AirlockError(
+      "unauthenticated",
+      'The Authorization header is not "Bearer KEY" with an API key of Airlock (alk_...).',
+    );
+  }
+  return await credentials.whose(credential);
+}
+
+/** All Authorization headers. Node itself keeps only the first, and would not tell that there was another. */
+function sentCredentials({ rawHeaders }: IncomingMessage): string[] {
+  return rawHeaders.filter((_, n) => n % 2 === 1 && rawHeaders[n - 1]?.toLowerCase() === "authorization");
+}

@@ -1,0 +1,61 @@
+import { kindFromProto, roleFromProto } from "#common/grpc/principal.ts";
+import { CHANGES_A_MINUTE, permissionsOf, ROLES } from "#common/identity/roles.ts";
+import type { Key, PrincipalStatus } from "#proto/authority.ts";
+import type { Access } from "./access.ts";
+
+/** The answer to GET /me. */
+export function meView({ principal, projects, expiresAtMs }: Access) {
+  const { id, kind, tenant, role } = principal;
+  return {
+    principal: id,
+    kind,
+    tenant,
+    role,
+    permissions: permissionsOf(principal),
+    projects,
+    expires_at: instant(expiresAtMs),
+  };
+}
+
+/** The answer to GET /roles: what a person with each role may do. */
+export function rolesView() {
+  return {
+    roles: ROLES.map((role) => ({
+      role,
+      permissions: permissionsOf({ role, kind: "human" }),
+      changes_a_minute: CHANGES_A_MINUTE[role],
+    })),
+  };
+}
+
+export function keyView(key: Key) {
+  return {
+    key_id: key.keyId,
+    name: key.name,
+    principal: key.principal,
+    kind: kindFromProto(key.kind),
+    role: roleFromProto(key.role),
+    projects: key.projects,
+    made_by: key.madeBy,
+    created_at: instant(key.createdAtMs),
+    expires_at: instant(key.expiresAtMs),
+    last_used_at: instant(key.lastUsedAtMs),
+    revoked_at: instant(key.revokedAtMs),
+  };
+}
+
+export function principalView({ id, kind, tenant, madeBy, disabled, createdAtMs }: PrincipalStatus) {
+  return {
+    principal: id,
+    kind: kindFromProto(kind),
+    tenant,
+    made_by: madeBy,
+    disabled,
+    created_at: instant(createdAtMs),
+  };
+}
+
+/** The moment in RFC 3339; null for undefined. */
+export function instant(epochMs: number | undefined): string | null {
+  return epochMs === undefined ? null : new Date(epochMs).toISOString();
+}

@@ -1,0 +1,28 @@
+import { join } from "node:path";
+import { readAuthMode } from "#common/identity/auth-mode.ts";
+import type { EmbeddedService } from "#common/service/embedded.ts";
+import type { AuthorityConfig } from "./config.ts";
+import { startAuthority } from "./main.ts";
+
+export type AuthoritySettings = Pick<AuthorityConfig, "database" | "auth" | "adminKey">;
+
+export const authority: EmbeddedService<AuthoritySettings> = {
+  needs: [],
+  readSettings: (read, { dataDirectory }) => ({
+    database: { kind: "sqlite", path: join(dataDirectory, "authority.db") },
+    auth: readAuthMode(read),
+    adminKey: {
+      given: read.optionalText("AIRLOCK_ADMIN_KEY_FILE"),
+      made: join(dataDirectory, "admin-key"),
+    },
+  }),
+  start: (site, settings, log) =>
+    startAuthority(
+      {
+        ...settings,
+        listen: site.address("authority"),
+        tlsDirectory: site.tlsDirectoryOf("authority"),
+      },
+      log,
+    ),
+};

@@ -1,0 +1,43 @@
+import { principalToProto } from "#common/grpc/principal.ts";
+import { handlersFor } from "#common/grpc/server.ts";
+import type { Log } from "#common/service/log.ts";
+import type { AuthorityServiceServer } from "#proto/authority.ts";
+import type { Changes } from "./changes.ts";
+import type { Keys } from "./keys/keys.ts";
+import { keyToProto, principalStatusToProto, wishFromProto } from "./messages.ts";
+
+/** The gRPC handlers of the authority. Keys themselves, the text that clients show, are never logged. */
+export function authorityHandlers(keys: Keys, changes: Changes, log: Log): AuthorityServiceServer {
+  const { unary, serverStream } = handlersFor(log);
+  return {
+    authenticate: unary(async ({ credential }) => {
+      const { principal, ...rest } = await keys.authenticate(credential);
+      return { ...rest, principal: principalToProto(principal), projects: [...rest.projects] };
+    }),
+    watchChanges: serverStream(async function* (_request, { signal }) {
+      for await (const version of changes.watch(signal)) yield { version };
+    }),
+    createKey: unary(async (request, { principal }) => {
+      const { key, text } = await keys.create(principal, wishFromProto(request));
+      const { keyId: key_id, role } = key;
+      log.info({ key_id, principal: key.principal, role, made_by: principal.id }, "a key was made");
+      return { key: keyToProto(key), text };
+    }),
+    listKeys: unary(async (_request, { principal }) => ({
+      keys: (await keys.list(principal)).map(keyToProto),
+    })),
+    revokeKey: unary(async ({ keyId }, { principal }) => {
+      await keys.revoke(principal, keyId);
+      log.info({ key_id: keyId, revoked_by: principal.id }, "a key was revoked");
+      return {};
+    }),
+    listPrincipals: unary(async (_request, { principal }) => ({
+      principals: (await keys.listPrincipals(principal)).map(principalStatusToProto),
+    })),
+    updatePrincipal: unary(async ({ id, disabled }, { principal }) => {
+      const changed = await keys.setDisabled(principal, id, disabled);
+      log.info({ principal: id, disabled, changed_by: principal.id }, "a principal was changed");
+      return { principal: principalStatusToProto(changed) };
+    }),
+  };
+}

@@ -1,0 +1,217 @@
+import { AirlockError } from "#common/errors.ts";
+import { isSameSecret, makeApiKey, readApiKey } from "#common/identity/api-key.ts";
+import { CLIENT_NAME } from "#common/identity/identity.ts";
+import { type Principal, SYSTEM_IDS } from "#common/identity/principal.ts";
+import { has, isAtMost, type PrincipalKind, ROLES, type Role } from "#common/identity/roles.ts";
+import type { Clock } from "#common/resilience/clock.ts";
+import type { AuthorityStore, StoredKey, StoredPrincipal } from "../store/store.ts";
+import { type KeyProblem, standingOf } from "./standing.ts";
+
+const DAY_S = 24 * 3_600;
+const USUAL_LIFE_S = 90 * DAY_S;
+const LONGEST_LIFE_S = 366 * DAY_S;
+const MAX_RATE = 100_000;
+const MAX_PROJECTS = 100;
+// A key's last use is written at most once in this time, because every request would write otherwise.
+const NOTE_USE_EVERY_MS = 60_000;
+
+/** What a client asks for when it makes a key. Undefined fields get their defaults. */
+export type KeyWish = {
+  readonly name: string;
+  readonly kind: PrincipalKind | undefined;
+  readonly role: Role | undefined;
+  readonly projects: readonly string[];
+  readonly expiresInSeconds: number | undefined;
+  readonly rate: number | undefined;
+  /** The id of an existing principal, for one more key; undefined: a new principal with the key's name. */
+  readonly principal: string | undefined;
+};
+
+/** Who shows a credential. */
+export type Authenticated = {
+  readonly principal: Principal;
+  readonly projects: readonly string[];
+  readonly rate: number | undefined;
+  readonly expiresAtMs: number | undefined;
+  /** The version of changes for which this holds. */
+  readonly version: number;
+};
+
+export type Keys = {
+  /** Says who shows the key. Rejects with `unauthenticated` when it proves nothing. */
+  authenticate(credential: string): Promise<Authenticated>;
+  /** Makes a key for `maker`. `text` is the whole key, which is nowhere else. */
+  create(maker: Principal, wish: KeyWish): Promise<{ key: StoredKey; text: string }>;
+  list(viewer: Principal): Promise<StoredKey[]>;
+  revoke(revoker: Principal, keyId: string): Promise<void>;
+  listPrincipals(viewer: Principal): Promise<StoredPrincipal[]>;
+  /** Disables a principal, or enables it again. */
+  setDisabled(admin: Principal, id: string, disabled: boolean): Promise<StoredPrincipal>;
+};
+
+export function createKeys(store: AuthorityStore, clock: Clock): Keys {
+  const noteUse = async ({ keyId, lastUsedAtMs }: StoredKey) => {
+    const now = clock.now();
+    if (lastUsedAtMs !== undefined && now - lastUsedAtMs < NOTE_USE_EVERY_MS) return;
+    await store.noteUse(keyId, now);
+  };
+  return {
+    async authenticate(credential) {
+      const shown = readApiKey(credential);
+      if (!shown) throw refusedCredential("The credential is not an API key of Airlock (alk_...).");
+      const found = await store.findKey(shown.id, clock.now());
+      if (!found || !isSameSecret(found.key.secretSha256, shown.secretSha256))
+        throw refusedCredential("The key is none of this deployment.");
+      const standing = standingOf(found, clock.now());
+      if (typeof standing === "string") throw refusedCredential(PROBLEMS[standing]);
+      await noteUse(found.key);
+      const { projects, rate, expiresAtMs } = found.key;
+      return { principal: standing, projects, rate, expiresAtMs, version: found.version };
+    },
+
+    async create(maker, wish) {
+      const createdAtMs = clock.now();
+      const { name, rate, projects } = wish;
+      const kind = wish.kind ?? "agent";
+      const role = wish.role ?? "developer";
+      refuseBadWish(wish);
+      refuseTooHigh(maker, kind, role);
+      const principal = wish.principal ?? `key:${name}`;
+      const existing = wish.principal === undefined ? undefined : await store.findPrincipal(wish.principal);
+      if (wish.principal !== undefined && (!existing || !isManagedBy(existing, maker)))
+        throw noPrincipal(wish.principal);
+      if (existing && existing.kind !== kind) {
+        throw new AirlockError(
+          "invalid_request",
+          `The principal ${existing.id} is of kind ${existing.kind}; ask for a key of that kind.`,
+          { field: "kind" },
+        );
+      }
+      const made = makeApiKey();
+      const key: StoredKey = {
+        keyId: made.id,
+        secretSha256: made.secretSha256,
+        name,
+        principal,
+        kind,
+        tenant: maker.tenant,
+        role,
+        projects,
+        rate,
+        madeBy: maker.id,
+        createdAtMs,
+        expiresAtMs: createdAtMs + (wish.expiresInSeconds ?? USUAL_LIFE_S) * 1_000,
+        lastUsedAtMs: undefined,
+        revokedAtMs: undefined,
+      };
+      const added = await store.addKey(
+        key,
+        existing
+          ? undefined
+          : { id: principal, kind, tenant: maker.tenant, madeBy: maker.id, disabled: false, createdAtMs },
+      );
+      if (!added) {
+        throw new AirlockError(
+          "principal_exists",
+          `There is a principal ${principal} already. Take another name, or give "principal": "${principal}" for one more key of it.`,
+          { field: "name" },
+        );
+      }
+      return { key, text: made.text };
+    },
+
+    list: (viewer) => store.listKeys(viewer.tenant, has(viewer, "key.manage_all") ? undefined : viewer.id),
+
+    async revoke(revoker, keyId) {
+      const found = await store.findKey(keyId, clock.now());
+      if (!found || found.key.tenant !== revoker.tenant || !mayRevoke(revoker, found.key))
+        throw new AirlockError(
+          "key_not_found",
+          "There is no such key that you may see. GET /keys lists yours.",
+        );
+      await store.revokeKey(keyId, clock.now());
+    },
+
+    listPrincipals: (viewer) => store.listPrincipals(viewer.tenant),
+
+    async setDisabled(admin, id, disabled) {
+      const existing = await store.findPrincipal(id);
+      if (existing?.tenant !== admin.tenant) throw noPrincipal(id);
+      if (disabled && id === admin.id) {
+        throw new AirlockError(
+          "invalid_request",
+          "A principal cannot disable itself, because the last admin could lock everybody out. Use the key of another admin.",
+        );
+      }
+      await store.setDisabled(id, disabled);
+      return { ...existing, disabled };
+    },
+  };
+}
+
+const PROBLEMS: Readonly<Record<KeyProblem, string>> = {
+  revoked: "The key has been revoked.",
+  expired: "The key has expired.",
+  disabled: "The key's principal is disabled.",
+  maker_gone: "The principal that made the key is disabled or has no key any more.",
+};
+
+function refusedCredential(reason: string): AirlockError {
+  return new AirlockError("unauthenticated", `${reason} Ask the operator for a key that is in force.`);
+}
+
+function noPrincipal(id: string): AirlockError {
+  return new AirlockError(
+    "principal_not_found",
+    `There is no principal ${id} for which you may make keys. GET /keys lists those that you made.`,
+    { field: "principal" },
+  );
+}
+
+function refuseBadWish({ name, projects, expiresInSeconds, rate }: KeyWish): void {
+  if (!CLIENT_NAME.test(name))
+    throw invalid("name", "must be 1 to 63 of a-z, 0-9 and -, and begin and end with a letter or digit");
+  if (projects.length > MAX_PROJECTS || projects.some((project) => project === ""))
+    throw invalid("projects", `must be at most ${MAX_PROJECTS} names`);
+  if (expiresInSeconds !== undefined && !isWithin(expiresInSeconds, 1, LONGEST_LIFE_S))
+    throw invalid("expires_in", `must be from 1 to ${LONGEST_LIFE_S} seconds (366 days)`);
+  if (rate !== undefined && !isWithin(rate, 1, MAX_RATE))
+    throw invalid("rate", `must be from 1 to ${MAX_RATE} requests a minute`);
+}
+
+function invalid(field: string, message: string): AirlockError {
+  return new AirlockError("invalid_request", `"${field}" ${message}.`, { field });
+}
+
+function isWithin(value: number, low: number, high: number): boolean {
+  return Number.isSafeInteger(value) && value >= low && value <= high;
+}
+
+/** Refuses a key that may do more than its maker, or that only an admin may make. */
+function refuseTooHigh(maker: Principal, kind: PrincipalKind, role: Role): void {
+  const isFree = has(maker, "key.manage_all");
+  if (!isFree && !has(maker, "key.manage")) throw denied(`${maker.id} (${maker.role}) may make no keys.`);
+  if (!isFree && kind !== "agent")
+    throw denied(`${maker.id} (${maker.role}) may make keys of agents only, not of a ${kind}; an admin may.`);
+  const limit: Role = isFree ? "admin" : "developer";
+  if (role === "anonymous" || !isAtMost(role, limit) || !isAtMost(role, maker.role)) {
+    const allowed = ROLES.filter(
+      (each) => each !== "anonymous" && isAtMost(each, limit) && isAtMost(each, maker.role),
+    );
+    throw denied(`${maker.id} (${maker.role}) may make keys with the role ${allowed.join(" or ")} only.`);
+  }
+}
+
+function denied(message: string): AirlockError {
+  return new AirlockError("permission_denied", message);
+}
+
+function isManagedBy(principal: StoredPrincipal, manager: Principal): boolean {
+  if (principal.tenant !== manager.tenant || principal.id.startsWith(SYSTEM_IDS)) return false;
+  return principal.madeBy === manager.id || has(manager, "key.manage_all");
+}
+
+/** A key may be revoked by its maker, by an admin, and by its own principal, which may have lost it. */
+function mayRevoke(revoker: Principal, key: StoredKey): boolean {
+  return has(revoker, "key.manage_all") || key.madeBy === revoker.id || key.principal === revoker.id;
+}

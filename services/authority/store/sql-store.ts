@@ -1,0 +1,216 @@
+import type { Database, Statement } from "#common/database/database.ts";
+import { type PrincipalKind, ROLES, type Role } from "#common/identity/roles.ts";
+import type { Ancestor, AuthorityStore, NewKey, StoredKey, StoredPrincipal } from "./store.ts";
+
+// Most principals in the line of a key. Keys of agents make no keys, so real lines have three or four.
+const MAX_LINE = 8;
+/** The largest number of keys, or principals, that one list shows. */
+const MAX_LISTED = 1_000;
+
+const RANK = `CASE role ${ROLES.map((role, rank) => `WHEN '${role}' THEN ${rank}`).join(" ")} END`;
+const KEY_COLUMNS = `k.key_id, k.secret_sha256, k.name, k.principal, p.kind, k.tenant, k.role, k.projects, k.rate,
+  k.made_by, k.created_at_ms, k.expires_at_ms, k.last_used_at_ms, k.revoked_at_ms`;
+const KEYS = `FROM keys AS k JOIN principals AS p ON p.id = k.principal`;
+const PRINCIPAL_COLUMNS = "id, kind, tenant, made_by, disabled, created_at_ms";
+
+const ADD_PRINCIPAL = statement(
+  "add-principal",
+  `INSERT INTO principals (${PRINCIPAL_COLUMNS}) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+);
+const ADD_KEY = statement(
+  "add-key",
+  `INSERT INTO keys (key_id, secret_sha256, name, principal, tenant, role, projects, rate, made_by, created_at_ms,
+    expires_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+);
+const FIND_KEY = statement(
+  "find-key",
+  `SELECT ${KEY_COLUMNS}, (SELECT version FROM changes) AS version ${KEYS} WHERE k.key_id = $1`,
+);
+const FIND_LINE = statement(
+  "find-line",
+  `WITH RECURSIVE line (depth, id) AS (
+     SELECT 0, principal FROM keys WHERE key_id = $1
+     UNION ALL
+     SELECT line.depth + 1, p.made_by FROM line JOIN principals AS p ON p.id = line.id WHERE line.depth < ${MAX_LINE}
+   )
+   SELECT ${PRINCIPAL_COLUMNS.replace("id,", "p.id,")}, (
+     SELECT min(${RANK}) FROM keys
+     WHERE keys.principal = p.id AND revoked_at_ms IS NULL AND (expires_at_ms IS NULL OR expires_at_ms > $2)
+   ) AS highest
+   FROM line JOIN principals AS p ON p.id = line.id ORDER BY line.depth`,
+);
+const LIST_KEYS = statement(
+  "list-keys",
+  `SELECT ${KEY_COLUMNS} ${KEYS} WHERE k.tenant = $1 ORDER BY k.created_at_ms DESC, k.key_id LIMIT ${MAX_LISTED}`,
+);
+const LIST_KEYS_OF_MAKER = statement(
+  "list-keys-of-maker",
+  `SELECT ${KEY_COLUMNS} ${KEYS} WHERE k.tenant = $1 AND k.made_by = $2
+   ORDER BY k.created_at_ms DESC, k.key_id LIMIT ${MAX_LISTED}`,
+);
+const REVOKE_KEY = statement(
+  "revoke-key",
+  "UPDATE keys SET revoked_at_ms = $2 WHERE key_id = $1 AND revoked_at_ms IS NULL",
+);
+const FIND_ADMIN = statement(
+  "find-admin",
+  `SELECT 1 AS found ${KEYS} WHERE k.role = 'admin' AND k.revoked_at_ms IS NULL AND p.disabled = 0
+     AND (k.expires_at_ms IS NULL OR k.expires_at_ms > $1) LIMIT 1`,
+);
+const NOTE_USE = statement("note-use", "UPDATE keys SET last_used_at_ms = $2 WHERE key_id = $1");
+const FIND_PRINCIPAL = statement(
+  "find-principal",
+  `SELECT ${PRINCIPAL_COLUMNS} FROM principals WHERE id = $1`,
+);
+const LIST_PRINCIPALS = statement(
+  "list-principals",
+  `SELECT ${PRINCIPAL_COLUMNS} FROM principals WHERE tenant = $1 ORDER BY id LIMIT ${MAX_LISTED}`,
+);
+const SET_DISABLED = statement("set-disabled", "UPDATE principals SET disabled = $2 WHERE id = $1");
+const COUNT_CHANGE = statement("count-change", "UPDATE changes SET version = version + 1");
+const VERSION = statement("version", "SELECT version FROM changes");
+
+/** The store in SQLite or PostgreSQL. */
+export function createAuthorityStore(db: Database): AuthorityStore {
+  return {
+    addKey: (key, principal) =>
+      db.transaction(async (statements) => {
+        if (principal && (await statements.change(ADD_PRINCIPAL, principalValues(principal))) === 0)
+          return false;
+        await statements.change(ADD_KEY, keyValues(key));
+        return true;
+      }),
+    addAdmin: (key, principal, onlyFirst, now) =>
+      db.transaction(async (statements) => {
+        // The changed row also makes a second authority, which starts at the same moment, wait for this one.
+        await statements.change(COUNT_CHANGE);
+        if ((await statements.rows(FIND_KEY, [key.keyId])).length > 0) return false;
+        if (onlyFirst && (await statements.rows(FIND_ADMIN, [now])).length > 0) return false;
+        await statements.change(ADD_PRINCIPAL, principalValues(principal));
+        await statements.change(SET_DISABLED, [principal.id, 0]);
+        await statements.change(ADD_KEY, keyValues(key));
+        return true;
+      }),
+    async findKey(keyId, now) {
+      const [row] = await db.rows<KeyRow & { readonly version: number }>(FIND_KEY, [keyId]);
+      if (!row) return undefined;
+      const line = await db.rows<AncestorRow>(FIND_LINE, [keyId, now]);
+      return { key: keyOf(row), line: line.map(ancestorOf), version: row.version };
+    },
+    async listKeys(tenant, madeBy) {
+      const rows =
+        madeBy === undefined
+          ? await db.rows<KeyRow>(LIST_KEYS, [tenant])
+          : await db.rows<KeyRow>(LIST_KEYS_OF_MAKER, [tenant, madeBy]);
+      return rows.map(keyOf);
+    },
+    revokeKey: (keyId, now) =>
+      db.transaction(async (statements) => {
+        if ((await statements.change(REVOKE_KEY, [keyId, now])) === 0) return false;
+        await statements.change(COUNT_CHANGE);
+        return true;
+      }),
+    async noteUse(keyId, now) {
+      await db.change(NOTE_USE, [keyId, now]);
+    },
+    async findPrincipal(id) {
+      const [row] = await db.rows<PrincipalRow>(FIND_PRINCIPAL, [id]);
+      return row && principalOf(row);
+    },
+    async listPrincipals(tenant) {
+      return (await db.rows<PrincipalRow>(LIST_PRINCIPALS, [tenant])).map(principalOf);
+    },
+    setDisabled: (id, disabled) =>
+      db.transaction(async (statements) => {
+        if ((await statements.change(SET_DISABLED, [id, Number(disabled)])) === 0) return false;
+        await statements.change(COUNT_CHANGE);
+        return true;
+      }),
+    async version() {
+      const [row] = await db.rows<{ readonly version: number }>(VERSION);
+      return row?.version ?? 0;
+    },
+    ping: () => db.ping(),
+    close: () => db.close(),
+  };
+}
+
+type PrincipalRow = {
+  readonly id: string;
+  readonly kind: PrincipalKind;
+  readonly tenant: string;
+  readonly made_by: string;
+  readonly disabled: number;
+  readonly created_at_ms: number;
+};
+
+type AncestorRow = PrincipalRow & { readonly highest: number | null };
+
+type KeyRow = {
+  readonly key_id: string;
+  readonly secret_sha256: string;
+  readonly name: string;
+  readonly principal: string;
+  readonly kind: PrincipalKind;
+  readonly tenant: string;
+  readonly role: Role;
+  readonly projects: string;
+  readonly rate: number | null;
+  readonly made_by: string;
+  readonly created_at_ms: number;
+  readonly expires_at_ms: number | null;
+  readonly last_used_at_ms: number | null;
+  readonly revoked_at_ms: number | null;
+};
+
+function statement(name: string, text: string): Statement {
+  return { name, text };
+}
+
+function principalValues({ id, kind, tenant, madeBy, disabled, createdAtMs }: StoredPrincipal) {
+  return [id, kind, tenant, madeBy, Number(disabled), createdAtMs];
+}
+
+function keyValues(key: NewKey) {
+  return [
+    key.keyId,
+    key.secretSha256,
+    key.name,
+    key.principal,
+    key.tenant,
+    key.role,
+    JSON.stringify(key.projects),
+    key.rate ?? null,
+    key.madeBy,
+    key.createdAtMs,
+    key.expiresAtMs ?? null,
+  ];
+}
+
+function principalOf(row: PrincipalRow): StoredPrincipal {
+  const { id, kind, tenant, made_by: madeBy, disabled, created_at_ms: createdAtMs } = row;
+  return { id, kind, tenant, madeBy, disabled: disabled !== 0, createdAtMs };
+}
+
+function ancestorOf(row: AncestorRow): Ancestor {
+  return { ...principalOf(row), highestRole: row.highest === null ? undefined : ROLES[row.highest] };
+}
+
+function keyOf(row: KeyRow): StoredKey {
+  return {
+    keyId: row.key_id,
+    secretSha256: row.secret_sha256,
+    name: row.name,
+    principal: row.principal,
+    kind: row.kind,
+    tenant: row.tenant,
+    role: row.role,
+    projects: JSON.parse(row.projects) as string[],
+    rate: row.rate ?? undefined,
+    madeBy: row.made_by,
+    createdAtMs: row.created_at_ms,
+    expiresAtMs: row.expires_at_ms ?? undefined,
+    lastUsedAtMs: row.last_used_at_ms ?? undefined,
+    revokedAtMs: row.revoked_at_ms ?? undefined,
+  };
+}

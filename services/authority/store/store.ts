@@ -1,0 +1,79 @@
+import type { PrincipalKind, Role } from "#common/identity/roles.ts";
+
+/** A principal that has keys. Moments are epoch milliseconds. */
+export type StoredPrincipal = {
+  readonly id: string;
+  readonly kind: PrincipalKind;
+  readonly tenant: string;
+  /** The id of the principal that made this one; it begins with `system:` for the first of a deployment. */
+  readonly madeBy: string;
+  readonly disabled: boolean;
+  readonly createdAtMs: number;
+};
+
+/** An API key. Its secret part is known by its SHA-256 only (64 hexadecimal digits). */
+export type StoredKey = {
+  readonly keyId: string;
+  readonly secretSha256: string;
+  readonly name: string;
+  readonly principal: string;
+  readonly kind: PrincipalKind;
+  readonly tenant: string;
+  readonly role: Role;
+  /** The projects that the key is limited to; empty: all of the tenant. */
+  readonly projects: readonly string[];
+  /** Requests a minute that may change something; undefined: as many as the role may send. */
+  readonly rate: number | undefined;
+  readonly madeBy: string;
+  readonly createdAtMs: number;
+  /** Undefined: the key does not end by itself. */
+  readonly expiresAtMs: number | undefined;
+  readonly lastUsedAtMs: number | undefined;
+  readonly revokedAtMs: number | undefined;
+};
+
+/** A key that is to be stored; its kind is that of its principal. */
+export type NewKey = Omit<StoredKey, "kind">;
+
+/** One principal in the line of a key: the key's own, its maker, that one's maker, and so on. */
+export type Ancestor = StoredPrincipal & {
+  /** The highest role among the principal's keys that have not ended; undefined when all have. */
+  readonly highestRole: Role | undefined;
+};
+
+/** A key with the principals in its line, nearest first, and the version of changes at that moment. */
+export type FoundKey = {
+  readonly key: StoredKey;
+  readonly line: readonly Ancestor[];
+  readonly version: number;
+};
+
+/** Keys and principals. The methods reject with an AirlockError when the database cannot be used. */
+export type AuthorityStore = {
+  /**
+   * Adds a key and, unless undefined, its new principal. Resolves to false, and changes nothing, when there is
+   * a principal with this id already.
+   */
+  addKey(key: NewKey, principal: StoredPrincipal | undefined): Promise<boolean>;
+  /**
+   * Adds an admin's key, and its principal unless that exists; a disabled one is enabled. Resolves to false,
+   * and changes nothing, when the key exists, or with `onlyFirst` when there is an admin whose key has not
+   * ended.
+   */
+  addAdmin(key: NewKey, principal: StoredPrincipal, onlyFirst: boolean, now: number): Promise<boolean>;
+  /** The key with its line of principals, of which `now` decides which keys have ended. */
+  findKey(keyId: string, now: number): Promise<FoundKey | undefined>;
+  /** The keys of a tenant, newest first; only those that `madeBy` made, unless it is undefined. */
+  listKeys(tenant: string, madeBy: string | undefined): Promise<StoredKey[]>;
+  /** Revokes the key. Resolves to false when it was revoked before, or does not exist. */
+  revokeKey(keyId: string, now: number): Promise<boolean>;
+  noteUse(keyId: string, now: number): Promise<void>;
+  findPrincipal(id: string): Promise<StoredPrincipal | undefined>;
+  listPrincipals(tenant: string): Promise<StoredPrincipal[]>;
+  /** Resolves to false when there is no such principal. */
+  setDisabled(id: string, disabled: boolean): Promise<boolean>;
+  /** The number that grows with each revocation and each change of a principal. */
+  version(): Promise<number>;
+  ping(): Promise<void>;
+  close(): Promise<void>;
+};

@@ -1,0 +1,131 @@
+import { expect, it } from "vitest";
+import { createAuthorityStore } from "../../../services/authority/store/sql-store.ts";
+import type { NewKey, StoredPrincipal } from "../../../services/authority/store/store.ts";
+import { AUTHORITY_TABLES } from "../../../services/authority/store/tables.ts";
+import { describeStore, openTestDatabase } from "../../support/store-contract.ts";
+
+const NOW = 1_795_000_000_000;
+const ADMIN: StoredPrincipal = {
+  id: "key:admin",
+  kind: "human",
+  tenant: "default",
+  madeBy: "system:airlock",
+  disabled: false,
+  createdAtMs: NOW,
+};
+const ALICE: StoredPrincipal = { ...ADMIN, id: "key:alice", madeBy: "key:admin" };
+const BOT: StoredPrincipal = { ...ADMIN, id: "key:bot", kind: "agent", madeBy: "key:alice" };
+
+function keyOf(principal: StoredPrincipal, keyId: string, changes: Partial<NewKey> = {}): NewKey {
+  return {
+    keyId,
+    secretSha256: "a".repeat(64),
+    name: principal.id.slice("key:".length),
+    principal: principal.id,
+    tenant: principal.tenant,
+    role: "developer",
+    projects: [],
+    rate: undefined,
+    madeBy: principal.madeBy,
+    createdAtMs: NOW,
+    expiresAtMs: undefined,
+    lastUsedAtMs: undefined,
+    revokedAtMs: undefined,
+    ...changes,
+  };
+}
+
+describeStore(
+  "the store of keys",
+  async (config) => createAuthorityStore(await openTestDatabase(config, AUTHORITY_TABLES)),
+  (test, dialect) => {
+    const addLine = async () => {
+      await test.store.addAdmin(keyOf(ADMIN, "admin", { role: "admin" }), ADMIN, true, NOW);
+      await test.store.addKey(keyOf(ALICE, "alice-1", { role: "operator", expiresAtMs: NOW + 1_000 }), ALICE);
+      await test.store.addKey(keyOf(ALICE, "alice-2", { role: "observer" }), undefined);
+      await test.store.addKey(keyOf(BOT, "bot", { projects: ["demo"], rate: 7 }), BOT);
+    };
+
+    it(`the store of keys finds a key over a restart, with its line of makers, on ${dialect}`, async () => {
+      await addLine();
+      const found = await (await test.reopen()).findKey("bot", NOW);
+      expect(found?.key).toEqual({ ...keyOf(BOT, "bot", { projects: ["demo"], rate: 7 }), kind: "agent" });
+      expect(found?.line).toEqual([
+        { ...BOT, highestRole: "developer" },
+        { ...ALICE, highestRole: "operator" },
+        { ...ADMIN, highestRole: "admin" },
+      ]);
+      expect(await test.store.findKey("none", NOW)).toBeUndefined();
+    });
+
+    it(`the store of keys counts only keys that have not ended towards a maker's role, on ${dialect}`, async () => {
+      await addLine();
+      const roles = async (now: number) =>
+        (await test.store.findKey("bot", now))?.line.map(({ highestRole }) => highestRole);
+      expect(await roles(NOW + 999)).toEqual(["developer", "operator", "admin"]);
+      expect(await roles(NOW + 1_000)).toEqual(["developer", "observer", "admin"]);
+      await test.store.revokeKey("alice-2", NOW);
+      expect(await roles(NOW + 1_000)).toEqual(["developer", undefined, "admin"]);
+    });
+
+    it(`the store of keys adds no key with a principal that exists, on ${dialect}`, async () => {
+      await addLine();
+      expect(await test.store.addKey(keyOf(BOT, "bot-2"), BOT)).toBe(false);
+      expect(await test.store.findKey("bot-2", NOW)).toBeUndefined();
+    });
+
+    it(`the store of keys undoes a principal whose key cannot be added, on ${dialect}`, async () => {
+      await addLine();
+      const other = { ...BOT, id: "key:other" };
+      await expect(test.store.addKey(keyOf(other, "bot"), other)).rejects.toThrow();
+      expect(await test.store.findPrincipal("key:other")).toBeUndefined();
+    });
+
+    it(`the store of keys adds one first admin, even when two authorities start at once, on ${dialect}`, async () => {
+      const keys = ["one", "two"].map((id) => keyOf(ADMIN, id, { role: "admin" }));
+      const added = await Promise.all(keys.map((key) => test.store.addAdmin(key, ADMIN, true, NOW)));
+      expect(added.toSorted()).toEqual([false, true]);
+      expect(await test.store.listKeys("default", undefined)).toHaveLength(1);
+    });
+
+    it(`the store of keys adds another admin when the last one's key has ended, on ${dialect}`, async () => {
+      await test.store.addAdmin(keyOf(ADMIN, "one", { role: "admin" }), ADMIN, true, NOW);
+      await test.store.setDisabled(ADMIN.id, true);
+      expect(await test.store.addAdmin(keyOf(ADMIN, "two", { role: "admin" }), ADMIN, true, NOW)).toBe(true);
+      expect((await test.store.findPrincipal(ADMIN.id))?.disabled).toBe(false);
+      expect(await test.store.addAdmin(keyOf(ADMIN, "two", { role: "admin" }), ADMIN, false, NOW)).toBe(
+        false,
+      );
+    });
+
+    it(`the store of keys lists a tenant's keys, or those of one maker, newest first, on ${dialect}`, async () => {
+      await addLine();
+      const foreign = { ...BOT, id: "key:foreign", tenant: "acme" };
+      await test.store.addKey(keyOf(foreign, "foreign", { createdAtMs: NOW + 1 }), foreign);
+      await test.store.addKey(keyOf(BOT, "bot-2", { createdAtMs: NOW + 1 }), undefined);
+      const ids = async (madeBy?: string) =>
+        (await test.store.listKeys("default", madeBy)).map(({ keyId }) => keyId);
+      expect(await ids("key:alice")).toEqual(["bot-2", "bot"]);
+      expect(await ids()).toEqual(["bot-2", "admin", "alice-1", "alice-2", "bot"]);
+    });
+
+    it(`the store of keys grows its version with each revocation and each change of a principal, on ${dialect}`, async () => {
+      await addLine();
+      const first = await test.store.version();
+      expect(await test.store.revokeKey("bot", NOW)).toBe(true);
+      expect(await test.store.revokeKey("bot", NOW + 5)).toBe(false);
+      expect(await test.store.version()).toBe(first + 1);
+      expect((await test.store.findKey("bot", NOW))?.key.revokedAtMs).toBe(NOW);
+      expect(await test.store.setDisabled("key:alice", true)).toBe(true);
+      expect(await test.store.setDisabled("key:nobody", true)).toBe(false);
+      expect(await test.store.version()).toBe(first + 2);
+      expect((await test.store.findKey("bot", NOW))?.version).toBe(first + 2);
+    });
+
+    it(`the store of keys keeps when a key was last used, on ${dialect}`, async () => {
+      await addLine();
+      await test.store.noteUse("bot", NOW + 3);
+      expect((await test.store.findKey("bot", NOW))?.key.lastUsedAtMs).toBe(NOW + 3);
+    });
+  },
+);
