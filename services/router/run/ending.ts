@@ -2,7 +2,7 @@ import { asAirlockError } from "#common/errors.ts";
 import { endReasonFromProto } from "#common/execution-names.ts";
 import { SanitizeChannel } from "#proto/sanitizer.ts";
 import { RunDocument_Kind, type RunFinished } from "#proto/worker.ts";
-import { type Ending, failure } from "../execution.ts";
+import { type Ending, failure, type Truncated } from "../execution.ts";
 import type { DocumentChannel, SanitizeCall } from "../peers/sanitizer.ts";
 import { Interrupted } from "./interruption.ts";
 import { redactError } from "./redact-error.ts";
@@ -15,28 +15,29 @@ export type RunDocuments = ReadonlyMap<RunDocument_Kind, readonly Uint8Array[]>;
 
 /**
  * Makes the ending of a run that its worker has finished, with its documents redacted. `dropped`: the bytes
- * of stdout and stderr that the sanitizer dropped. Rejects with `output_withheld` when the documents cannot
+ * of stdout and stderr that the sanitizer drops. Rejects with `output_withheld` when the documents cannot
  * be redacted.
  */
 export async function endingOfFinished(
   finished: RunFinished,
   documents: RunDocuments,
   sanitizer: SanitizeCall,
-  dropped: { stdout: number; stderr: number },
+  dropped: Promise<Truncated>,
 ): Promise<Ending> {
   const redact = async (kind: RunDocument_Kind, channel: DocumentChannel) => {
     const pieces = documents.get(kind);
     return pieces ? await sanitizer.redact(channel, Buffer.concat(pieces)) : undefined;
   };
-  const [result, memoryUpdates, error] = await Promise.all([
+  const [{ stdout, stderr }, result, memoryUpdates, error] = await Promise.all([
+    dropped,
     redact(RunDocument_Kind.RESULT, SanitizeChannel.RESULT),
     redact(RunDocument_Kind.MEMORY_UPDATES, SanitizeChannel.MEMORY_UPDATES),
     redactedError(documents, sanitizer),
   ]);
   const reason = endReasonFromProto(finished.endReason) ?? "worker_lost";
   const truncated = {
-    stdout: (finished.truncated?.stdoutBytes ?? 0) + dropped.stdout,
-    stderr: (finished.truncated?.stderrBytes ?? 0) + dropped.stderr,
+    stdout: (finished.truncated?.stdoutBytes ?? 0) + stdout,
+    stderr: (finished.truncated?.stderrBytes ?? 0) + stderr,
   };
   const { executionTimeMs } = finished;
   if (reason !== "completed") {

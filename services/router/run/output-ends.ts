@@ -5,7 +5,6 @@ import type { RunFinished } from "#proto/worker.ts";
 import type { Truncated } from "../execution.ts";
 import type { OutputChannel, SanitizeCall } from "../peers/sanitizer.ts";
 import type { OutputLog } from "./output-log.ts";
-import type { ResponseTimer } from "./response-timer.ts";
 
 export const NOTHING_CUT: Truncated = { stdout: 0, stderr: 0 };
 
@@ -28,7 +27,7 @@ export type OutputEnds = {
   end(isCut: (channel: OutputChannel) => boolean): Promise<Truncated>;
 };
 
-export function createOutputEnds(sanitizer: SanitizeCall, responseTimer: ResponseTimer): OutputEnds {
+export function createOutputEnds(sanitizer: SanitizeCall): OutputEnds {
   const written = new Set<OutputChannel>();
   let ended: Promise<Truncated> | undefined;
   return {
@@ -38,13 +37,9 @@ export function createOutputEnds(sanitizer: SanitizeCall, responseTimer: Respons
     end(isCut) {
       const end = async (channel: OutputChannel) =>
         written.has(channel) ? await sanitizer.endOutput(channel, isCut(channel)) : 0;
-      ended ??= responseTimer.whileBusy(async () => {
-        const [stdout, stderr] = await Promise.all([
-          end(SanitizeChannel.STDOUT),
-          end(SanitizeChannel.STDERR),
-        ]);
-        return { stdout, stderr };
-      });
+      ended ??= Promise.all([end(SanitizeChannel.STDOUT), end(SanitizeChannel.STDERR)]).then(
+        ([stdout, stderr]) => ({ stdout, stderr }),
+      );
       return ended;
     },
   };

@@ -87,7 +87,7 @@ type WorkerStream = ClientDuplex<RunResponse, RunRequest>;
 export async function streamRun(entry: RunEntry, run: RunStream): Promise<EndedRun> {
   const { sanitizer } = run;
   const stream: WorkerStream = clientDuplex(run.worker.run(), "worker");
-  const ends = createOutputEnds(sanitizer, run.responseTimer);
+  const ends = createOutputEnds(sanitizer);
   const broken = Promise.withResolvers<never>();
   broken.promise.catch(() => undefined);
   // A pause ends when its stream breaks, because the worker repeats the llm request on the next stream.
@@ -99,7 +99,8 @@ export async function streamRun(entry: RunEntry, run: RunStream): Promise<EndedR
   try {
     const { finished, documents } = await interruption.race(Promise.race([followed, sanitizer.failed]));
     const ending = await run.responseTimer.whileBusy(async () => {
-      const dropped = await ends.end((channel) => isCut(finished, channel));
+      // The ends of the output and the documents go to the sanitizer together, so that the run waits once.
+      const dropped = ends.end((channel) => isCut(finished, channel));
       return await interruption.race(endingOfFinished(finished, documents, sanitizer, dropped));
     });
     return {
@@ -121,7 +122,7 @@ export async function streamRun(entry: RunEntry, run: RunStream): Promise<EndedR
     // Output from before the break is kept. The sanitizer drops an unfinished match at its end, because that
     // text may be a part of a secret.
     const last = isInterrupted(error) ? await within(STOP_TIMEOUT_MS, followed, run.clock) : undefined;
-    const dropped = await ends.end(() => true).catch(() => NOTHING_CUT);
+    const dropped = await run.responseTimer.whileBusy(() => ends.end(() => true)).catch(() => NOTHING_CUT);
     noteCut(run.output, last?.finished.truncated, dropped);
     throw error;
   }

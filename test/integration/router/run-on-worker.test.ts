@@ -5,7 +5,9 @@ import { afterEach, beforeEach, expect, it } from "vitest";
 import { type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
 import { createWorkerConnections, type WorkerConnections } from "#common/grpc/worker-connections.ts";
 import { EndReason } from "#proto/execution.ts";
+import { SanitizeChannel, type SanitizeRequest, type SanitizeResponse } from "#proto/sanitizer.ts";
 import {
+  RunDocument_Kind,
   type RunRequest,
   type RunResponse,
   type WorkerServiceServer,
@@ -45,6 +47,8 @@ let condemned: number;
 let secretsVersion: string;
 /** The llm request that the run sends at once when a conversation begins. */
 let questions: string[];
+/** The result that the worker reports; empty for none. */
+let result: string;
 /** Sends the router the sign that the script has ended and its documents are still checked. */
 let sign: () => Promise<void>;
 
@@ -59,6 +63,8 @@ const startWorker = async () => {
     for (const id of questions) await say({ $case: "llmRequest", value: { id, prompt: "?", model: "" } });
     await say({ $case: "output", value: { isStderr: false, data: Buffer.from("said"), cutBytes: 0 } });
     await isOver.promise;
+    const data = Buffer.from(result);
+    if (result !== "") await say({ $case: "document", value: { kind: RunDocument_Kind.RESULT, data } });
     const value = { endReason: EndReason.COMPLETED, executionTimeMs: 1, truncated: undefined };
     await say({ $case: "finished", value });
   });
@@ -76,6 +82,7 @@ beforeEach(async () => {
   begun = 0;
   condemned = 0;
   questions = [];
+  result = "";
   isOver = Promise.withResolvers();
   await startWorker();
   way = await openBreakableSocket(socketOf("way"), socketOf("worker"));
@@ -91,7 +98,7 @@ afterEach(async () => {
 
 const grant = () => ({ ...GRANT, workerAddress: `unix:${socketOf("way")}`, secretsVersion });
 
-async function follow(timeoutMs = 86_400_000): Promise<EndedRun> {
+async function follow(timeoutMs = 86_400_000, sanitizer = harness.sanitizerClient): Promise<EndedRun> {
   const condemn = async () => {
     condemned++;
   };
@@ -114,7 +121,7 @@ async function follow(timeoutMs = 86_400_000): Promise<EndedRun> {
     redactions: [],
     runningTime: createRunningTime(responseTimer, 0),
   };
-  const parts = { store, workers, clock, log, sanitizer: harness.sanitizerClient } as unknown as RunParts;
+  const parts = { store, workers, clock, log, sanitizer } as unknown as RunParts;
   return await runOnWorker(plan, run, parts);
 }
 
@@ -211,4 +218,34 @@ it("an llm request that comes while the router still has the one before open is 
   }
   isOver.resolve();
   expect((await followed).ending).toMatchObject({ reason: "completed" });
+});
+
+it("the end of a run's output and its result go to the sanitizer together, so that the run waits for it once", async () => {
+  result = '"done"';
+  // What is written to the sanitizer's stream, and what it answers, in order.
+  const seen: string[] = [];
+  const nameOf = (channel: SanitizeChannel) =>
+    channel === SanitizeChannel.STDOUT ? "stdout" : channel === SanitizeChannel.RESULT ? "result" : "other";
+  const client = harness.sanitizerClient;
+  const sanitize = (...args: unknown[]) => {
+    const stream = client.sanitize(...(args as []));
+    const write = stream.write.bind(stream);
+    stream.write = (message: SanitizeRequest, ...more: unknown[]) => {
+      if (message.message?.$case === "chunk" && message.message.value.end)
+        seen.push(`end of ${nameOf(message.message.value.channel)}`);
+      return write(message, ...(more as []));
+    };
+    stream.on("data", ({ channel, end }: SanitizeResponse) => {
+      if (end) seen.push(`answer on ${nameOf(channel)}`);
+    });
+    return stream;
+  };
+  const observed = new Proxy(client, {
+    get: (target, name) => (name === "sanitize" ? sanitize : Reflect.get(target, name)),
+  });
+  const followed = follow(86_400_000, observed);
+  await expect.poll(() => begun).toBe(1);
+  isOver.resolve();
+  expect((await followed).ending).toMatchObject({ reason: "completed", resultJson: result });
+  expect(seen).toEqual(["end of stdout", "end of result", "answer on stdout", "answer on result"]);
 });
