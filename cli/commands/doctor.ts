@@ -104,7 +104,6 @@ async function measure(directory: string, driverName: string | undefined, runtim
     {
       ...{ driver: name, python: PYTHON, docker, runDirectory },
       dataDirectory: directory,
-      projectsDirectory: directory,
     },
     log,
   );

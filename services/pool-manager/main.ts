@@ -14,7 +14,7 @@ import { createCheckedCatalogue } from "./checked-catalogue.ts";
 import { type PoolManagerConfig, readPoolManagerConfig } from "./config.ts";
 import { createOwnDriver } from "./drivers/create-driver.ts";
 import { createHandlers } from "./handlers.ts";
-import { createLockProblems } from "./packages/lock-problems.ts";
+import { openLockedCatalogue } from "./packages/locked-catalogue.ts";
 import { createWorkerPlaces } from "./pool/places.ts";
 import { createPools } from "./pool/pools.ts";
 import { createProvisioning } from "./worker/provisioning.ts";
@@ -27,12 +27,18 @@ const CHECK_MS = 1_000;
  * running. Other workers start when their project is first used.
  */
 export async function startPoolManager(config: PoolManagerConfig, log: Log): Promise<RunningService> {
-  const files = await openProjectCatalogue(config.projectsDirectory);
+  const { projectsDirectory } = config;
+  const files = await openLockedCatalogue(
+    await openProjectCatalogue(projectsDirectory),
+    projectsDirectory,
+    clock,
+    log,
+  );
   const edges = await openEdges("pool-manager", config, log);
   const secrets = edges.connectTo(SecretsServiceClient, config.secretsAddress);
   const circuits = createCircuits("airlock_pool", clock, log);
   const driver = await createOwnDriver(config, log, circuits);
-  const checks = [createLockProblems(config.projectsDirectory, files), () => askSecretProblems(secrets)];
+  const checks = [() => askSecretProblems(secrets)];
   const catalogue = createCheckedCatalogue(files, driver.refusal, checks, clock, log);
   // The first check of all projects. The start does not wait for it, because the secrets service may be slow.
   void catalogue.refresh().catch(() => undefined);

@@ -1,9 +1,12 @@
-import { readdir } from "node:fs/promises";
+import { isUtf8 } from "node:buffer";
+import { readdir, readFile, stat } from "node:fs/promises";
+import { join } from "node:path";
+import { isShortage } from "../errors.ts";
 import { type Clock, systemClock } from "../resilience/clock.ts";
 import { wait } from "../resilience/retry.ts";
 import { systemReason } from "../system-reason.ts";
-import type { Project, ProjectProblem } from "./file.ts";
-import { isComplete, type KnownFile, lookAtProject } from "./settled-project.ts";
+import { MAX_PROJECT_FILE_BYTES, type Project, type ProjectProblem, parseProjectFile } from "./file.ts";
+import { type KnownFile, lookAtFile } from "./settled-file.ts";
 
 type Entry = Project | ProjectProblem;
 
@@ -41,15 +44,16 @@ export async function openProjectCatalogue(
   directory: string,
   clock: Clock = systemClock,
 ): Promise<ProjectCatalogue> {
-  let files = new Map<string, KnownFile>();
+  let files = new Map<string, KnownFile<Entry>>();
   let unreadable: string | undefined;
   const read = async () => {
     const names = (await readdir(directory)).filter((name) => /\.ya?ml$/i.test(name));
-    const next = new Map<string, KnownFile>();
+    const next = new Map<string, KnownFile<Entry>>();
     let hasChanged = false;
     for (const fileName of [...new Set([...names, ...files.keys()])].sort()) {
       const known = files.get(fileName);
-      const seen = await lookAtProject(directory, fileName, known, clock);
+      const path = join(directory, fileName);
+      const seen = await lookAtFile(path, known, () => readProject(path, fileName), clock);
       if (seen.entry !== known?.entry) hasChanged = true;
       if (seen.entry || seen.changed) next.set(fileName, seen);
     }
@@ -74,7 +78,7 @@ export async function openProjectCatalogue(
     const untilMs = clock.monotonicMs() + WITHIN_MS;
     let hasChanged = await readInTurn();
     const isPending = () =>
-      [...files].some(([fileName, known]) => isAwaited(projectOf(fileName)) && !isComplete(known));
+      [...files].some(([fileName, known]) => isAwaited(projectOf(fileName)) && !isUsableNow(known));
     while (isPending() && clock.monotonicMs() < untilMs) {
       await wait(LOOK_AGAIN_MS, clock);
       if (await readInTurn()) hasChanged = true;
@@ -107,6 +111,11 @@ export async function openProjectCatalogue(
   };
 }
 
+/** Whether the file's project can be used, or waiting for the file is of no use. */
+function isUsableNow({ entry, changed }: KnownFile<Entry>): boolean {
+  return changed === undefined || (entry !== undefined && isUsable(entry));
+}
+
 function projectOf(fileName: string): string {
   return fileName.replace(/\.ya?ml$/i, "");
 }
@@ -118,4 +127,23 @@ function projectOf(fileName: string): string {
 function twice(name: string, found: readonly (readonly [string, Entry])[]): ProjectProblem {
   const names = found.map(([fileName]) => fileName).join(" and ");
   return { name, problem: `the project has several files: ${names}. Keep one of them.` };
+}
+
+async function readProject(path: string, fileName: string): Promise<Entry> {
+  try {
+    if (!/\.ya?ml$/.test(fileName)) return unread(fileName, "must end in .yaml or .yml, in lower case");
+    const about = await stat(path);
+    if (!about.isFile()) return unread(fileName, "is not a regular file");
+    if (about.size > MAX_PROJECT_FILE_BYTES) return unread(fileName, "is larger than 64 KiB");
+    const bytes = await readFile(path);
+    if (!isUtf8(bytes)) return unread(fileName, "is not encoded as UTF-8");
+    return parseProjectFile(fileName, new TextDecoder().decode(bytes));
+  } catch (error) {
+    if (isShortage(error)) throw error;
+    return unread(fileName, `cannot be read: ${systemReason(error)}`);
+  }
+}
+
+function unread(fileName: string, why: string): ProjectProblem {
+  return { name: projectOf(fileName), problem: `${fileName}: ${why}` };
 }

@@ -15,7 +15,7 @@ const WORKER = {
 
 export type DriverConfig = Pick<
   PoolManagerConfig,
-  "driver" | "python" | "docker" | "runDirectory" | "dataDirectory" | "projectsDirectory"
+  "driver" | "python" | "docker" | "runDirectory" | "dataDirectory"
 >;
 
 /**
@@ -42,8 +42,7 @@ export async function createDriver(
   await ask(() => engine.ping()).catch((error: AirlockError) => {
     throw new ConfigError([error.message]);
   });
-  const { projectsDirectory } = config;
-  const driver = createDockerDriver(engine, { ...config.docker, ...WORKER, projectsDirectory, log });
+  const driver = createDockerDriver(engine, { ...config.docker, ...WORKER, log });
   return circuits ? guardEngine(driver, engine, circuits) : driver;
 }
 

@@ -1,10 +1,10 @@
 import { createHash } from "node:crypto";
 import { access, mkdir, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { basename, join } from "node:path";
-import { AirlockError } from "#common/errors.ts";
 import type { Project } from "#common/projects/file.ts";
 import { createInstalls } from "./installs.ts";
-import { isLockFor, lockHeader } from "./requirements.ts";
+import type { LockedProject } from "./locked-catalogue.ts";
+import { lockHeader } from "./requirements.ts";
 import { runInstaller, uvBeside } from "./uv.ts";
 
 /**
@@ -16,7 +16,7 @@ export type Environments = {
    * Makes the project's environment unless it exists. `onProgress` reports the present step. Rejects with
    * `start_failed`.
    */
-  prepare(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<void>;
+  prepare(project: LockedProject, onProgress: (step: string) => void, signal: AbortSignal): Promise<void>;
   /** The path of the interpreter of a prepared project. Throws when the project was not prepared. */
   pythonOf(project: Project): string;
 };
@@ -30,7 +30,6 @@ const EARLIER_LOCK = "requirements.lock";
 export function createEnvironments(options: {
   readonly python: string;
   readonly dataDirectory: string;
-  readonly projectsDirectory: string;
 }): Environments {
   const uv = uvBeside(options.python);
   const installs = createInstalls();
@@ -91,7 +90,7 @@ export function createEnvironments(options: {
 
   return {
     async prepare(project, onProgress, signal) {
-      const lock = await readLock(options.projectsDirectory, project);
+      const { lock } = project;
       const key = createHash("sha256")
         .update(JSON.stringify([options.python, project.packages, lock]))
         .digest("hex")
@@ -159,25 +158,6 @@ export async function compileLock(
   } finally {
     await rm(inputPath, { force: true });
   }
-}
-
-/**
- * The text of the operator's lock file (PROJECT.lock beside the project file); undefined when there is none.
- * Rejects with `start_failed` when the lock was made for other packages than the project file names.
- */
-export async function readLock(projectsDirectory: string, project: Project): Promise<string | undefined> {
-  let lock: string;
-  try {
-    lock = await readFile(join(projectsDirectory, `${project.name}.lock`), "utf8");
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw error;
-  }
-  if (isLockFor(lock, project.packages)) return lock;
-  throw new AirlockError(
-    "start_failed",
-    `${project.name}.lock was made for other packages than ${project.name}.yaml names; the operator makes a new one with ./airlock lock ${project.name}.`,
-  );
 }
 
 async function exists(path: string): Promise<boolean> {

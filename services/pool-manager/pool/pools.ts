@@ -75,7 +75,7 @@ type Entry = {
 
 export function createPools(parts: {
   readonly catalogue: ProjectCatalogue;
-  /** The project files alone, without the problems that the checks of secrets and lock files find. */
+  /** The project files alone, with their lock files, and without the problems that the checks of secrets find. */
   readonly files: Pick<ProjectCatalogue, "get">;
   readonly driver: WorkerDriver;
   readonly values: WatchedProvisioning;
@@ -148,7 +148,7 @@ export function createPools(parts: {
     entry.project = current;
     if (rolls) entry.starts.close();
     if (resizes) entry.pool.resize(current.replicas);
-    if (rolls) entry.pool.roll("the project file changed");
+    if (rolls) entry.pool.roll("the project file or its lock changed");
   };
 
   const warnOfFile = (project: Project) => {

@@ -51,7 +51,7 @@ beforeEach(async () => {
     descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
     python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
     runDirectory: join(harness.directory, "run"),
-    ...{ dataDirectory: harness.directory, projectsDirectory: harness.directory, log },
+    ...{ dataDirectory: harness.directory, log },
   });
   await driver.prepare(project, () => {}, signal);
 });

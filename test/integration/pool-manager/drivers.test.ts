@@ -44,7 +44,6 @@ describe("the process driver", () => {
           python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
           runDirectory: join(directory, "run"),
           dataDirectory: directory,
-          projectsDirectory: directory,
         }),
       harm: async ({ address }) => process.kill(await listenerAt(address), "SIGKILL"),
       outlive: false,
@@ -65,7 +64,6 @@ describe("a process driver that follows a killed one", () => {
     const server = createServer().listen(join(dying, "worker.sock"));
     const driver = createProcessDriver({
       ...{ ...WORKER, python: "", runDirectory: directory, dataDirectory: directory },
-      projectsDirectory: directory,
     });
     try {
       expect(await driver.findRunning(() => undefined)).toEqual([]);
@@ -109,7 +107,6 @@ await describeWithEngine("the docker driver", "runc", () => {
         createDockerDriver(openEngine(), {
           ...WORKER,
           deployment,
-          projectsDirectory: directory,
           pythonImage: "python:3.12-slim",
           buildNetwork: DOCKER_ENVIRONMENT.AIRLOCK_BUILD_NETWORK,
           workerTlsDirectory: join(certificates, "worker"),

@@ -32,7 +32,7 @@ beforeEach(async () => {
     workerDirectory: join(ROOT, "worker"),
     descriptorsPath: join(ROOT, "proto", "airlock.binpb"),
     python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
-    ...{ runDirectory: join(directory, "run"), dataDirectory: directory, projectsDirectory: directory, log },
+    ...{ runDirectory: join(directory, "run"), dataDirectory: directory, log },
   });
   await driver.prepare(project, () => {}, signal);
   const launch = async () => {

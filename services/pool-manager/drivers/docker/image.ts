@@ -6,8 +6,8 @@ import type Docker from "dockerode";
 import { AirlockError } from "#common/errors.ts";
 import type { Project } from "#common/projects/file.ts";
 import type { Log } from "#common/service/log.ts";
-import { readLock } from "../../packages/environments.ts";
 import { createInstalls } from "../../packages/installs.ts";
+import type { LockedProject } from "../../packages/locked-catalogue.ts";
 import { outputWithoutCredentials } from "../../packages/package-sources.ts";
 import { buildImage } from "./build.ts";
 import { readBuildSecrets } from "./build-settings.ts";
@@ -21,7 +21,6 @@ export type ImageOptions = {
    * The path of the protobuf descriptor file (airlock.binpb), from which a worker makes its message classes.
    */
   readonly descriptorsPath: string;
-  readonly projectsDirectory: string;
   readonly pythonImage: string;
   readonly buildNetwork: string | undefined;
 };
@@ -32,12 +31,12 @@ export type ImageOptions = {
  */
 export type Images = {
   /** Builds the image unless the engine has it. Resolves to the image's name. Rejects with `start_failed`. */
-  ensure(project: Project, onProgress: (step: string) => void, signal: AbortSignal): Promise<string>;
+  ensure(project: LockedProject, onProgress: (step: string) => void, signal: AbortSignal): Promise<string>;
   /**
    * The name that the project's image would have if it were built now; undefined when that cannot be
    * determined, for example because the base image is missing.
    */
-  nameOf(project: Project): Promise<string | undefined>;
+  nameOf(project: LockedProject): Promise<string | undefined>;
   /** Removes the temporary build directories that an earlier process of this deployment left. */
   sweep(): Promise<void>;
 };
@@ -131,9 +130,9 @@ export function createImages(
  */
 async function layOut(
   context: string,
-  project: Project,
+  project: LockedProject,
   base: string,
-  { workerDirectory, descriptorsPath, projectsDirectory }: ImageOptions,
+  { workerDirectory, descriptorsPath }: ImageOptions,
 ): Promise<string> {
   const sources = join(workerDirectory, "airlock_worker");
   await cp(sources, join(context, "airlock_worker"), {
@@ -146,7 +145,7 @@ async function layOut(
   await copyFile(join(workerDirectory, "requirements.lock"), join(context, "worker.lock"));
   await copyFile(descriptorsPath, join(context, "airlock.binpb"));
   await writeFile(join(context, "project.in"), project.packages.map((each) => `${each}\n`).join(""));
-  await writeFile(join(context, "project.lock"), (await readLock(projectsDirectory, project)) ?? "");
+  await writeFile(join(context, "project.lock"), project.lock ?? "");
   const hash = createHash("sha256").update(base);
   const files = await readdir(context, { recursive: true, withFileTypes: true });
   const paths = files.filter((file) => file.isFile()).map((file) => join(file.parentPath, file.name));

@@ -30,7 +30,6 @@ export type ProcessDriverOptions = {
   readonly runDirectory: string;
   /** The directory in which the Python environments of projects and the output of runs are kept. */
   readonly dataDirectory: string;
-  readonly projectsDirectory: string;
   readonly log: Log;
 };
 
