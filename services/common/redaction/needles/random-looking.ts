@@ -1,6 +1,7 @@
 import { entropyOf, MIN_PIECE_CHARACTERS, withoutPadding } from "./padding.ts";
 import { isDate, roleOf } from "./secret-names.ts";
 import type { Parts } from "./secret-parts.ts";
+import { looksLikeWords } from "./words.ts";
 
 /**
  * Characters of a sample, a short text by which pieces of a long secret are found, and the distance between
@@ -23,7 +24,7 @@ const MAX_PIECED_BYTES = 16 * 1024;
  */
 const MIN_ENTROPY = 2.9;
 
-/** The number of consecutive small letters that count as a word. */
+/** The number of consecutive small letters that count as a word if they look like one. */
 const MIN_WORD_LETTERS = 5;
 
 /**
@@ -98,7 +99,7 @@ function runsOf(value: string, isNamedSecret: boolean, commonNumbers: ReadonlySe
     })
     .replace(KEY_HEADERS, " ");
   const isTelling = (run: string) =>
-    isNamedSecret ? !/^[A-Za-z]+$|^[a-z_/=-]+$/.test(run) : isRandomLooking(run);
+    isNamedSecret ? !isWords(run) || (run === value && /^[A-Za-z]+$/.test(run)) : isRandomLooking(run);
   const isSearched = (run: string) =>
     !commonNumbers.has(run) && !isDate(run) && !isHarmlessAssignment(run, isTelling);
   // A URL's path must always look random, because a path such as `/o/oauth2/auth` is in many secrets and
@@ -124,6 +125,11 @@ function isHarmlessAssignment(run: string, isTelling: (run: string) => boolean):
   return role === "number" || (role === "field" && !isTelling(value));
 }
 
+/** Whether a run of letters, or of small letters and signs, looks like words. */
+function isWords(run: string): boolean {
+  return /^[A-Za-z]+$|^[a-z_/=-]+$/.test(run) && looksLikeWords(run.replace(/[^A-Za-z]/g, ""));
+}
+
 function longRuns(text: string): string[] {
   return text.match(/[A-Za-z0-9+/=_-]{13,}/g) ?? [];
 }
@@ -137,25 +143,35 @@ function partsIf(isTelling: (run: string) => boolean, run: string): string[] {
   return withoutPadding(run).filter((part) => isRunTelling || isTelling(part));
 }
 
+/** A name before its value, with the sign before it, also within a string of JSON. */
+const NAMES = /(^|[\s;&?,{"'])([A-Za-z_][\w.-]{2,})["'\\]*(?:\s?=|:[\s"'\\])/gm;
+
 /**
  * Patterns of values with a known structure. Most punctuation in them belongs to the structure and is no
  * secret.
  */
 const STRUCTURES: readonly RegExp[] = [
   // Structured values: URLs, keys in PEM, documents.
-  /:\/\/|-----|^\s*["']?[[{<]|^eyJ/,
-  // Structured values: names with values, also within a string of JSON.
-  /(?:^|[\s;&?,{"'])[A-Za-z_][\w.-]{2,}["'\\]*(?:\s?=|:[\s"'\\])/,
+  /:\/\/|-----|^\s*["']?(?:\[[\s\S]*\]|\{[\s\S]*\}|<[\s\S]*>)["']?\s*$|^eyJ/,
   // Structured values: names of resources, and public keys.
   /^(?:arn|urn|mailto):|^(?:ssh|ecdsa)-\S+ /,
   // Structured values: paths, e-mail addresses, hosts.
-  /^(?:[.~]{0,2}\/|[A-Za-z]:\\)/,
+  /^(?:[.~]{0,2}\/|[A-Za-z]:\\)[^!#$%^&*<>?|"'`;]*$/,
   /^[^@\s]+@[a-z0-9-]+(?:\.[a-z0-9-]+)+/,
   /^[a-z0-9-]+(?:\.[a-z0-9-]+)+(?:[:/].*)?$/,
 ];
 
 function hasStructure(value: string): boolean {
-  return STRUCTURES.some((structure) => structure.test(value));
+  return STRUCTURES.some((structure) => structure.test(value)) || hasNames(value);
+}
+
+/** Whether a value has names with values. A single one that is no word is also found in random signs. */
+function hasNames(value: string): boolean {
+  const found = [...value.matchAll(NAMES)];
+  return (
+    found.length > 1 ||
+    found.some(([, before, name = ""]) => before === "" || (name.length > 3 && looksLikeWords(name)))
+  );
 }
 
 /**
@@ -193,8 +209,8 @@ const KEY_HEADERS =
 /** Whether a run of letters and digits looks random rather than written by a person. */
 function isRandomLooking(run: string): boolean {
   const kinds = [/[a-z]/, /[A-Z]/, /[0-9]/].filter((kind) => kind.test(run)).length;
-  if (kinds < 2) return false;
-  const words = run.match(new RegExp(`[a-z]{${MIN_WORD_LETTERS},}`, "g")) ?? [];
+  if (kinds < 2 && (!/^[A-Za-z]+$/.test(run) || looksLikeWords(run))) return false;
+  const words = (run.match(new RegExp(`[a-z]{${MIN_WORD_LETTERS},}`, "g")) ?? []).filter(looksLikeWords);
   const inWords = words.reduce((sum, word) => sum + word.length, 0);
   return inWords * 2 < run.length && entropyOf(run) >= MIN_ENTROPY;
 }
