@@ -49,7 +49,8 @@ export async function startEgress(
   const proxy = createProxy({ dial, intercept, attempts });
   const workers = createWorkerConnections(edges.tls, TUNNEL_CHANNEL_OPTIONS);
   const openTunnels = createTunnelOpener(workers, proxy.accept, log);
-  const brokered = (project: string, signal: AbortSignal) => resolveBrokered(secrets, project, signal);
+  const brokered = (project: string, version: string, signal: AbortSignal) =>
+    resolveBrokered(secrets, project, version, signal);
   const open = createRouteOpener({
     ...{ catalogue, brokered, authority, key, extraAuthorities, openTunnels, attempts },
   });

@@ -37,7 +37,8 @@ export type OpenRouteFor = (request: HoldRouteRequest, signal: AbortSignal) => P
  */
 export function createRouteOpener(parts: {
   readonly catalogue: ProjectCatalogue;
-  readonly brokered: (project: string, signal: AbortSignal) => Promise<readonly Brokered[]>;
+  /** Resolves to the brokered secrets that the project had at this version. */
+  readonly brokered: (project: string, version: string, signal: AbortSignal) => Promise<readonly Brokered[]>;
   readonly authority: () => Promise<CertificateAuthority>;
   /**
    * Certificates, in PEM, of further authorities that may certify servers, besides the public ones; empty
@@ -50,17 +51,17 @@ export function createRouteOpener(parts: {
   readonly attempts: Attempts;
 }): OpenRouteFor {
   const compiled = new CompiledValues();
-  return async ({ project: name, executionId, workerId, workerAddress }, signal) => {
+  return async ({ project: name, executionId, workerId, workerAddress, secretsVersion }, signal) => {
     await parts.catalogue.refresh(name);
     const { network, secrets } = usableProject(parts.catalogue, name);
     const needsValues = secrets.some(({ inject }) => inject !== undefined);
-    const values = needsValues ? await parts.brokered(name, signal) : [];
+    const values = needsValues ? await parts.brokered(name, secretsVersion, signal) : [];
     const marks = marksOf(await parts.key(), { project: name, executionId, workerId });
     const placeholders = values.map(({ secret, ...injection }) =>
       newPlaceholder(secret, injection, marks.ofSecret(secret.name)),
     );
-    // Responses are searched only for the secret values of this moment, because this run cannot send values
-    // from before or after a rotation.
+    // Responses are searched only for the values that the run was given, because it cannot send values from
+    // before or after a rotation. A route that is opened again, by another egress service, has the same values.
     const filters = responseFilters(placeholders, compiled);
     const own = placeholders.length > 0 ? (await parts.authority()).certificatePem : "";
     const authorityPem = own + parts.extraAuthorities;

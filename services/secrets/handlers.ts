@@ -16,6 +16,9 @@ import { createWeakValueWarnings } from "./weak-value-warnings.ts";
 export function secretsHandlers(projects: ProjectSecrets, log: Log): SecretsServiceServer {
   const { unary } = handlersFor(log);
   const warnOfWeakValues = createWeakValueWarnings(log);
+  /** The values of this version; of the current one when `version` is empty. */
+  const resolved = (project: string, version: string) =>
+    version === "" ? projects.current(named(project)) : projects.ofVersion(named(project), version);
   return {
     resolveSecrets: unary(async ({ project }) => {
       const { version, secrets } = await projects.current(named(project));
@@ -23,14 +26,11 @@ export function secretsHandlers(projects: ProjectSecrets, log: Log): SecretsServ
       return { version, secrets: givenToScripts(secrets) };
     }),
     resolveNeedles: unary(async ({ project, version: wanted }) => {
-      const { version, secrets } =
-        wanted === ""
-          ? await projects.current(named(project))
-          : await projects.ofVersion(named(project), wanted);
+      const { version, secrets } = await resolved(project, wanted);
       return { version, secrets: givenToScripts(secrets) };
     }),
-    resolveBrokered: unary(async ({ project }) => {
-      const { secrets } = await projects.current(named(project));
+    resolveBrokered: unary(async ({ project, version }) => {
+      const { secrets } = await resolved(project, version);
       return {
         secrets: secrets.filter(isBrokered).map((secret) => ({ ...inTheClear(secret), ...secret.injection })),
       };

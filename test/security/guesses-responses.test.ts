@@ -89,7 +89,13 @@ beforeAll(async () => {
   );
   services = [own, egress];
   const client = connectTo(EgressServiceClient, egress.address);
-  const route = { project: "demo", executionId: "e", workerId: "w", workerAddress: worker.address };
+  const route = {
+    project: "demo",
+    executionId: "e",
+    workerId: "w",
+    workerAddress: worker.address,
+    secretsVersion: "",
+  };
   const stream = client.holdRoute(route);
   stream.on("error", () => undefined);
   const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];

@@ -141,10 +141,10 @@ async function soFar(
 async function routeOf(
   { interruption, executionId, project }: OpenRun,
   lease: LeaseSession,
-  { workerId, workerAddress }: Pick<Grant, "workerId" | "workerAddress">,
+  { workerId, workerAddress, secretsVersion }: Pick<Grant, "workerId" | "workerAddress" | "secretsVersion">,
   { egress }: RunParts,
 ): Promise<RouteSession> {
-  const request = { project, executionId, workerId, workerAddress };
+  const request = { project, executionId, workerId, workerAddress, secretsVersion };
   const over = new AbortController();
   const opened = openRoute(egress, request, AbortSignal.any([interruption.signal, over.signal]));
   try {

@@ -81,6 +81,7 @@ async function open() {
     executionId: "e",
     workerId: "w",
     workerAddress: worker.address,
+    secretsVersion: "",
   });
   stream.on("error", () => undefined);
   const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];

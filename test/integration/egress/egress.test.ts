@@ -86,8 +86,9 @@ async function hold(
   project: string,
   workerAddress = worker.address,
   executionId = `execution-${routes++}`,
+  secretsVersion = "",
 ): Promise<Held> {
-  const stream = egress.holdRoute({ project, executionId, workerId: "w", workerAddress });
+  const stream = egress.holdRoute({ project, executionId, workerId: "w", workerAddress, secretsVersion });
   stream.on("error", () => undefined);
   const [{ network }] = (await Promise.race([
     once(stream, "data"),
@@ -149,6 +150,7 @@ describe("a network route", () => {
       executionId,
       workerId: "w",
       workerAddress: worker.address,
+      secretsVersion: "",
     });
     again.on("error", () => undefined);
     const [response] = (await once(again, "data")) as [HoldRouteResponse];
@@ -297,7 +299,7 @@ describe("a brokered secret", () => {
     const [forWorkers, forSanitizer, forEgress] = await Promise.all([
       callUnary(secrets, secrets.resolveSecrets, request, "secrets", LIMITS),
       callUnary(secrets, secrets.resolveNeedles, { ...request, version: "" }, "secrets", LIMITS),
-      callUnary(secrets, secrets.resolveBrokered, request, "secrets", LIMITS),
+      callUnary(secrets, secrets.resolveBrokered, { ...request, version: "" }, "secrets", LIMITS),
     ]);
     return { forWorkers, forSanitizer, forEgress };
   };
@@ -322,6 +324,17 @@ describe("a brokered secret", () => {
     expect(rotated.forWorkers.version).not.toBe(forWorkers.version);
     expect(rotated.forSanitizer).toEqual(rotated.forWorkers);
     expect(rotated.forEgress.secrets.map(({ value }) => value)).toEqual(["second-brokered-value"]);
+    // A run that began before the rotation keeps its value, also when its route is opened again.
+    const earlier = { project: "broker", version: forWorkers.version };
+    const kept = await callUnary(secrets, secrets.resolveBrokered, earlier, "secrets", LIMITS);
+    expect(kept).toEqual(forEgress);
+    await expect(hold("broker", worker.address, "kept", forWorkers.version)).resolves.toBeDefined();
+  });
+
+  it("a network route for values that are not known any more is refused, because other values would leave unredacted", async () => {
+    await expect(hold("broker", worker.address, "unknown", "no-such-version")).rejects.toMatchObject({
+      details: expect.stringContaining("are not known any more"),
+    });
   });
 
   it("a brokered secret has a new placeholder in every route, and the same authority", async () => {
@@ -369,7 +382,13 @@ describe("the egress service as a process of its own", () => {
     await new Promise<void>((resolve, reject) => {
       client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve()));
     });
-    const route = { project: "open", executionId: "execution", workerId: "w", workerAddress: worker.address };
+    const route = {
+      project: "open",
+      executionId: "execution",
+      workerId: "w",
+      workerAddress: worker.address,
+      secretsVersion: "",
+    };
     const stream = client.holdRoute(route);
     stream.on("error", () => undefined);
     await once(stream, "data");

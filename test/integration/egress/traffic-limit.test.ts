@@ -82,7 +82,7 @@ async function openRun() {
   const executionId = `execution-${runs++}`;
   const stream = egress.holdRoute({
     ...{ project: "small", executionId },
-    ...{ workerId: "w", workerAddress: worker.address },
+    ...{ workerId: "w", workerAddress: worker.address, secretsVersion: "" },
   });
   stream.on("error", () => undefined);
   const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];

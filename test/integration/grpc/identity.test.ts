@@ -240,6 +240,7 @@ describe("all services over TLS", () => {
         executionId,
         workerId: WORKER_ID,
         workerAddress: services.addresses.worker,
+        secretsVersion: "",
       });
       stream.on("error", () => undefined);
       const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];

@@ -9,6 +9,7 @@ const REQUEST: HoldRouteRequest = {
   executionId: "0001",
   workerId: "w",
   workerAddress: "unix:worker",
+  secretsVersion: "",
 };
 
 /** Routes that open when they are told to; `open` has the names of those that are. */

@@ -33,6 +33,12 @@ export interface HoldRouteRequest {
   workerAddress: string;
   /** The worker's id from the lease. */
   workerId: string;
+  /**
+   * The version of the project's secrets that the run was given, from the lease. The brokered values of this
+   * version are inserted into requests and searched for in responses. Empty (from a router of an earlier
+   * release): the current values.
+   */
+  secretsVersion: string;
 }
 
 export interface HoldRouteResponse {
@@ -41,7 +47,7 @@ export interface HoldRouteResponse {
 }
 
 function createBaseHoldRouteRequest(): HoldRouteRequest {
-  return { project: "", executionId: "", workerAddress: "", workerId: "" };
+  return { project: "", executionId: "", workerAddress: "", workerId: "", secretsVersion: "" };
 }
 
 export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
@@ -57,6 +63,9 @@ export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
     }
     if (message.workerId !== "") {
       writer.uint32(34).string(message.workerId);
+    }
+    if (message.secretsVersion !== "") {
+      writer.uint32(42).string(message.secretsVersion);
     }
     return writer;
   },
@@ -106,6 +115,14 @@ export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
             message.workerId = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.secretsVersion = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -127,6 +144,7 @@ export const HoldRouteRequest: MessageFns<HoldRouteRequest> = {
     message.executionId = object.executionId ?? "";
     message.workerAddress = object.workerAddress ?? "";
     message.workerId = object.workerId ?? "";
+    message.secretsVersion = object.secretsVersion ?? "";
     return message;
   },
 };

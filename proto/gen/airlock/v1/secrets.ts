@@ -57,6 +57,8 @@ export interface ResolveNeedlesResponse {
 
 export interface ResolveBrokeredRequest {
   project: string;
+  /** The version of the values. Empty (from an egress service of an earlier release): the current ones. */
+  version: string;
 }
 
 export interface ResolveBrokeredResponse {
@@ -414,13 +416,16 @@ export const ResolveNeedlesResponse: MessageFns<ResolveNeedlesResponse> = {
 };
 
 function createBaseResolveBrokeredRequest(): ResolveBrokeredRequest {
-  return { project: "" };
+  return { project: "", version: "" };
 }
 
 export const ResolveBrokeredRequest: MessageFns<ResolveBrokeredRequest> = {
   encode(message: ResolveBrokeredRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.project !== "") {
       writer.uint32(10).string(message.project);
+    }
+    if (message.version !== "") {
+      writer.uint32(18).string(message.version);
     }
     return writer;
   },
@@ -446,6 +451,14 @@ export const ResolveBrokeredRequest: MessageFns<ResolveBrokeredRequest> = {
             message.project = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.version = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -464,6 +477,7 @@ export const ResolveBrokeredRequest: MessageFns<ResolveBrokeredRequest> = {
   fromPartial(object: DeepPartial<ResolveBrokeredRequest>): ResolveBrokeredRequest {
     const message = createBaseResolveBrokeredRequest();
     message.project = object.project ?? "";
+    message.version = object.version ?? "";
     return message;
   },
 };
