@@ -71,6 +71,28 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import("./commands/run.ts")).run,
   },
   {
+    name: "whoami",
+    usage: "whoami [--json]",
+    summary: "show who the API key in AIRLOCK_KEY stands for, and what it may do",
+    load: async () => (await import("./commands/keys.ts")).whoami,
+  },
+  {
+    name: "keys",
+    usage:
+      "keys create NAME [--role R] [--kind K] [--project NAME]... [--expires-in DAYSd] [--principal ID]\nkeys list [--json]\nkeys revoke KEY_ID",
+    summary: "make, list and revoke API keys",
+    options: [
+      ["--role R", "admin, operator, developer (which is the default) or observer"],
+      ["--kind K", "agent (which is the default), human or service; only an admin makes the last two"],
+      ["--project NAME", "only for this project; may be given several times"],
+      ["--expires-in DAYSd", "how long it is valid, such as 30d (90d)"],
+      ["--principal ID", "one more key of an existing principal, such as key:bot"],
+      ["--json", "print the service's answer"],
+      ["", "the new key stands alone on standard output, and is shown only once"],
+    ],
+    load: async () => (await import("./commands/keys.ts")).keys,
+  },
+  {
     name: "init",
     usage: "init",
     summary: "make what docker-compose.yml needs here: certificates, a database password, .env",

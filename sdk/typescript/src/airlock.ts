@@ -1,4 +1,4 @@
-import { createCaller } from "./call.ts";
+import { type CallOptions, createCaller } from "./call.ts";
 import {
   type Accepted,
   createExecutions,
@@ -7,6 +7,7 @@ import {
   type SubmitRequest,
   submit,
 } from "./executions.ts";
+import { createKeys, getMe, type Keys, type Me } from "./keys.ts";
 import { createProjects, type Projects } from "./projects.ts";
 import { DEFAULT_RETRY, type RetryPolicy } from "./retry.ts";
 import { fetchTransport, type Transport } from "./transport.ts";
@@ -14,6 +15,8 @@ import { fetchTransport, type Transport } from "./transport.ts";
 export type AirlockOptions = {
   /** The address of Airlock, such as http://127.0.0.1:8000. User and password in it are sent as HTTP Basic. */
   readonly url: string;
+  /** The API key (alk_...) that is sent as bearer token; undefined: none. */
+  readonly key?: string | undefined;
   /**
    * The policy by which failed requests are sent again, for calls that name none. Undefined: `DEFAULT_RETRY`.
    */
@@ -35,37 +38,53 @@ export type Airlock = {
   submit(request: SubmitRequest, options?: SubmitOptions): Promise<Accepted>;
   readonly executions: Executions;
   readonly projects: Projects;
+  readonly keys: Keys;
+  /** Who this client is to Airlock, and what it may do. */
+  me(options?: CallOptions): Promise<Me>;
 };
 
 const ATTEMPT_MS = 60_000;
 
-/** Makes a client. Throws a TypeError when `url` is no http or https URL; the error does not repeat it. */
+/**
+ * Makes a client. Throws a TypeError when `url` is no http or https URL, or has a user although there is a
+ * `key`; the error repeats neither.
+ */
 export function createAirlock({
   url,
+  key,
   retry = DEFAULT_RETRY,
   attemptMs = ATTEMPT_MS,
   transport = fetchTransport,
 }: AirlockOptions): Airlock {
-  const caller = createCaller({ ...addressIn(url), retry, attemptMs, transport });
+  const caller = createCaller({ ...addressIn(url, key), retry, attemptMs, transport });
   return {
     url: caller.url,
     submit: (request, options) => submit(caller, request, options),
     executions: createExecutions(caller),
     projects: createProjects(caller),
+    keys: createKeys(caller),
+    me: (options) => getMe(caller, options),
   };
 }
 
 /**
- * Splits an address into the URL that stands before each path, and the Authorization header for its user and
- * password.
+ * Splits an address into the URL that stands before each path, and the Authorization header for the key, or for
+ * the user and password in the address.
  */
-function addressIn(text: string): { url: string; headers: Readonly<Record<string, string>> } {
+function addressIn(text: string, key?: string): { url: string; headers: Readonly<Record<string, string>> } {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url || !/^https?:$/.test(url.protocol)) {
     throw new TypeError("The address of Airlock must be a URL such as http://127.0.0.1:8000.");
   }
-  const headers = url.username === "" && url.password === "" ? {} : { authorization: basicAuth(url) };
-  return { url: url.origin + url.pathname.replace(/\/+$/, ""), headers };
+  return { url: url.origin + url.pathname.replace(/\/+$/, ""), headers: authorization(url, key) };
+}
+
+function authorization(url: URL, key: string | undefined): Readonly<Record<string, string>> {
+  const hasUser = url.username !== "" || url.password !== "";
+  if (key === undefined) return hasUser ? { authorization: basicAuth(url) } : {};
+  if (hasUser)
+    throw new TypeError("A request has one Authorization header: give a key, or a user in the URL.");
+  return { authorization: `Bearer ${key}` };
 }
 
 function basicAuth({ username, password }: URL): string {

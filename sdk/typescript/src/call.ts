@@ -16,7 +16,7 @@ export type CallOptions = {
 };
 
 export type Call = {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   readonly path: string;
   /** The JSON text of the request's body; undefined: the request has none. */
   readonly body?: string | undefined;

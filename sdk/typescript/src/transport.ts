@@ -1,6 +1,6 @@
 /** An HTTP request of the client. */
 export type HttpRequest = {
-  readonly method: "GET" | "POST";
+  readonly method: "GET" | "POST" | "DELETE";
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   /** The text of the request's body; undefined: the request has none. */

@@ -25,6 +25,7 @@ export const VARIABLES = {
   AIRLOCK_HOST_EXCEPT: "the network in which REST is not served",
   AIRLOCK_HOST_NAMES:
     "the names that REST is served under, besides localhost and addresses, and whose web pages may call it",
+  AIRLOCK_KEY: "the API key that commands show",
   AIRLOCK_LISTEN: "the address that the service listens on",
   AIRLOCK_LOG_LEVEL: "the least severe lines that are logged",
   AIRLOCK_MAX_WORKERS: "the largest number of workers of all projects together",
