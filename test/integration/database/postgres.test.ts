@@ -114,6 +114,16 @@ describe.skipIf(missing)(`services in one PostgreSQL${missing ? ` (${missing})` 
     await db.close();
   });
 
+  it("services in one PostgreSQL database get an outcome of every statement that an urgent one has overtaken", async () => {
+    const db = await openTestDatabase({ ...database.config, maxConnections: 1 }, NOTES);
+    // The connection is not open yet, so the urgent statement arrives before any other is sent.
+    const first = db.change(ADD, ["a"]);
+    const urgent = db.rows({ text: "SELECT 1 AS one", isUrgent: true });
+    expect(await urgent).toEqual([{ one: 1 }]);
+    expect(await first).toBe(1);
+    await db.close();
+  }, 10_000);
+
   it("services in one PostgreSQL database lose only what was under way when a connection breaks, and go on", async () => {
     const db = await openTestDatabase({ ...database.config, maxConnections: 1 }, NOTES);
     const slow = { name: "slow", text: "SELECT pg_sleep(3)" };

@@ -62,8 +62,9 @@ export function openPool(
   const isWaiting = (sent: Sent) => waiting.urgent.has(sent) || waiting.others.has(sent);
 
   /**
-   * Uses one turn of a connection for the statements that wait, `sent` perhaps among them. Resolves to false
-   * when no connection could be opened although the server answers on others.
+   * Uses one turn of a connection for the statements that wait. Resolves to false when `sent` was not among
+   * them, because urgent statements went before it, or because no connection could be opened although the
+   * server answers on others. `sent` then needs another turn.
    */
   const exchange = async (sent: Sent): Promise<boolean> => {
     // The statement may have gone with others while its own turn had not come.
@@ -82,14 +83,13 @@ export function openPool(
           connection.release();
         }
       });
-      return true;
     } catch (error) {
       // Each statement that was sent has its own outcome.
-      if (isOpen) return true;
+      if (isOpen) return !isWaiting(sent);
       if (answers === answersBefore) throw error;
       await new Promise<void>((resolve) => clock.after(OPEN_AGAIN_MS, resolve));
-      return false;
     }
+    return !isWaiting(sent);
   };
 
   const ask = async (
