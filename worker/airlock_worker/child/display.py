@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 
 from .long_texts import slices
-from .script_ending import display_slices, without_our_frames
+from .script_ending import display_slices, is_success, without_our_frames
 
 _THREAD_ENDED = SystemExit
 _WRITTEN_AT_ONCE = 1 << 20
@@ -70,13 +70,9 @@ def call_hook(error: BaseException) -> BaseException:
         hook(type(error), error, traceback)
     except SystemExit as ended:
         # A script that raised an exception has not succeeded, even if its `sys.excepthook` exits with 0.
-        return error if _is_success(ended.code) else ended
+        return error if is_success(ended) else ended
     except BaseException as trouble:
         trouble.__context__ = None
         _write("Error in sys.excepthook:\n", trouble, trouble.__traceback__)
         _write("\nOriginal exception was:\n", error, traceback)
     return error
-
-
-def _is_success(code: Any) -> bool:
-    return code is None or (issubclass(type(code), int) and int.__int__(code) == 0)

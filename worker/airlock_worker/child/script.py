@@ -32,7 +32,7 @@ from .encoding.plain_json import ascii_of, value_of
 from .hints import Hints
 from .last_output import flush_all, flush_outputs, let_go
 from .script_channel import ScriptChannel
-from .script_ending import ScriptEnding, keep_source, script_ending_of
+from .script_ending import ScriptEnding, is_success, keep_source, script_ending_of
 from .signals_heard import SignalsHeard
 
 FILE_NAME = "script.py"
@@ -208,7 +208,8 @@ def _main_module(code: str, names: dict[str, Any]) -> dict[str, Any]:
 def _executed(
     code: str, names: dict[str, Any], result: sdk.Result, main_process: int, limits: Limits
 ) -> tuple[ScriptEnding | None, Iterable[int]]:
-    """Runs the script. Returns its ending (None: it reached its last line) and the signals that it had blocked.
+    """Runs the script. Returns its ending and the signals that it had blocked. The ending is None if the script reached
+    its last line, or ended with success by `sys.exit`.
 
     Afterwards the script's signal handlers are blocked, because an exception of theirs would interrupt Airlock's own
     work.
@@ -219,7 +220,14 @@ def _executed(
         # A signal handler of the script raised an exception while Airlock's own lines ran. It ends the script like any
         # other.
         mask = _call_no_handlers()
-        return script_ending_of(error, _problem_of(result, main_process), Hints(limits).of), mask
+        return _failure_of(error, result, main_process, limits), mask
+
+
+def _failure_of(error: BaseException, result: sdk.Result, main_process: int, limits: Limits) -> ScriptEnding | None:
+    """The ending of a script that this exception ended. None after a `sys.exit` with success: a thread or an exit
+    handler may still call set_result, so that ending is decided later.
+    """
+    return None if is_success(error) else script_ending_of(error, _problem_of(result, main_process), Hints(limits).of)
 
 
 def _problem_of(result: sdk.Result, main_process: int) -> NotJson | None:
@@ -230,7 +238,7 @@ def _problem_of(result: sdk.Result, main_process: int) -> NotJson | None:
 def _execute(
     code: str, names: dict[str, Any], result: sdk.Result, main_process: int, limits: Limits
 ) -> ScriptEnding | None:
-    """Runs the script's code. None when it reached its last line."""
+    """Runs the script's code. None when it reached its last line, or ended with success by `sys.exit`."""
     try:
         exec(compile(code, FILE_NAME, "exec", dont_inherit=True), names)
     except BaseException as error:
@@ -238,7 +246,7 @@ def _execute(
         if issubclass(type(error), MemoryError):
             privileges.allow_reporting()
         _look_at_nothing()
-        return script_ending_of(call_hook(error), _problem_of(result, main_process), Hints(limits).of)
+        return _failure_of(call_hook(error), result, main_process, limits)
     _look_at_nothing()
     return None
 

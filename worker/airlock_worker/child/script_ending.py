@@ -66,6 +66,15 @@ def script_ending_of(
         return ScriptEnding("script_error", _without_traceback(error, trouble))
 
 
+def is_success(error: BaseException) -> bool:
+    """Whether an exception is a `sys.exit` without a status or with 0: the script ends as if at its last line."""
+    # `issubclass` of the type is used and not `isinstance`, because an exception can lie about its `__class__`.
+    if not issubclass(type(error), SystemExit):
+        return False
+    code = error.code  # type: ignore[attr-defined]
+    return code is None or (issubclass(type(code), int) and int.__int__(code) == 0)
+
+
 def _ended_by_itself(result_problem: NotJson | None) -> ScriptEnding:
     if result_problem is None:
         return ScriptEnding("completed", "", 0, stderr="")
@@ -76,16 +85,14 @@ def _raised(error: BaseException, result_problem: NotJson | None) -> ScriptEndin
     # `issubclass` of the type is used and not `isinstance`, because an exception can lie about its `__class__`.
     kind = type(error)
     if issubclass(kind, SystemExit):
-        code = error.code  # type: ignore[attr-defined]
-        if code is None:
+        if is_success(error):
             return _ended_by_itself(result_problem)
+        code = error.code  # type: ignore[attr-defined]
         if not issubclass(type(code), int):
             text = _exit_text(code)
             said = cut(chain([f"{_EXIT_STATUS} 1: "], long_texts.slices(text)))
             return ScriptEnding("exit_nonzero", said, stderr=f"{text}\n")
         status = int.__int__(code)
-        if status == 0:
-            return _ended_by_itself(result_problem)
         # The message names the low eight bits of the status, which is all that a system keeps, unless they are 0 and
         # would look like success.
         shown = status & 0xFF or status

@@ -375,3 +375,43 @@ async def test_a_long_chain_of_exceptions_is_told_within_the_time(shared: Worker
     code = "last = None\nfor n in range(20_000): new = ValueError(n); new.__context__ = last; last = new\nraise last"
     ended = await shared.run(code, timeout_ms=20_000)
     assert ended.end == "script_error" and "ValueError: 19999" in (ended.error or ""), ended
+
+
+LATE_RESULTS = {
+    "nothing": "",
+    "sys.exit()": "sys.exit()",
+    "sys.exit(0)": "sys.exit(0)",
+    "raise SystemExit": "raise SystemExit",
+}
+
+
+@pytest.mark.parametrize("last", LATE_RESULTS.values(), ids=LATE_RESULTS)
+async def test_a_result_that_fails_after_the_last_line_ends_the_run_whichever_way_the_script_ended(
+    shared: Worker, last: str
+) -> None:
+    code = f"""
+import atexit, sys, threading, time
+set_result({{"total": 1}})
+def work():
+    time.sleep(0.1)
+    set_result({{"total": float("inf")}})
+threading.Thread(target=work).start()
+{last}
+"""
+    ended = await shared.run(code)
+    assert (ended.end, ended.result) == ("result_invalid", None)
+
+
+@pytest.mark.parametrize("last", LATE_RESULTS.values(), ids=LATE_RESULTS)
+async def test_a_good_result_of_an_exit_handler_replaces_one_that_failed(shared: Worker, last: str) -> None:
+    code = f"""
+import atexit, sys
+atexit.register(lambda: set_result(2))
+try:
+    set_result(float("nan"))
+except Exception:
+    pass
+{last}
+"""
+    ended = await shared.run(code)
+    assert (ended.end, ended.value) == ("completed", 2)
