@@ -9,7 +9,7 @@ import { type FileTallies, NONE, sumOf, type Tally } from "./tally.ts";
 const REPEATED = [
   /^test\/(chaos|integration\/(faults|router|pool-manager|egress|grpc)|e2e\/docker)\//,
   /^worker\/tests\/service\//,
-  /^test\/e2e\/load\/(soak|load-and-loss|scaling|floods[^/]*)\.test\.ts$/,
+  /^test\/e2e\/load\/(soak|load-and-loss|scaling|bench|floods[^/]*)\.test\.ts$/,
   /^test\/([^/]+\/)*([^/]*-)?docker(-[^/]*)?\.test\.ts$/,
 ];
 

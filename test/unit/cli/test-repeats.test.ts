@@ -76,6 +76,7 @@ describe("the suites that may be repeated", () => {
       SOAK,
       "test/e2e/docker/compose.test.ts",
       "test/e2e/docker/docker-life.test.ts",
+      "test/e2e/load/bench.test.ts",
       "test/e2e/load/floods-of-pools.test.ts",
       "test/e2e/rest/rest-contract-docker.test.ts",
       "test/integration/pool-manager/docker-owner.test.ts",
