@@ -20,6 +20,8 @@ _COUNTERS = {
     ("pids", 1): ("pids.events", "max"),
     ("pids", 2): ("pids.events", "max"),
 }
+# Bytes that the files with counters have at most.
+_MOST_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -40,13 +42,16 @@ class OuterCgroup:
         """Finds the counters' files. Must be created before the worker divides its cgroup, because that moves the
         worker to another one.
         """
-        self._places: dict[str, tuple[str, str, str]] = {}
+        # By controller: descriptor of the file with its counter, which stays open because a run reads it several times;
+        # the directory; the field in the file.
+        self._places: dict[str, tuple[int, str, str]] = {}
         for membership in memberships() if found is None else found:
             for controller in membership.controllers:
                 counter = _COUNTERS.get((controller, membership.version))
                 directory = counter and _directory_of(membership, counter[0])
                 if counter and directory:
-                    self._places[controller] = (directory, *counter)
+                    file = os.open(f"{directory}/{counter[0]}", os.O_RDONLY | os.O_CLOEXEC)
+                    self._places[controller] = (file, directory, counter[1])
 
     def counts(self) -> Counts:
         return Counts(self._read("memory"), self._read("pids"))
@@ -56,7 +61,7 @@ class OuterCgroup:
         place = self._places.get("pids")
         with contextlib.suppress(OSError, ValueError):
             if place is not None:
-                with open(f"{place[0]}/pids.max") as file:
+                with open(f"{place[1]}/pids.max") as file:
                     return int(file.read())
         return None
 
@@ -64,9 +69,8 @@ class OuterCgroup:
         place = self._places.get(controller)
         with contextlib.suppress(OSError, ValueError):
             if place is not None:
-                directory, file, name = place
-                with open(f"{directory}/{file}") as counters:
-                    return field(counters.read(), name)
+                file, _, name = place
+                return field(os.pread(file, _MOST_BYTES, 0).decode(), name)
         return 0
 
 

@@ -143,14 +143,14 @@ def _run(
     if getpid() != main_process:
         # A process that the script forked ends like any program, and reports nothing to the supervisor.
         _exit(0 if failed is None else failed.status)
-    # Closes the outputs, so that the supervisor sees their end and need not wait for the process to be gone.
-    _close(1, 2)
     # The ending is decided only after the wait, because a thread or an exit handler may have called set_result after
     # the script's last line.
     if failed is None:
         failed = script_ending_of(raised, result.problem, lambda chain: [*Hints(limits).of(chain), _CUT_OFF])
     _tell(channel, failed, result, memory)
-    _close(control, last)
+    # Closes outputs and control pipe, so that the supervisor sees their end and need not wait for the process to be
+    # gone. The outputs are not closed before the last frames, because the supervisor would wake once more.
+    _close(1, 2, control, last)
 
 
 def _copy_of(descriptor: int) -> int:

@@ -118,6 +118,9 @@ _TABLE: dict[str, tuple[int | None, int | None]] = {
     "wait4": (61, 260),
     "write": (1, 64),
 }
+# The column of this machine, looked up once because each run child makes many system calls; None: there is none.
+_MACHINE = os.uname().machine
+_COLUMN = _COLUMNS.index(_MACHINE) if _MACHINE in _COLUMNS else None
 # Number of the newest system call when the table was written (listxattrat). Later ones are in none of Airlock's lists,
 # so seccomp refuses them all.
 LAST_KNOWN = 469
@@ -131,5 +134,4 @@ def number_of(name: str) -> int:
 
 
 def known_number(name: str) -> int | None:
-    machine = os.uname().machine
-    return _TABLE[name][_COLUMNS.index(machine)] if machine in _COLUMNS else None
+    return None if _COLUMN is None else _TABLE[name][_COLUMN]

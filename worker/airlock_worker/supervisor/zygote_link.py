@@ -118,6 +118,8 @@ class ZygoteLink:
         self._series = 0
         # Number of spares of the current series that were ordered from the zygote and have not come yet.
         self._ordered = 0
+        # Timer that orders the missing spares; None: none is set.
+        self._next_top_up: asyncio.TimerHandle | None = None
         # Number of spares in a row that ended before a run used them.
         self._spares_ended = 0
         # Resolves when the packages are imported and children can be made, with the memory and processes that every run
@@ -175,7 +177,7 @@ class ZygoteLink:
         while self._spares:
             spare = self._spares.popleft()
             if not spare.exited.done():
-                loop.call_later(_TOP_UP_DELAY_S, self._top_up)
+                self._top_up_later(_TOP_UP_DELAY_S)
                 return spare
         waiter: asyncio.Future[RunProcess] = loop.create_future()
         self._waiting.append(waiter)
@@ -186,6 +188,19 @@ class ZygoteLink:
             if waiter.done() and not waiter.cancelled() and waiter.exception() is None:
                 self._spares.append(waiter.result())
             raise
+
+    def _top_up_later(self, delay_s: float) -> None:
+        """Orders the missing spares after this time, or earlier if that was asked for before."""
+        loop = asyncio.get_running_loop()
+        if self._next_top_up is not None:
+            if self._next_top_up.when() <= loop.time() + delay_s:
+                return
+            self._next_top_up.cancel()
+        self._next_top_up = loop.call_later(delay_s, self._on_top_up)
+
+    def _on_top_up(self) -> None:
+        self._next_top_up = None
+        self._top_up()
 
     def _top_up(self) -> None:
         waiting = sum(not waiter.done() for waiter in self._waiting)
@@ -309,7 +324,7 @@ class ZygoteLink:
         else:
             self._spares_ended = 0
         delay = min(_AFTER_RUN_S * 2 ** min(self._spares_ended, 16), _LONGEST_DELAY_S)
-        asyncio.get_running_loop().call_later(delay, self._top_up)
+        self._top_up_later(delay)
 
     def _last_words_of(self, process: RunProcess) -> str:
         assert self._limits is not None

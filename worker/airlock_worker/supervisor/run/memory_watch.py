@@ -24,7 +24,6 @@ from . import ending, shared_memory
 from .ending import Ending
 from .shared_memory import SharedMemoryCount
 
-_FIRST_LOOK_S = 0.01
 _INTERVAL_S = 0.02
 # Share of the supervisor's time that looking at one run's memory may take. A look that takes long delays the next one.
 _SHARE = 0.05
@@ -81,7 +80,7 @@ class MemoryWatch:
 
     def start(self) -> None:
         if self._next is None:
-            self._next = asyncio.get_running_loop().call_later(_FIRST_LOOK_S, self._look)
+            self._next = asyncio.get_running_loop().call_later(_INTERVAL_S, self._look)
 
     def stop(self) -> None:
         if self._next is not None:

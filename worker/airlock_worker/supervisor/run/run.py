@@ -68,8 +68,8 @@ class Run:
         self._woken = asyncio.Event()
         self._talk = ControlChannel(start.limits, process.has_begun)
         self._outputs = [
-            OutputPipe(process.out, False, start.limits.max_output_bytes, self._woken.set),
-            OutputPipe(process.err, True, start.limits.max_output_bytes, self._woken.set),
+            OutputPipe(process.out, False, start.limits.max_output_bytes, self._on_output),
+            OutputPipe(process.err, True, start.limits.max_output_bytes, self._on_output),
         ]
         self._clock = Stopwatch(start.timeout_ms, self._on_timeout)
         # Timer that starts the run's clock if the script has not begun by then; None when the clock starts at once.
@@ -114,7 +114,6 @@ class Run:
             while not (self._process.exited.done() or self._has_told_all()):
                 await self._woken.wait()
                 self._woken.clear()
-                self._record_output()
                 if self._talk.llm_request is not None:
                     await self._pause()
             await self._finish()
@@ -228,6 +227,14 @@ class Run:
             self._clock.start()
         self._process_count.start()
         self._memory_watch.start()
+
+    def _on_output(self) -> None:
+        if self.record.finished:
+            return
+        # The output is recorded here and not in the run's task, so that the task is not woken for each piece.
+        self._record_output()
+        if self._has_told_all():
+            self._woken.set()
 
     def _record_output(self) -> None:
         for output in self._outputs:
