@@ -9,6 +9,8 @@ import { startAirlock } from "../../test/harness/airlock.ts";
 import { execute, restClient } from "../clients/rest.ts";
 import { digits } from "../numbers.ts";
 import { SCRIPT } from "../rows/latency.ts";
+import { BY_PROCESS_HEADING, type ByProcess, byProcessLines, measureByProcess } from "./by-process.ts";
+import { BY_STEP_HEADING, byStepLines, type ChildStep, measureByStep } from "./by-step.ts";
 import type { Stamp } from "./stamp.ts";
 import { type Step, stepsOf } from "./steps.ts";
 
@@ -17,15 +19,32 @@ const EXECUTIONS = 150;
 // Milliseconds between executions, so that the clean-up of one does not delay the next.
 const PAUSE_MS = 25;
 
-/** The steps of one execution through the embedded service, over REST with `wait`. */
-export type Profile = { readonly executions: number; readonly steps: readonly Step[] };
+/**
+ * The steps of one execution through the embedded service, over REST with `wait`; its processor time by process;
+ * and that of a run child by step.
+ */
+export type Profile = {
+  readonly executions: number;
+  readonly steps: readonly Step[];
+  readonly byProcess: readonly ByProcess[];
+  readonly byStep: readonly ChildStep[];
+};
+
+/** Measures an execution from three sides, each with an Airlock of its own, because hooks take time themselves. */
+export async function measureProfile(say: (progress: string) => void): Promise<Profile> {
+  say("profile: the way of an execution");
+  const way = await measureWay();
+  say("profile: processor time by process");
+  const byProcess = await measureByProcess();
+  say("profile: processor time of a run child by step");
+  return { ...way, byProcess, byStep: await measureByStep() };
+}
 
 /**
  * Runs the same script many times and records each step. The hooks are added from outside to the services and
  * the worker.
  */
-export async function measureProfile(say: (progress: string) => void): Promise<Profile> {
-  say("profile");
+async function measureWay(): Promise<Pick<Profile, "executions" | "steps">> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-bench-"));
   const path = (name: string) => join(directory, `${name}.json`);
   try {
@@ -94,7 +113,11 @@ exec '${PYTHON}' "$@"
 }
 
 /** The text that `./airlock bench --profile` prints. */
-export function profileText({ executions, steps }: Profile): string {
+export function profileText({ executions, steps, byProcess, byStep }: Profile): string {
   const lines = steps.map(({ atMs, sinceMs, what }) => [digits(atMs), digits(sinceMs), what]);
-  return `The way of \`${SCRIPT}\`, median of ${executions} executions, ms:\n${table(["at", "+", "what"], lines)}`;
+  return [
+    `The way of \`${SCRIPT}\`, median of ${executions} executions, ms:\n${table(["at", "+", "what"], lines)}`,
+    `Processor time of one execution:\n${table(BY_PROCESS_HEADING, byProcessLines(byProcess))}`,
+    `Processor time of a run child before its script, median:\n${table(BY_STEP_HEADING, byStepLines(byStep))}`,
+  ].join("\n");
 }

@@ -1,6 +1,8 @@
 import { limitOf } from "../bound.ts";
 import { isNoisy } from "../figure.ts";
 import { amount, digits, spread } from "../numbers.ts";
+import { BY_PROCESS_HEADING, byProcessLines } from "../profile/by-process.ts";
+import { BY_STEP_HEADING, byStepLines } from "../profile/by-step.ts";
 import type { Profile } from "../profile/profile.ts";
 import type { Result } from "../result.ts";
 
@@ -47,10 +49,14 @@ function noiseMarkdown({ figures }: Result): string {
     : `**The machine was not quiet**: the rounds of ${noisy} of ${figures.length} figures differ by more than half of their median. Those mean little.`;
 }
 
-/** Formats a profile as a Markdown table. */
-export function profileMarkdown({ executions, steps }: Profile): string {
+/** Formats a profile as Markdown tables. */
+export function profileMarkdown({ executions, steps, byProcess, byStep }: Profile): string {
   const lines = steps.map(({ atMs, sinceMs, what }) => [digits(atMs), digits(sinceMs), what]);
-  return `Median of ${executions} executions, ms:\n\n${tableMarkdown(["at", "+", "what"], lines)}`;
+  return [
+    `Median of ${executions} executions, ms:\n\n${tableMarkdown(["at", "+", "what"], lines)}`,
+    `Processor time of one execution, by process:\n\n${tableMarkdown(BY_PROCESS_HEADING, byProcessLines(byProcess))}`,
+    `Processor time of a run child before its script, by step:\n\n${tableMarkdown(BY_STEP_HEADING, byStepLines(byStep))}`,
+  ].join("\n\n");
 }
 
 function tableMarkdown(heading: readonly string[], lines: readonly (readonly string[])[]): string {

@@ -76,7 +76,7 @@ describe("./airlock bench", { timeout: TIMEOUT_MS }, () => {
   it("./airlock bench shows the path of one execution through every service, in order", async () => {
     const { status, stdout } = await runAirlock(["bench", "--profile", "--json"]);
     expect(status).toBe(0);
-    const { steps } = JSON.parse(stdout) as Profile;
+    const { steps, byProcess, byStep } = JSON.parse(stdout) as Profile;
     const names = steps.map(({ what }) => what);
     const way = [
       "client: POST sent",
@@ -93,5 +93,13 @@ describe("./airlock bench", { timeout: TIMEOUT_MS }, () => {
     expect(names.filter((name) => way.includes(name))).toEqual(way);
     const times = steps.map(({ atMs }) => atMs);
     expect(times).toEqual(times.toSorted((a, b) => a - b));
+    const processes = ["services", "supervisor", "zygote", "template"];
+    expect(byProcess.map(({ what }) => what)).toEqual(
+      expect.arrayContaining([...processes, "all", "a bare fork"]),
+    );
+    expect(byProcess.find(({ what }) => what === "all")?.ratio).toBeGreaterThan(1);
+    const layers = byStep.map(({ what }) => what);
+    expect(layers).toEqual(expect.arrayContaining(["layer mount_namespace", "layer seccomp", "rehearsal"]));
+    expect(byStep.every(({ ms, faults }) => ms >= 0 && faults >= 0)).toBe(true);
   });
 });
