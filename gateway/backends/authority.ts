@@ -7,8 +7,6 @@ export type Authenticated = {
   readonly principal: Principal;
   /** The names of the projects that the credential is limited to; empty: all of the tenant. */
   readonly projects: readonly string[];
-  /** Requests a minute that may change something; undefined: as many as the role may send. */
-  readonly rate: number | undefined;
   /** Epoch milliseconds at which the credential ends; undefined: never. */
   readonly expiresAtMs: number | undefined;
   /** The authority's version of changes for which this holds. */

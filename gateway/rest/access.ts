@@ -8,7 +8,7 @@ import type { Credentials } from "../authentication/credentials.ts";
 import type { Authenticated } from "../backends/authority.ts";
 
 /** Who sent a request, and what the credential is limited to. */
-export type Access = Pick<Authenticated, "principal" | "projects" | "rate" | "expiresAtMs">;
+export type Access = Pick<Authenticated, "principal" | "projects" | "expiresAtMs">;
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -21,7 +21,7 @@ declare module "fastify" {
   }
 }
 
-const LOCAL: Access = { principal: LOCAL_PRINCIPAL, projects: [], rate: undefined, expiresAtMs: undefined };
+const LOCAL: Access = { principal: LOCAL_PRINCIPAL, projects: [], expiresAtMs: undefined };
 const ANONYMOUS: Principal = {
   id: "anonymous",
   kind: "service",

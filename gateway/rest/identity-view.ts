@@ -1,5 +1,5 @@
 import { kindFromProto, roleFromProto } from "#common/grpc/principal.ts";
-import { CHANGES_A_MINUTE, permissionsOf, ROLES } from "#common/identity/roles.ts";
+import { permissionsOf, ROLES } from "#common/identity/roles.ts";
 import type { Key, PrincipalStatus } from "#proto/authority.ts";
 import type { Access } from "./access.ts";
 
@@ -23,7 +23,6 @@ export function rolesView() {
     roles: ROLES.map((role) => ({
       role,
       permissions: permissionsOf({ role, kind: "human" }),
-      changes_a_minute: CHANGES_A_MINUTE[role],
     })),
   };
 }

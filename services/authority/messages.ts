@@ -14,7 +14,6 @@ export function keyToProto(key: StoredKey): Key {
     kind: kindToProto(key.kind),
     role: roleToProto(key.role),
     projects: [...key.projects],
-    rate: key.rate,
     madeBy: key.madeBy,
     createdAtMs: key.createdAtMs,
     expiresAtMs: key.expiresAtMs,
@@ -30,7 +29,7 @@ export function principalStatusToProto(principal: StoredPrincipal): PrincipalSta
 
 /** What a request for a key asks for. Throws `invalid_request` for a kind or a role that is unknown. */
 export function wishFromProto(request: CreateKeyRequest): KeyWish {
-  const { name, projects, expiresInSeconds, rate, principal } = request;
+  const { name, projects, expiresInSeconds, principal } = request;
   const kind = kindFromProto(request.kind);
   const role = roleFromProto(request.role);
   // A word that this authority does not know must not become the default, which may allow more.
@@ -42,7 +41,6 @@ export function wishFromProto(request: CreateKeyRequest): KeyWish {
     role,
     projects,
     expiresInSeconds,
-    rate,
     principal: principal === "" ? undefined : principal,
   };
 }

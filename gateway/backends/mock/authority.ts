@@ -29,7 +29,6 @@ export function createMockAuthority(now: () => number = Date.now): AuthorityBack
         kind: request.kind || PrincipalKind.AGENT,
         role: request.role || Role.DEVELOPER,
         projects: request.projects,
-        rate: request.rate,
         madeBy: LOCAL_PRINCIPAL.id,
         createdAtMs: now(),
         expiresAtMs:

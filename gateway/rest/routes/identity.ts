@@ -92,7 +92,6 @@ export function identityRoutes(app: FastifyInstance, authority: AuthorityBackend
           role: body.role ? roleToProto(body.role) : Role.UNSPECIFIED,
           projects: projectsIn(request),
           expiresInSeconds: body.expires_in,
-          rate: undefined,
           principal: body.principal ?? "",
         },
         backendCall(reply),

@@ -54,14 +54,10 @@ export const ROLE_LIST = {
       type: "array",
       items: {
         type: "object",
-        required: ["role", "permissions", "changes_a_minute"],
+        required: ["role", "permissions"],
         properties: {
           role: ROLE,
           permissions: PERMISSION_LIST,
-          changes_a_minute: {
-            type: "integer",
-            description: "Requests a minute that change something.",
-          },
         },
       },
     },

@@ -952,8 +952,6 @@ export interface components {
         };
         readonly RoleList: {
             readonly roles: readonly {
-                /** @description Requests a minute that change something. */
-                readonly changes_a_minute: number;
                 readonly permissions: readonly ("public.read" | "execution.submit" | "execution.respond" | "execution.cancel" | "execution.read" | "execution.read_all" | "execution.respond_all" | "execution.cancel_all" | "project.read" | "project.scale" | "redaction.read" | "dead_letter.read" | "dead_letter.retry" | "metrics.read" | "key.manage" | "key.manage_all" | "principal.manage")[];
                 /** @enum {string} */
                 readonly role: "admin" | "operator" | "developer" | "observer" | "anonymous";

@@ -10,7 +10,6 @@ import { type KeyProblem, standingOf } from "./standing.ts";
 const DAY_S = 24 * 3_600;
 const USUAL_LIFE_S = 90 * DAY_S;
 const LONGEST_LIFE_S = 366 * DAY_S;
-const MAX_RATE = 100_000;
 const MAX_PROJECTS = 100;
 // A key's last use is written at most once in this time, because every request would write otherwise.
 const NOTE_USE_EVERY_MS = 60_000;
@@ -22,7 +21,6 @@ export type KeyWish = {
   readonly role: Role | undefined;
   readonly projects: readonly string[];
   readonly expiresInSeconds: number | undefined;
-  readonly rate: number | undefined;
   /** The id of an existing principal, for one more key; undefined: a new principal with the key's name. */
   readonly principal: string | undefined;
 };
@@ -31,7 +29,6 @@ export type KeyWish = {
 export type Authenticated = {
   readonly principal: Principal;
   readonly projects: readonly string[];
-  readonly rate: number | undefined;
   readonly expiresAtMs: number | undefined;
   /** The version of changes for which this holds. */
   readonly version: number;
@@ -65,13 +62,13 @@ export function createKeys(store: AuthorityStore, clock: Clock): Keys {
       const standing = standingOf(found, clock.now());
       if (typeof standing === "string") throw refusedCredential(PROBLEMS[standing]);
       await noteUse(found.key);
-      const { projects, rate, expiresAtMs } = found.key;
-      return { principal: standing, projects, rate, expiresAtMs, version: found.version };
+      const { projects, expiresAtMs } = found.key;
+      return { principal: standing, projects, expiresAtMs, version: found.version };
     },
 
     async create(maker, wish) {
       const createdAtMs = clock.now();
-      const { name, rate, projects } = wish;
+      const { name, projects } = wish;
       const kind = wish.kind ?? "agent";
       const role = wish.role ?? "developer";
       refuseBadWish(wish);
@@ -97,7 +94,6 @@ export function createKeys(store: AuthorityStore, clock: Clock): Keys {
         tenant: maker.tenant,
         role,
         projects,
-        rate,
         madeBy: maker.id,
         createdAtMs,
         expiresAtMs: createdAtMs + (wish.expiresInSeconds ?? USUAL_LIFE_S) * 1_000,
@@ -168,15 +164,13 @@ function noPrincipal(id: string): AirlockError {
   );
 }
 
-function refuseBadWish({ name, projects, expiresInSeconds, rate }: KeyWish): void {
+function refuseBadWish({ name, projects, expiresInSeconds }: KeyWish): void {
   if (!CLIENT_NAME.test(name))
     throw invalid("name", "must be 1 to 63 of a-z, 0-9 and -, and begin and end with a letter or digit");
   if (projects.length > MAX_PROJECTS || projects.some((project) => project === ""))
     throw invalid("projects", `must be at most ${MAX_PROJECTS} names`);
   if (expiresInSeconds !== undefined && !isWithin(expiresInSeconds, 1, LONGEST_LIFE_S))
     throw invalid("expires_in", `must be from 1 to ${LONGEST_LIFE_S} seconds (366 days)`);
-  if (rate !== undefined && !isWithin(rate, 1, MAX_RATE))
-    throw invalid("rate", `must be from 1 to ${MAX_RATE} requests a minute`);
 }
 
 function invalid(field: string, message: string): AirlockError {

@@ -8,7 +8,7 @@ const MAX_LINE = 8;
 const MAX_LISTED = 1_000;
 
 const RANK = `CASE role ${ROLES.map((role, rank) => `WHEN '${role}' THEN ${rank}`).join(" ")} END`;
-const KEY_COLUMNS = `k.key_id, k.secret_sha256, k.name, k.principal, p.kind, k.tenant, k.role, k.projects, k.rate,
+const KEY_COLUMNS = `k.key_id, k.secret_sha256, k.name, k.principal, p.kind, k.tenant, k.role, k.projects,
   k.made_by, k.created_at_ms, k.expires_at_ms, k.last_used_at_ms, k.revoked_at_ms`;
 const KEYS = `FROM keys AS k JOIN principals AS p ON p.id = k.principal`;
 const PRINCIPAL_COLUMNS = "id, kind, tenant, made_by, disabled, created_at_ms";
@@ -19,8 +19,8 @@ const ADD_PRINCIPAL = statement(
 );
 const ADD_KEY = statement(
   "add-key",
-  `INSERT INTO keys (key_id, secret_sha256, name, principal, tenant, role, projects, rate, made_by, created_at_ms,
-    expires_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+  `INSERT INTO keys (key_id, secret_sha256, name, principal, tenant, role, projects, made_by, created_at_ms,
+    expires_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
 );
 const FIND_KEY = statement(
   "find-key",
@@ -155,7 +155,6 @@ type KeyRow = {
   readonly tenant: string;
   readonly role: Role;
   readonly projects: string;
-  readonly rate: number | null;
   readonly made_by: string;
   readonly created_at_ms: number;
   readonly expires_at_ms: number | null;
@@ -180,7 +179,6 @@ function keyValues(key: NewKey) {
     key.tenant,
     key.role,
     JSON.stringify(key.projects),
-    key.rate ?? null,
     key.madeBy,
     key.createdAtMs,
     key.expiresAtMs ?? null,
@@ -206,7 +204,6 @@ function keyOf(row: KeyRow): StoredKey {
     tenant: row.tenant,
     role: row.role,
     projects: JSON.parse(row.projects) as string[],
-    rate: row.rate ?? undefined,
     madeBy: row.made_by,
     createdAtMs: row.created_at_ms,
     expiresAtMs: row.expires_at_ms ?? undefined,

@@ -22,8 +22,6 @@ export type StoredKey = {
   readonly role: Role;
   /** The projects that the key is limited to; empty: all of the tenant. */
   readonly projects: readonly string[];
-  /** Requests a minute that may change something; undefined: as many as the role may send. */
-  readonly rate: number | undefined;
   readonly madeBy: string;
   readonly createdAtMs: number;
   /** Undefined: the key does not end by itself. */

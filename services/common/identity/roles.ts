@@ -50,15 +50,6 @@ export const PERMISSIONS = {
 
 export type Permission = keyof typeof PERMISSIONS;
 
-/** The number of requests a minute that change something, by role, unless the operator sets another. */
-export const CHANGES_A_MINUTE: Readonly<Record<Role, number>> = {
-  admin: 100,
-  operator: 50,
-  developer: 30,
-  observer: 20,
-  anonymous: 5,
-};
-
 /** What of a principal decides about its permissions. */
 export type Standing = {
   readonly role: Role;

@@ -25,7 +25,6 @@ function keyOf(principal: StoredPrincipal, keyId: string, changes: Partial<NewKe
     tenant: principal.tenant,
     role: "developer",
     projects: [],
-    rate: undefined,
     madeBy: principal.madeBy,
     createdAtMs: NOW,
     expiresAtMs: undefined,
@@ -43,13 +42,13 @@ describeStore(
       await test.store.addAdmin(keyOf(ADMIN, "admin", { role: "admin" }), ADMIN, true, NOW);
       await test.store.addKey(keyOf(ALICE, "alice-1", { role: "operator", expiresAtMs: NOW + 1_000 }), ALICE);
       await test.store.addKey(keyOf(ALICE, "alice-2", { role: "observer" }), undefined);
-      await test.store.addKey(keyOf(BOT, "bot", { projects: ["demo"], rate: 7 }), BOT);
+      await test.store.addKey(keyOf(BOT, "bot", { projects: ["demo"] }), BOT);
     };
 
     it(`the store of keys finds a key over a restart, with its line of makers, on ${dialect}`, async () => {
       await addLine();
       const found = await (await test.reopen()).findKey("bot", NOW);
-      expect(found?.key).toEqual({ ...keyOf(BOT, "bot", { projects: ["demo"], rate: 7 }), kind: "agent" });
+      expect(found?.key).toEqual({ ...keyOf(BOT, "bot", { projects: ["demo"] }), kind: "agent" });
       expect(found?.line).toEqual([
         { ...BOT, highestRole: "developer" },
         { ...ALICE, highestRole: "operator" },

@@ -37,10 +37,6 @@ export interface AuthenticateResponse {
     | undefined;
   /** The names of the projects that the credential is limited to; empty: all projects of the tenant. */
   projects: string[];
-  /** Requests a minute that may change something; unset: as many as the role may send. */
-  rate?:
-    | number
-    | undefined;
   /** When the credential ends; unset: never. */
   expiresAtMs?:
     | number
@@ -66,9 +62,6 @@ export interface Key {
   kind: PrincipalKind;
   role: Role;
   projects: string[];
-  rate?:
-    | number
-    | undefined;
   /** The id of the principal that made the key. */
   madeBy: string;
   createdAtMs: number;
@@ -90,8 +83,7 @@ export interface CreateKeyRequest {
   /** Empty: all projects. */
   projects: string[];
   /** Seconds until the key ends; unset: 90 days. */
-  expiresInSeconds?: number | undefined;
-  rate?:
+  expiresInSeconds?:
     | number
     | undefined;
   /** The id of an existing principal, which gets one more key; empty: a new principal. */
@@ -202,7 +194,7 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
 };
 
 function createBaseAuthenticateResponse(): AuthenticateResponse {
-  return { principal: undefined, projects: [], rate: undefined, expiresAtMs: undefined, version: 0 };
+  return { principal: undefined, projects: [], expiresAtMs: undefined, version: 0 };
 }
 
 export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
@@ -213,14 +205,11 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
     for (const v of message.projects) {
       writer.uint32(18).string(v!);
     }
-    if (message.rate !== undefined) {
-      writer.uint32(24).int32(message.rate);
-    }
     if (message.expiresAtMs !== undefined) {
-      writer.uint32(32).int64(message.expiresAtMs);
+      writer.uint32(24).int64(message.expiresAtMs);
     }
     if (message.version !== 0) {
-      writer.uint32(40).int64(message.version);
+      writer.uint32(32).int64(message.version);
     }
     return writer;
   },
@@ -259,19 +248,11 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
               break;
             }
 
-            message.rate = reader.int32();
+            message.expiresAtMs = longToNumber(reader.int64());
             continue;
           }
           case 4: {
             if (tag !== 32) {
-              break;
-            }
-
-            message.expiresAtMs = longToNumber(reader.int64());
-            continue;
-          }
-          case 5: {
-            if (tag !== 40) {
               break;
             }
 
@@ -299,7 +280,6 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
       ? Principal.fromPartial(object.principal)
       : undefined;
     message.projects = object.projects?.map((e) => e) || [];
-    message.rate = object.rate ?? undefined;
     message.expiresAtMs = object.expiresAtMs ?? undefined;
     message.version = object.version ?? 0;
     return message;
@@ -412,7 +392,6 @@ function createBaseKey(): Key {
     kind: 0,
     role: 0,
     projects: [],
-    rate: undefined,
     madeBy: "",
     createdAtMs: 0,
     expiresAtMs: undefined,
@@ -441,23 +420,20 @@ export const Key: MessageFns<Key> = {
     for (const v of message.projects) {
       writer.uint32(50).string(v!);
     }
-    if (message.rate !== undefined) {
-      writer.uint32(56).int32(message.rate);
-    }
     if (message.madeBy !== "") {
-      writer.uint32(66).string(message.madeBy);
+      writer.uint32(58).string(message.madeBy);
     }
     if (message.createdAtMs !== 0) {
-      writer.uint32(72).int64(message.createdAtMs);
+      writer.uint32(64).int64(message.createdAtMs);
     }
     if (message.expiresAtMs !== undefined) {
-      writer.uint32(80).int64(message.expiresAtMs);
+      writer.uint32(72).int64(message.expiresAtMs);
     }
     if (message.lastUsedAtMs !== undefined) {
-      writer.uint32(88).int64(message.lastUsedAtMs);
+      writer.uint32(80).int64(message.lastUsedAtMs);
     }
     if (message.revokedAtMs !== undefined) {
-      writer.uint32(96).int64(message.revokedAtMs);
+      writer.uint32(88).int64(message.revokedAtMs);
     }
     return writer;
   },
@@ -524,19 +500,19 @@ export const Key: MessageFns<Key> = {
             continue;
           }
           case 7: {
-            if (tag !== 56) {
-              break;
-            }
-
-            message.rate = reader.int32();
-            continue;
-          }
-          case 8: {
-            if (tag !== 66) {
+            if (tag !== 58) {
               break;
             }
 
             message.madeBy = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.createdAtMs = longToNumber(reader.int64());
             continue;
           }
           case 9: {
@@ -544,7 +520,7 @@ export const Key: MessageFns<Key> = {
               break;
             }
 
-            message.createdAtMs = longToNumber(reader.int64());
+            message.expiresAtMs = longToNumber(reader.int64());
             continue;
           }
           case 10: {
@@ -552,19 +528,11 @@ export const Key: MessageFns<Key> = {
               break;
             }
 
-            message.expiresAtMs = longToNumber(reader.int64());
+            message.lastUsedAtMs = longToNumber(reader.int64());
             continue;
           }
           case 11: {
             if (tag !== 88) {
-              break;
-            }
-
-            message.lastUsedAtMs = longToNumber(reader.int64());
-            continue;
-          }
-          case 12: {
-            if (tag !== 96) {
               break;
             }
 
@@ -594,7 +562,6 @@ export const Key: MessageFns<Key> = {
     message.kind = object.kind ?? 0;
     message.role = object.role ?? 0;
     message.projects = object.projects?.map((e) => e) || [];
-    message.rate = object.rate ?? undefined;
     message.madeBy = object.madeBy ?? "";
     message.createdAtMs = object.createdAtMs ?? 0;
     message.expiresAtMs = object.expiresAtMs ?? undefined;
@@ -605,7 +572,7 @@ export const Key: MessageFns<Key> = {
 };
 
 function createBaseCreateKeyRequest(): CreateKeyRequest {
-  return { name: "", kind: 0, role: 0, projects: [], expiresInSeconds: undefined, rate: undefined, principal: "" };
+  return { name: "", kind: 0, role: 0, projects: [], expiresInSeconds: undefined, principal: "" };
 }
 
 export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
@@ -625,11 +592,8 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
     if (message.expiresInSeconds !== undefined) {
       writer.uint32(40).int64(message.expiresInSeconds);
     }
-    if (message.rate !== undefined) {
-      writer.uint32(48).int32(message.rate);
-    }
     if (message.principal !== "") {
-      writer.uint32(58).string(message.principal);
+      writer.uint32(50).string(message.principal);
     }
     return writer;
   },
@@ -688,15 +652,7 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
             continue;
           }
           case 6: {
-            if (tag !== 48) {
-              break;
-            }
-
-            message.rate = reader.int32();
-            continue;
-          }
-          case 7: {
-            if (tag !== 58) {
+            if (tag !== 50) {
               break;
             }
 
@@ -725,7 +681,6 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
     message.role = object.role ?? 0;
     message.projects = object.projects?.map((e) => e) || [];
     message.expiresInSeconds = object.expiresInSeconds ?? undefined;
-    message.rate = object.rate ?? undefined;
     message.principal = object.principal ?? "";
     return message;
   },

@@ -17,7 +17,6 @@ CREATE TABLE keys (
   tenant TEXT COLLATE "C" NOT NULL,
   role TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'developer', 'observer')),
   projects TEXT NOT NULL,
-  rate BIGINT CHECK (rate > 0),
   made_by TEXT COLLATE "C" NOT NULL,
   created_at_ms BIGINT NOT NULL,
   expires_at_ms BIGINT,

@@ -17,7 +17,6 @@ CREATE TABLE keys (
   tenant TEXT NOT NULL,
   role TEXT NOT NULL CHECK (role IN ('admin', 'operator', 'developer', 'observer')),
   projects TEXT NOT NULL,
-  rate INTEGER CHECK (rate > 0),
   made_by TEXT NOT NULL,
   created_at_ms INTEGER NOT NULL,
   expires_at_ms INTEGER,
