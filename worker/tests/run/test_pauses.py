@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 import time
@@ -160,7 +161,11 @@ async def _median_s(target: Worker) -> float:
 
 def _stopped_below(root: int) -> list[int]:
     """The processes of paused scripts."""
-    stats = {pid: Path(f"/proc/{pid}/stat").read_text() for pid in processes.descendants_of(root)}
+    stats = {}
+    for pid in processes.descendants_of(root):
+        # A spare may end meanwhile.
+        with contextlib.suppress(OSError):
+            stats[pid] = Path(f"/proc/{pid}/stat").read_text()
     return [pid for pid, stat in stats.items() if stat.rpartition(")")[2].split()[0] == "T"]
 
 
@@ -212,6 +217,46 @@ llm.complete("q")
     async with asyncio.timeout(20):
         ended = await call.finish()
     assert ended.end == "timeout"
+
+
+async def test_a_run_that_wakes_itself_in_many_short_pauses_is_timed(shared: Worker) -> None:
+    code = (
+        WAKES_ITSELF
+        + """
+def work():
+    while True: pass
+threading.Thread(target=work, daemon=True).start()
+while True: llm.complete("q")
+"""
+    )
+    call = await shared.start(code, timeout_ms=2_000)
+    async with asyncio.timeout(60):
+        while not call.ended.end:
+            event = await call.next_event()
+            if event.WhichOneof("event") == "llm_request":
+                # Shorter than the time to the first look at a pause.
+                await asyncio.sleep(0.6)
+                await call.answer(event.llm_request.id, "")
+        ended = await call.finish()
+    assert ended.end == "timeout"
+    assert len(ended.questions) < 20
+
+
+async def test_short_pauses_of_a_run_that_stands_still_are_not_timed(shared: Worker) -> None:
+    code = """
+import os, time
+if os.fork() == 0: time.sleep(60)
+for _ in range(30): llm.complete("q")
+"""
+    call = await shared.start(code, timeout_ms=2_000)
+    while not call.ended.end:
+        event = await call.next_event()
+        if event.WhichOneof("event") == "llm_request":
+            await asyncio.sleep(0.1)
+            await call.answer(event.llm_request.id, "")
+    ended = await call.finish()
+    assert ended.end == "completed"
+    assert ended.time_ms < 1_000
 
 
 async def test_a_chain_of_processes_in_a_pause_is_timed(shared: Worker) -> None:

@@ -82,6 +82,12 @@ class MemoryWatch:
         if self._next is None:
             self._next = asyncio.get_running_loop().call_later(_INTERVAL_S, self._look)
 
+    def look_now(self) -> None:
+        """Looks at once, because the run has moved unseen."""
+        if self._next is not None:
+            self._next.cancel()
+            self._look()
+
     def stop(self) -> None:
         if self._next is not None:
             self._next.cancel()

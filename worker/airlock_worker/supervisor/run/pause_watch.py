@@ -16,6 +16,7 @@ from ...linux import processes
 _SHORTEST_S, _LONGEST_S = 1.0, 2.0
 # Seconds of CPU time that a process may still use while it is being stopped.
 _STILL_S = 0.05
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 
 class PauseWatch:
@@ -31,6 +32,8 @@ class PauseWatch:
         # Timer of the next look; None while the run is not watched.
         self._next: asyncio.TimerHandle | None = None
         self._has_rung = False
+        # CPU time that processes have used in pauses that ended without a ring, in clock ticks.
+        self._used = 0
 
     def start(self) -> None:
         """Begins to watch. Call it after the run was frozen."""
@@ -46,6 +49,21 @@ class PauseWatch:
     def has_moved(self) -> bool:
         """Whether any process of the run has used the CPU, ended or been started since `start`."""
         return self._has_rung or self._seen().keys() != self._ticks.keys()
+
+    def is_awake_at_end(self) -> bool:
+        """Whether the run moved in a pause that ends now, before a look has noticed it. What its processes used in
+        earlier pauses counts too, because a run may ask so often that each pause is short. Call it once, before the
+        run goes on.
+        """
+        if self._has_rung:
+            return False
+        try:
+            seen = self._seen()
+        except OSError:
+            return False
+        used = self._used_in(seen)
+        self._used += used
+        return seen.keys() != self._ticks.keys() or (used > 0 and self._used > _STILL_S * _TICKS_PER_S)
 
     def lost_processes(self) -> int:
         """Number of processes of the run that have ended since `start`."""
@@ -63,14 +81,17 @@ class PauseWatch:
             # There are no file descriptors left for a moment.
             self._look_later()
             return
-        # CPU times are compared process by process, because a process that has ended must not leave its share to the
-        # others.
-        used = sum(ticks - self._ticks.get(pid, 0) for pid, ticks in seen.items())
-        if seen.keys() != self._ticks.keys() or used > _STILL_S * os.sysconf("SC_CLK_TCK"):
+        if seen.keys() != self._ticks.keys() or self._used_in(seen) > _STILL_S * _TICKS_PER_S:
             self._has_rung = True
             self._ring()
         else:
             self._look_later()
+
+    def _used_in(self, seen: dict[int, int]) -> int:
+        """CPU ticks that the run's processes have used since `start`."""
+        # CPU times are compared process by process, because a process that has ended must not leave its share to the
+        # others.
+        return sum(ticks - self._ticks.get(pid, 0) for pid, ticks in seen.items())
 
     def _seen(self) -> dict[int, int]:
         """CPU ticks, by pid, of each living process of the run and of its children that have ended."""

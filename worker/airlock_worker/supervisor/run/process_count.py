@@ -22,6 +22,12 @@ class ProcessCount:
         if self._next is None:
             self._next = asyncio.get_running_loop().call_later(_INTERVAL_S, self._count)
 
+    def look_now(self) -> None:
+        """Counts at once, because the run has moved unseen."""
+        if self._next is not None:
+            self._next.cancel()
+            self._count()
+
     def stop(self) -> None:
         if self._next is not None:
             self._next.cancel()

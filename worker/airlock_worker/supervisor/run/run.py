@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import threading
+import time
 from typing import Any
 
 from ...cgroups.outer_cgroup import OuterCgroup
@@ -268,6 +269,7 @@ class Run:
         waited_for: set[asyncio.Future[Any]] = {asked.response, self._process.exited}
         self._container_kills.pause()
         self._pause_watch.start()
+        began_s = time.monotonic()
         try:
             await asyncio.wait(waited_for, return_when=asyncio.FIRST_COMPLETED)
         finally:
@@ -277,7 +279,13 @@ class Run:
         if not asked.response.done():
             return
         self._container_kills.resume(self._pause_watch.has_moved)
-        self._run_clock()
+        if self._pause_watch.is_awake_at_end():
+            self._clock.add(time.monotonic() - began_s)
+            self._run_clock()
+            self._memory_watch.look_now()
+            self._process_count.look_now()
+        else:
+            self._run_clock()
         self._process.thaw()
         self._process.send(frames.pack(frames.RESPONSE, json.dumps(asked.response.result()).encode()))
 

@@ -27,5 +27,9 @@ class Stopwatch:
             self._started_at = None
             self._alarm.cancel()
 
+    def add(self, seconds: float) -> None:
+        """Counts a time in which the script ran while the clock stood still. Call it while it stands still."""
+        self._elapsed_s += seconds
+
     def elapsed_ms(self) -> int:
         return round(self._elapsed_s * 1000)
