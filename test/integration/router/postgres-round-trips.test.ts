@@ -16,12 +16,15 @@ const REGULAR = [
   "list-own",
   "look",
   "ping",
+  "note-running-time",
   "count-stored-bytes",
   "count-unfinished-bytes",
   "delete-ended",
   "delete-idempotency-keys",
 ];
 const COMPLETED = 4;
+// The script ends only after the long poll has begun, also on a busy machine.
+const LATER = "import time; time.sleep(0.1)\n";
 
 describe.skipIf(missing)(`an execution with PostgreSQL${missing ? ` (${missing})` : ""}`, () => {
   let postgres: TestPostgres;
@@ -59,19 +62,32 @@ describe.skipIf(missing)(`an execution with PostgreSQL${missing ? ` (${missing})
   };
 
   it("an execution with PostgreSQL takes three round trips from its submission to the answer of a long poll", async () => {
-    const roundTrips = await roundTripsOf(() => ({ code: "print('hello')\nset_result(1)" }));
+    const roundTrips = await roundTripsOf(() => ({ code: `${LATER}print('hello')\nset_result(1)` }));
     expect(roundTrips.map(([first]) => first)).toEqual(
       Array.from({ length: EXECUTIONS }, () => ["insert", "start", "finish"]).flat(),
     );
   });
 
   it("an execution with PostgreSQL takes three round trips with an idempotency key, too", async () => {
-    const roundTrips = await roundTripsOf((index) => ({ code: "1", idempotencyKey: `key-${index}` }));
+    const roundTrips = await roundTripsOf((index) => ({ code: `${LATER}1`, idempotencyKey: `key-${index}` }));
     expect(roundTrips).toHaveLength(3 * EXECUTIONS);
   });
 
   it("an execution with PostgreSQL takes three round trips when secrets are redacted from it, too", async () => {
-    const roundTrips = await roundTripsOf(() => ({ code: "print(settings.get('TOKEN'))" }));
+    const roundTrips = await roundTripsOf(() => ({ code: `${LATER}print(settings.get('TOKEN'))` }));
     expect(roundTrips).toHaveLength(3 * EXECUTIONS);
+  });
+
+  it("an execution with PostgreSQL takes one round trip more with several routers, and nothing waits for it", async () => {
+    const other = await services.addRouter();
+    try {
+      const roundTrips = await roundTripsOf(() => ({ code: `${LATER}print('hello')` }));
+      const notices = roundTrips.filter(([first]) => first === "notify");
+      expect(notices.length).toBeGreaterThan(0);
+      expect(notices.length).toBeLessThanOrEqual(EXECUTIONS);
+      expect(roundTrips).toHaveLength(3 * EXECUTIONS + notices.length);
+    } finally {
+      await other.stop(0);
+    }
   });
 });

@@ -108,7 +108,8 @@ export async function openChanges(
     },
     changed(executionId, change) {
       executions.tell(executionId, change);
-      tell(CHANGES, executionId);
+      // Nothing at another router waits for a start.
+      if (change.kind !== "started") tell(CHANGES, executionId);
     },
     changedElsewhere: (executionId) => executions.tell(executionId),
     freed: () => tell(CLAIMABLE),
