@@ -1,7 +1,7 @@
 import { type FastifyInstance, fastify } from "fastify";
 import type { Registry } from "prom-client";
 import { trackOwedAnswers } from "#common/http/owed-answers.ts";
-import { awaitTurn } from "#common/http/pipelined-requests.ts";
+import { awaitTurn, endAtUpgrades } from "#common/http/pipelined-requests.ts";
 import type { Drain } from "#common/service/drain.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Credentials } from "../authentication/credentials.ts";
@@ -88,6 +88,7 @@ export async function buildApp({
   // limited by maxHeaderSize.
   app.server.maxHeadersCount = 0;
   trackOwedAnswers(app.server);
+  endAtUpgrades(app.server);
   answerSpecialRequests(app.server);
   boundConnections(app.server, connectionLimit());
   // Registered before every hook that may refuse a request, because refusals are answers too, and their

@@ -8,6 +8,7 @@ import {
 } from "node:http";
 import { type Duplex, finished } from "node:stream";
 import { trackOwedAnswers } from "#common/http/owed-answers.ts";
+import { endAtUpgrades } from "#common/http/pipelined-requests.ts";
 import { malformed, Refusal } from "../policy/refusal.ts";
 
 // Node's HTTP parser is set to be strict: it refuses messages that two readers could understand differently.
@@ -41,6 +42,7 @@ export function createHttpEdge(): Server {
   // lines and say why. The bytes of the lines are limited by maxHeaderSize.
   server.maxHeadersCount = 0;
   trackOwedAnswers(server);
+  endAtUpgrades(server);
   // A request with an unknown `Expect` header is served like any other, because Node would refuse it without
   // counting the attempt.
   server.on("checkExpectation", (request, response) => server.emit("request", request, response));

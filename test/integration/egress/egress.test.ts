@@ -146,11 +146,8 @@ describe("a network route", () => {
     const second = await start("egress-2");
     const client = connectTo(EgressServiceClient, second.address);
     const again = client.holdRoute({
-      project: "broker",
-      executionId,
-      workerId: "w",
-      workerAddress: worker.address,
-      secretsVersion: "",
+      ...{ project: "broker", executionId, secretsVersion: "" },
+      ...{ workerId: "w", workerAddress: worker.address },
     });
     again.on("error", () => undefined);
     const [response] = (await once(again, "data")) as [HoldRouteResponse];

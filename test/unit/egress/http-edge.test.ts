@@ -2,6 +2,7 @@ import { once } from "node:events";
 import { duplexPair } from "node:stream";
 import { text } from "node:stream/consumers";
 import { describe, expect, it } from "vitest";
+import { awaitTurn } from "#common/http/pipelined-requests.ts";
 import { Refusal } from "../../../services/egress/policy/refusal.ts";
 import {
   createHttpEdge,
@@ -19,6 +20,28 @@ describe("a server that listens nowhere", () => {
     const closed = once(far, "close");
     server.closeAllConnections();
     await closed;
+    server.close();
+  });
+});
+
+describe("a request with an Upgrade header", () => {
+  it("a request with an Upgrade header is served, and what follows on its connection is not", async () => {
+    const server = createHttpEdge();
+    const [near, far] = duplexPair();
+    const seen: (string | undefined)[] = [];
+    server.on("request", async (request, response) => {
+      if (!(await awaitTurn(request, response))) return;
+      seen.push(request.url);
+      response.end("served");
+    });
+    server.emit("connection", far);
+    const received = text(near);
+    near.write(
+      "GET /first HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\nGET /second HTTP/1.1\r\n",
+    );
+    near.write("Host: x\r\n\r\nGET /third HTTP/1.1\r\nHost: x\r\n\r\n");
+    expect(await received).toMatch(/^HTTP\/1\.1 200 OK\r\n.*Connection: close\r\n.*served$/s);
+    expect(seen).toEqual(["/first"]);
     server.close();
   });
 });

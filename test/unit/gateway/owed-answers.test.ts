@@ -70,6 +70,56 @@ describe("bytes that are no HTTP request", () => {
   });
 });
 
+describe("a request that would rather speak another protocol", () => {
+  const UPGRADE = HEALTH.replace("\r\n\r\n", "\r\nconnection: Upgrade\r\nupgrade: h2c\r\n\r\n");
+  const SMUGGLED = "GET /skill.md HTTP/1.1\r\nhost: localhost\r\n\r\n";
+
+  it.each([
+    ["alone", [UPGRADE]],
+    ["together with the next request", [UPGRADE + EXECUTE]],
+    ["before the next request", [UPGRADE, EXECUTE]],
+    [
+      "together with the head of a request whose body looks like a request",
+      [
+        `${UPGRADE}POST /execute HTTP/1.1\r\n${JSON_HEAD}\r\ncontent-length: ${SMUGGLED.length}\r\n\r\n`,
+        SMUGGLED,
+      ],
+    ],
+    ["on a connection whose next bytes are none", [UPGRADE, "} "]],
+  ])("a request with an Upgrade header is answered, and nothing after it is: %s", async (_, parts) => {
+    const received = await exchange(...parts);
+    expect(statusesOf(received), received).toEqual(["200"]);
+    expect(received).toContain('{"status":"ok"}');
+    expect(received).toMatch(/^connection: close\r$/im);
+  });
+
+  it("a request with an Upgrade header and a body is served whole, and nothing after it is", async () => {
+    const upgrade = EXECUTE.replace("\r\n", "\r\nconnection: Upgrade\r\nupgrade: h2c\r\n");
+    expect(statusesOf(await exchange(upgrade))).toEqual(["202"]);
+    expect(statusesOf(await exchange(upgrade + HEALTH))).toEqual(["202"]);
+    expect(statusesOf(await exchange(upgrade.slice(0, -5), upgrade.slice(-5) + HEALTH, HEALTH))).toEqual([
+      "202",
+    ]);
+  });
+
+  it("a request with an Upgrade header behind one that is still unanswered is served in its turn", async () => {
+    const received = await exchange(HELD + UPGRADE + EXECUTE, EXECUTE);
+    expect(statusesOf(received), received).toEqual(["200", "200"]);
+    expect(received).toMatch(/\{"status":"ok"\}$/);
+  });
+
+  it("a held answer to a request with an Upgrade header does not outlive the gateway", async () => {
+    const held = HELD.replace("wait=1", "wait=50").replace(
+      "\r\n",
+      "\r\nconnection: Upgrade\r\nupgrade: h2c\r\n",
+    );
+    const ended = exchange(held);
+    await sleep(200);
+    await gateway.drain(100);
+    await ended;
+  });
+});
+
 describe("a request that Node would answer by itself", () => {
   it("a request that expects something unknown is answered as if it did not", async () => {
     const received = await exchange(EXECUTE.replace("\r\n", "\r\nexpect: more\r\nconnection: close\r\n"));
