@@ -15,6 +15,7 @@ Only for x86-64. Elsewhere, and where the kernel refuses a step, process 1 is a 
 from __future__ import annotations
 
 import ctypes
+import errno
 import mmap
 import os
 import signal
@@ -24,6 +25,7 @@ from collections.abc import Sequence
 from ..linux import kernel
 from ..linux.syscalls import number_of
 from ..sandbox.context import SandboxContext
+from ..sandbox.namespace_setup import problem_of
 from . import init
 from .small_init_code import MOST_CGROUPS, SCRIPT, Orders, forking, program
 
@@ -125,28 +127,29 @@ class SmallInit:
 
 def made(context: SandboxContext, cgroups: int) -> SmallInit | None:
     """A SmallInit that was tried out; None where process 1 has to be a copy of the template."""
-    if context.on_gvisor or context.clone_flags != _NAMESPACES or cgroups > MOST_CGROUPS:
+    if os.uname().machine != "x86_64" or context.on_gvisor:
+        return None
+    if context.clone_flags != _NAMESPACES or cgroups > MOST_CGROUPS:
         return None
     try:
         small = SmallInit(cgroups)
-        return small if _works(small) else None
     except OSError:
         return None
+    # In a process of its own, which may crash.
+    return small if problem_of(lambda: _try(small)) is None else None
 
 
-def _works(small: SmallInit) -> bool:
+def _try(small: SmallInit) -> None:
     null = os.open(os.devnull, os.O_WRONLY)
     word, status = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    try:
-        with word, status:
-            pid = small.fork(_NAMESPACES, None, [null] * small.cgroups, status.fileno())
-            if pid == 0:
-                os._exit(_TRIAL_STATUS if os.getpid() == SCRIPT and os.getppid() == 1 else 1)
-            ended = os.waitpid(pid, 0)[1]
-            status.close()
-            return ended == 0 and init.status_from(word, 1) == _TRIAL_STATUS << 8
-    finally:
-        os.close(null)
+    with word, status:
+        pid = small.fork(_NAMESPACES, None, [null] * small.cgroups, status.fileno())
+        if pid == 0:
+            os._exit(_TRIAL_STATUS if os.getpid() == SCRIPT and os.getppid() == 1 else 1)
+        ended = os.waitpid(pid, 0)[1]
+        status.close()
+        if ended != 0 or init.status_from(word, 1) != _TRIAL_STATUS << 8:
+            raise OSError(errno.ENOSYS, "the small process 1 does not work")
 
 
 def _restartable_sequences() -> tuple[int, int]:
