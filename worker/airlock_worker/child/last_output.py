@@ -39,7 +39,15 @@ def flush_outputs() -> None:
 
 def flush_all() -> None:
     """At the script's end: flushes all streams, or only stdout and stderr while another thread still runs."""
-    _flush_streams(_flush if len(_current_frames()) == 1 else _flush_if_output)
+    _flush_streams(_flush if _is_alone() else _flush_if_output)
+
+
+def _is_alone() -> bool:
+    """Whether no other thread runs; False where an audit hook of the script does not let that be known."""
+    try:
+        return len(_current_frames()) == 1
+    except BaseException:
+        return False
 
 
 def _flush_streams(flush: Callable[[Any], None]) -> None:
@@ -112,7 +120,7 @@ def let_go(names: dict[str, Any]) -> None:
     """Removes the names of the script's module, so that their objects end now: a generator runs its `finally`, a file
     is written. Does nothing while another thread still runs, because that would miss the names.
     """
-    if len(_current_frames()) > 1:
+    if not _is_alone():
         return
     for is_first in (True, False):
         for name in list(names):

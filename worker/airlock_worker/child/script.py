@@ -156,8 +156,9 @@ def _run(
 def _copy_of(descriptor: int) -> int:
     try:
         return fcntl(descriptor, F_DUPFD_CLOEXEC, _FIRST_OF_COPIES)
-    except OSError:
-        # The script has closed the descriptor, or has as many descriptors as it may. The original number is used then.
+    except BaseException:
+        # The script has closed the descriptor, has as many descriptors as it may, or refuses the call with an audit
+        # hook. The original number is used then.
         return descriptor
 
 

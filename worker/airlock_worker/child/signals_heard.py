@@ -7,6 +7,14 @@ from signal import set_wakeup_fd
 from sys import _current_frames
 
 
+def _has_threads() -> bool:
+    try:
+        return len(_current_frames()) > 1
+    except BaseException:
+        # An audit hook of the script has refused the call.
+        return True
+
+
 class SignalsHeard:
     """Detects signals while entered, in the main thread. Does nothing in a script of one thread, which waits for
     nothing.
@@ -17,7 +25,7 @@ class SignalsHeard:
         self._before = -1
 
     def __enter__(self) -> SignalsHeard:
-        if len(_current_frames()) > 1:
+        if _has_threads():
             try:
                 self._pipe = pipe()
                 set_blocking(self._pipe[0], False)

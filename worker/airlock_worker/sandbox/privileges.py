@@ -92,7 +92,8 @@ def allow_reporting() -> None:
     try:
         # The limit is the tuple that was made before the script, because making another one would need memory.
         setrlimit(RLIMIT_DATA, _all_data)
-    except (ValueError, OSError):
+    except BaseException:
+        # An audit hook of the script may raise anything here.
         pass
 
 

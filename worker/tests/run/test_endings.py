@@ -415,3 +415,23 @@ except Exception:
 """
     ended = await shared.run(code)
     assert (ended.end, ended.value) == ("completed", 2)
+
+
+AUDIT_HOOKS = {
+    # `seen` is gone when the script's names have been removed, so the hook raises from then on.
+    "that only watches": "seen = []\nsys.addaudithook(lambda event, args: seen.append(event))",
+    "that refuses what Airlock calls at the end": """
+REFUSED = ("fcntl.", "resource.", "sys._current_frames")
+def refuse(event, args):
+    if event.startswith(REFUSED): raise RuntimeError(event)
+sys.addaudithook(refuse)
+""",
+}
+
+
+@pytest.mark.parametrize("hook", AUDIT_HOOKS.values(), ids=AUDIT_HOOKS)
+async def test_a_script_with_an_audit_hook_completes_with_its_result(shared: Worker, hook: str) -> None:
+    ended = await shared.run(f"import sys\n{hook}\nprint('said')\nmemory.set('a', 'b', 1)\nset_result(1)")
+    assert (ended.end, ended.error, ended.stdout) == ("completed", None, b"said\n")
+    assert ended.value == 1
+    assert ended.memory_updates == '{"a":{"b":1}}'
