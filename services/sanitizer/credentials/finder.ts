@@ -23,7 +23,7 @@ export type Credential = {
    * The name under which redactions of this credential are counted. Names of a project's secrets have no
    * colon, so that the two kinds of names cannot be confused.
    */
-  readonly name: `unknown:${RuleName}`;
+  readonly name: `unknown:${Format["rule"]}`;
 };
 
 type Candidate = { readonly format: Format; readonly start: number; readonly walk: ShapeWalk };
@@ -117,13 +117,13 @@ export class CredentialFinder {
   #examine(candidate: Candidate, text: Stretch, overlong: boolean): void {
     if (!isPreceded(candidate, text)) return;
     const { format, start, walk } = candidate;
-    const isUnjudged = overlong || format.isUnjudged || !this.#allowance.take(start);
-    if (!isUnjudged && !isReported(this.#judge, format.rule, text, start, walk.at)) return;
+    const isJudged = !overlong && !format.isUnjudged && this.#allowance.take(start);
+    if (isJudged && !isReported(this.#judge, format.rule, text, start, walk.at)) return;
     if (format.isToken) this.#mark(start, walk.at, format.rule);
     else this.#mark(walk.secretFrom ?? start, walk.secretTo, format.rule);
   }
 
-  #mark(start: number, end: number, rule: RuleName): void {
+  #mark(start: number, end: number, rule: Format["rule"]): void {
     const { found } = this;
     let at = found.length;
     while (at > 0 && (found[at - 1] as Credential).end > start) at--;

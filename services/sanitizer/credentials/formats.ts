@@ -7,8 +7,20 @@ import type { Segment } from "./shape.ts";
  * form is fast, and finds the few texts about which the slow rule must be asked. A text that a format refuses
  * is refused by its rule as well, except for the cases in docs/decisions/0006.
  */
-export type Format = {
+export type Format = Form & (Judged | Unjudged);
+
+type Judged = {
   readonly rule: RuleName;
+  /**
+   * True when a text of this form is a credential without asking the rule; undefined when the rule decides.
+   */
+  readonly isUnjudged?: true;
+};
+
+/** A form of Airlock's own, which secretlint has no rule for. */
+type Unjudged = { readonly rule: "airlock"; readonly isUnjudged: true };
+
+type Form = {
   /** The texts that the credential begins with. */
   readonly triggers: readonly string[];
   readonly shape: readonly Segment[];
@@ -17,10 +29,6 @@ export type Format = {
    * or `-` stands before it. False: only the segments marked `secret` are redacted.
    */
   readonly isToken: boolean;
-  /**
-   * True when a text of this form is a credential without asking the rule; undefined when the rule decides.
-   */
-  readonly isUnjudged?: true;
   /**
    * A pattern that the text before the trigger must match, of which up to CONTEXT_BYTES are compared;
    * undefined allows any text.
@@ -65,6 +73,14 @@ function token(rule: RuleName, triggers: readonly string[], ...shape: Segment[])
 
 export const FORMATS: readonly Format[] = [
   token("1password", ["ops_"], run(BASE64, 104, 1_286)),
+  {
+    rule: "airlock",
+    triggers: ["alk_"],
+    isToken: true,
+    isUnjudged: true,
+    // services/common/identity/api-key.ts makes such keys.
+    shape: [run(bytesOf(/[a-z0-9]/), 16), run(ALNUM, 43, 43, { opens: "_" })],
+  },
   token("anthropic", ["sk-ant-api0"], run(WORD_AND_HYPHEN, 94, 132)),
   // The rule `aws` knows more prefixes of ids. Only these two begin the ids of access keys.
   token("aws", ["AKIA", "ASIA"], run(bytesOf(/[A-Z0-9]/), 16)),

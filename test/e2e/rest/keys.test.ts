@@ -108,6 +108,9 @@ describe("a gateway that demands credentials", () => {
     const { key } = await makeKey(admin, { name: "runner", projects: ["demo"] });
     const ran = await call(key, "POST", "/execute?wait=20", { project: "demo", code: "set_result(6 * 7)" });
     expect(ran.body).toMatchObject({ status: "completed", result: 42 });
+    const shown = await call(key, "POST", "/execute?wait=20", { project: "demo", code: `print("${key}")` });
+    expect(shown.body).toMatchObject({ status: "completed", stdout: expect.stringMatching(/^\[REDACTED/) });
+    expect(JSON.stringify(shown.body)).not.toContain(key.slice(20));
     const refused = await call(key, "POST", "/execute", { project: "other", code: "print(1)" });
     expect(codeOf(refused)).toBe("403 permission_denied");
     expect(refused.body.detail).toContain("these projects only: demo");

@@ -34,6 +34,7 @@ const onePassword = Buffer.from(JSON.stringify({ email: "a@b.example", secretKey
 /** A credential of every form that redaction searches for. */
 export const SAMPLES: readonly Sample[] = [
   token("1password", "ops_", onePassword.toString("base64")),
+  token("airlock", "alk_", body(16, "a1b2c3"), "_", body(43)),
   token("anthropic", "sk-ant-", "api03-", body(93), "AA"),
   token("aws", "AKIA", "QWERTYUIOP234567"),
   token("aws", "ASIA", "QWERTYUIOP234567"),
