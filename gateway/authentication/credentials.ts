@@ -4,6 +4,9 @@ import type { Clock } from "#common/resilience/clock.ts";
 import type { Authenticated, AuthorityBackend } from "../backends/authority.ts";
 import { type Freshness, followChanges } from "./freshness.ts";
 
+// Milliseconds after which the authority is asked again about a credential, although no key and no principal has
+// changed: a key also ends when the key of its maker expires, which changes nothing.
+const FRESH_MS = 1_000;
 // Milliseconds for which the answer about a credential still counts while the authority cannot be reached.
 const KEPT_WHILE_AWAY_MS = 5 * 60_000;
 // Milliseconds for which an authority that did not answer is not asked again about a credential that is known,
@@ -27,8 +30,8 @@ export type Credentials = {
 };
 
 /**
- * Asks the authority about each credential once, and keeps the answer until a key or a principal changes. While
- * the authority is away, answers of the last five minutes still count, and credentials without one are refused.
+ * Asks the authority about each credential, and keeps the answer for a second, unless a key or a principal
+ * changes before. While the authority is away, answers of the last five minutes still count, and credentials without one are refused.
  */
 export function createCredentials(authority: AuthorityBackend, clock: Clock): Credentials {
   const changes = followChanges(authority, clock);
@@ -61,7 +64,7 @@ export function createCredentials(authority: AuthorityBackend, clock: Clock): Cr
       if (credential.length > MAX_CREDENTIAL) throw tooLong();
       const id = createHash("sha256").update(credential).digest("base64");
       const kept = known.get(id);
-      if (kept && isInForce(kept.answer, clock) && isCurrent(kept, changes)) return kept.answer;
+      if (kept && isInForce(kept.answer, clock) && isCurrent(kept, changes, clock)) return kept.answer;
       const spare =
         kept && isInForce(kept.answer, clock) && clock.monotonicMs() - kept.askedAtMs < KEPT_WHILE_AWAY_MS
           ? kept.answer
@@ -88,8 +91,9 @@ function isInForce({ expiresAtMs }: Authenticated, clock: Clock): boolean {
   return expiresAtMs === undefined || clock.now() < expiresAtMs;
 }
 
-/** Whether nothing has changed since the authority answered. */
-function isCurrent({ answer }: Known, changes: Freshness): boolean {
+/** Whether the authority answered lately, and nothing has changed since. */
+function isCurrent({ answer, askedAtMs }: Known, changes: Freshness, clock: Clock): boolean {
+  if (clock.monotonicMs() - askedAtMs >= FRESH_MS) return false;
   const version = changes.version();
   return version !== undefined && answer.version >= version;
 }

@@ -1,0 +1,66 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { AirlockError } from "#common/errors.ts";
+import { type Credentials, createCredentials } from "../../../gateway/authentication/credentials.ts";
+import type { Authenticated, AuthorityBackend } from "../../../gateway/backends/authority.ts";
+import { createFakeClock, type FakeClock, settle } from "../../support/fake-clock.ts";
+
+const ANSWER: Authenticated = {
+  principal: { id: "agent:a", kind: "agent", tenant: "default", role: "agent", maker: "human:h" } as never,
+  projects: [],
+  expiresAtMs: undefined,
+  version: 1,
+};
+const REFUSED = new AirlockError("unauthenticated", "The principal that made the key has no key any more.");
+
+let clock: FakeClock;
+let answer: () => Promise<Authenticated>;
+let asked: number;
+let credentials: Credentials;
+
+beforeEach(async () => {
+  clock = createFakeClock();
+  asked = 0;
+  answer = async () => ANSWER;
+  const backend: Pick<AuthorityBackend, "authenticate" | "watchChanges"> = {
+    authenticate() {
+      asked++;
+      return answer();
+    },
+    // An authority of which no key and no principal changes: it says the same version every half second.
+    async *watchChanges(signal) {
+      while (!signal.aborted) {
+        yield 1;
+        await new Promise<void>((resolve) => clock.after(500, resolve));
+      }
+    },
+  };
+  credentials = createCredentials(backend as AuthorityBackend, clock);
+  await settle();
+});
+
+describe("the gateway's answers about credentials", () => {
+  it("an answer about a credential is kept for a second, however many requests show it", async () => {
+    for (let n = 0; n < 5; n++) await credentials.whose("alk_x");
+    await clock.advance(999);
+    await credentials.whose("alk_x");
+    expect(asked).toBe(1);
+  });
+
+  it("a key that ends with its maker's, which changes no version, is refused within a second", async () => {
+    await credentials.whose("alk_x");
+    answer = () => Promise.reject(REFUSED);
+    await clock.advance(1_000);
+    await expect(credentials.whose("alk_x")).rejects.toBe(REFUSED);
+    answer = async () => ANSWER;
+    await expect(credentials.whose("alk_x")).resolves.toBe(ANSWER);
+  });
+
+  it("an authority that does not answer is not missed for five minutes, and then is", async () => {
+    await credentials.whose("alk_x");
+    answer = () => Promise.reject(new AirlockError("unavailable", "away"));
+    await clock.advance(299_000);
+    await expect(credentials.whose("alk_x")).resolves.toBe(ANSWER);
+    await clock.advance(2_000);
+    await expect(credentials.whose("alk_x")).rejects.toMatchObject({ code: "unavailable" });
+  });
+});
