@@ -98,12 +98,12 @@ describe.skipIf(missing)(`a router whose database is slow${missing ? ` (${missin
   it("a router whose database is slow is ready while its connections are busy", async () => {
     const into = await open(1);
     await slowDown(0.1);
-    const all = insertAll(into);
+    const all = Promise.all(Array.from({ length: 60 }, (_, n) => insert(into, n)));
     await sleep(200);
     for (let n = 0; n < 5; n++) {
       const beganMs = performance.now();
       await into.ping();
-      expect(performance.now() - beganMs).toBeLessThan(1_000);
+      expect(performance.now() - beganMs).toBeLessThan(3_000);
     }
     await all;
   }, 60_000);
