@@ -2,9 +2,11 @@ import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
+import { Client } from "pg";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { PostgresConfig } from "#common/database/config.ts";
+import { readClientConfig } from "#common/database/postgres/client-config.ts";
 import { systemClock } from "#common/resilience/clock.ts";
 import { issue, makeAuthority } from "../../../cli/certificates/certificate-authority.ts";
 import { openPostgresStore } from "../../../services/router/store/postgres/store.ts";
@@ -52,6 +54,23 @@ describe.skipIf(missing)(`the connection to a real PostgreSQL${missing ? ` (${mi
     expect(connections.every(({ ssl }) => ssl === true)).toBe(true);
     await store.close();
   });
+
+  it.each([undefined, "notes"])(
+    "a database whose default isolation is another has no effect on the connection, with the schema %s",
+    async (postgresSchema) => {
+      const database = await postgres.newDatabase();
+      const name = database.config.address.database;
+      await database.sql(`ALTER DATABASE ${name} SET default_transaction_isolation = 'serializable'`);
+      const tables = { service: "router", ...(postgresSchema !== undefined && { postgresSchema }) };
+      const client = new Client(await readClientConfig(database.config, tables as never));
+      await client.connect();
+      const { rows } = await client.query(
+        "SELECT current_setting('transaction_isolation') AS isolation, current_setting('search_path') AS path",
+      );
+      await client.end();
+      expect(rows).toEqual([{ isolation: "read committed", path: postgresSchema ?? '"$user", public' }]);
+    },
+  );
 
   it.each([
     [

@@ -39,7 +39,7 @@ export async function readClientConfig(
     ssl: tls
       ? { ca: await pem(tls.caFile), cert: await pem(tls.certFile), key: await pem(tls.keyFile) }
       : false,
-    ...(postgresSchema !== undefined && { options: `-c search_path=${postgresSchema}` }),
+    options: optionsOf(postgresSchema),
     application_name: `airlock-${service}`,
     connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
     statement_timeout: STATEMENT_TIMEOUT_MS,
@@ -50,6 +50,15 @@ export async function readClientConfig(
     keepAliveInitialDelayMillis: 10_000,
     types: rowTypes(hasTextsInBytea === true),
   };
+}
+
+/**
+ * Settings of the session, as arguments of the server. The statements are written for `read committed`; a
+ * database whose default is another isolation would refuse many of them (40001).
+ */
+function optionsOf(schema: string | undefined): string {
+  const isolation = "-c default_transaction_isolation=read\\ committed";
+  return schema === undefined ? isolation : `${isolation} -c search_path=${schema}`;
 }
 
 /**
