@@ -3,11 +3,13 @@ import {
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
   type handleUnaryCall,
+  logVerbosity,
   Server,
   ServerCredentials,
   type ServerDuplexStream,
   type ServerUnaryCall,
   type ServiceDefinition,
+  setLogVerbosity,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { HealthImplementation } from "grpc-health-check";
@@ -161,6 +163,7 @@ export async function startGrpcServer(
 ): Promise<GrpcServer> {
   const isLocal = address.startsWith("unix:");
   if (!isLocal && !tls) throw needsTls(address);
+  silenceLibrary();
   const server = new Server({
     ...CHANNEL_OPTIONS,
     "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
@@ -198,6 +201,15 @@ export async function startGrpcServer(
       clearTimeout(force);
     },
   };
+}
+
+/**
+ * Keeps grpc-js from writing to standard error past the log: it prints metadata of callers as it came, with
+ * values and control characters. An operator who sets GRPC_VERBOSITY gets its lines all the same.
+ */
+function silenceLibrary(): void {
+  const { GRPC_VERBOSITY, GRPC_NODE_VERBOSITY } = process.env;
+  if (!GRPC_VERBOSITY && !GRPC_NODE_VERBOSITY) setLogVerbosity(logVerbosity.NONE);
 }
 
 /** The full name of a service, such as `airlock.v1.RouterService`, from the path of its first method. */
