@@ -17,7 +17,7 @@ import grpc
 from .cgroups.outer_cgroup import OuterCgroup
 from .cgroups.worker_cgroups import WorkerCgroups
 from .linux import descriptors, kernel
-from .supervisor import identity, probe
+from .supervisor import identity, probe, threads
 from .supervisor.handed_certificates import HandedCertificates
 from .supervisor.log import log
 from .supervisor.messages import DEFAULT_DESCRIPTORS, Messages
@@ -92,6 +92,7 @@ async def serve(options: argparse.Namespace) -> int:
     stopped = _stop_signals(stdin_is_lifeline=not options.tls_stdin)
     # The zygote is started before gRPC starts its threads, because a fork in a process with threads may hang.
     problem = _start_zygote(link)
+    threads.start()
     try:
         certificates = await _certificates(options, stopped)
     except identity.BadCertificates as error:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
-from ..harness import RunCall, Worker
+from ..harness import RunCall, Worker, worker
 
 # JSON whose check takes about a second per MB, because each of its containers is looked at by itself.
 NESTED = """
@@ -56,3 +57,12 @@ async def test_a_small_result_is_sent_without_a_sign(shared: Worker) -> None:
     ended = await shared.run("set_result({'a': [{'b': [1]}] * 50})")
     assert ended.end == "completed"
     assert not any(map(_is_sign, ended.events))
+
+
+async def test_a_large_result_needs_no_thread_that_the_kernel_could_refuse() -> None:
+    async with worker() as fresh:
+        assert (await fresh.run("set_result(1)")).end == "completed"
+        tasks = f"/proc/{fresh.process.pid}/task"
+        before = set(os.listdir(tasks))
+        assert (await fresh.run("set_result('x' * 200_000)")).end == "completed"
+        assert set(os.listdir(tasks)) <= before

@@ -41,8 +41,15 @@ class SharedMemoryCount:
         """Starts a count, unless one is in progress or has just ended. `used`: by pid, bytes of private memory."""
         if self._running is None and time.monotonic() >= self._not_before:
             self._reader = self._reader or ThreadPoolExecutor(1, "memory-of-a-run")
-            self._running = count = _Count(used)
-            future = asyncio.get_running_loop().run_in_executor(self._reader, count)
+            count = _Count(used)
+            try:
+                future = asyncio.get_running_loop().run_in_executor(self._reader, count)
+            except RuntimeError:
+                # The kernel gives no thread for now. The next look tries again.
+                self._reader = None
+                self._not_before = time.monotonic() + _LONGEST_PAUSE_S
+                return
+            self._running = count
             future.add_done_callback(lambda counted: self._end(count, counted))
 
     def stop(self) -> None:
