@@ -74,6 +74,7 @@ export const ERROR_RULES = {
   unauthenticated: rule(GrpcStatus.UNAUTHENTICATED, 401, "No valid credential"),
   key_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such key"),
   principal_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such principal"),
+  last_admin: rule(GrpcStatus.FAILED_PRECONDITION, 409, "No admin would be left"),
   principal_exists: rule(GrpcStatus.ALREADY_EXISTS, 409, "The name is taken"),
   permission_denied: rule(GrpcStatus.PERMISSION_DENIED, 403, "Not permitted"),
   host_not_allowed: rule(GrpcStatus.PERMISSION_DENIED, 403, "This host name is not served"),

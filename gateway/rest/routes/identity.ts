@@ -140,7 +140,7 @@ export function identityRoutes(app: FastifyInstance, authority: AuthorityBackend
         querystring: NO_QUERY,
         response: {
           204: { description: "The key is refused from now on." },
-          ...problemResponses("invalid_request", "key_not_found", ...SERVICE_CODES),
+          ...problemResponses("invalid_request", "key_not_found", "last_admin", ...SERVICE_CODES),
         },
       },
     },
@@ -185,7 +185,7 @@ export function identityRoutes(app: FastifyInstance, authority: AuthorityBackend
         body: PRINCIPAL_BODY,
         response: {
           200: answer("The principal as it is now.", PRINCIPAL),
-          ...problemResponses(...BODY_CODES, "principal_not_found", ...SERVICE_CODES),
+          ...problemResponses(...BODY_CODES, "principal_not_found", "last_admin", ...SERVICE_CODES),
         },
       },
     },

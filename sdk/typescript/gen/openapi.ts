@@ -801,7 +801,7 @@ export interface components {
          * @description What a program branches on.
          * @enum {string}
          */
-        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "key_not_found" | "principal_not_found" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
+        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "key_not_found" | "principal_not_found" | "last_admin" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
         readonly Project: {
             /** @description Addresses that are not public and yet permitted. */
             readonly allow_private: readonly string[];
@@ -2377,6 +2377,15 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `last_admin`: No admin would be left. */
+            readonly 409: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
@@ -2733,6 +2742,15 @@ export interface operations {
             };
             /** @description `principal_not_found`: No such principal. */
             readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `last_admin`: No admin would be left. */
+            readonly 409: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

@@ -29,6 +29,7 @@ export type KeyWish = {
 export type Authenticated = {
   readonly principal: Principal;
   readonly projects: readonly string[];
+  /** When the key ends; undefined: never. */
   readonly expiresAtMs: number | undefined;
   /** The version of changes for which this holds. */
   readonly version: number;
@@ -139,7 +140,7 @@ export function createKeys(store: AuthorityStore, clock: Clock): Keys {
           "A principal cannot disable itself, because the last admin could lock everybody out. Use the key of another admin.",
         );
       }
-      await store.setDisabled(id, disabled);
+      await store.setDisabled(id, disabled, clock.now());
       return { ...existing, disabled };
     },
   };

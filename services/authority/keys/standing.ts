@@ -6,9 +6,10 @@ import type { FoundKey } from "../store/store.ts";
 export type KeyProblem = "revoked" | "expired" | "disabled" | "maker_gone";
 
 /**
- * The principal that a key stands for at the moment `now`, or why the key is refused. A key ends with its maker:
- * when one in its line of makers is disabled, or has no key left. Its principal keeps the roles of its makers as
- * limits, so that it loses what a maker loses.
+ * The principal that a key stands for at the moment `now`, or why the key is refused. An agent's key ends with
+ * its maker: when the maker is disabled, or has no key left. Its principal keeps the maker's role as a limit, so
+ * that it loses what the maker loses. Keys of humans and services stand by themselves, because only an admin
+ * makes them, and the key of the first admin must not take all others with it.
  */
 export function standingOf({ key, line }: FoundKey, now: number): Principal | KeyProblem {
   if (key.revokedAtMs !== undefined) return "revoked";
@@ -16,9 +17,9 @@ export function standingOf({ key, line }: FoundKey, now: number): Principal | Ke
   const [own, ...makers] = line;
   if (!own || own.disabled) return "disabled";
   if (makers.some(({ disabled, highestRole }) => disabled || highestRole === undefined)) return "maker_gone";
-  // A line that does not lead to Airlock itself is incomplete, so nobody is known to answer for the key.
+  // A line that ends with an agent is incomplete, so nobody is known to answer for the key.
   const last = line.at(-1);
-  if (!last?.madeBy.startsWith(SYSTEM_IDS)) return "maker_gone";
+  if (last?.kind === "agent" && !last.madeBy.startsWith(SYSTEM_IDS)) return "maker_gone";
   const within = makers.map(({ highestRole }) => highestRole as Role);
   return {
     id: key.principal,

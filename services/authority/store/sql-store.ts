@@ -1,8 +1,9 @@
-import type { Database, Statement } from "#common/database/database.ts";
+import type { Database, Statement, Statements } from "#common/database/database.ts";
+import { AirlockError } from "#common/errors.ts";
 import { type PrincipalKind, ROLES, type Role } from "#common/identity/roles.ts";
 import type { Ancestor, AuthorityStore, NewKey, StoredKey, StoredPrincipal } from "./store.ts";
 
-// Most principals in the line of a key. Keys of agents make no keys, so real lines have three or four.
+// Most principals in the line of a key. Agents make no keys, so a real line has an agent and its maker.
 const MAX_LINE = 8;
 /** The largest number of keys, or principals, that one list shows. */
 const MAX_LISTED = 1_000;
@@ -31,7 +32,8 @@ const FIND_LINE = statement(
   `WITH RECURSIVE line (depth, id) AS (
      SELECT 0, principal FROM keys WHERE key_id = $1
      UNION ALL
-     SELECT line.depth + 1, p.made_by FROM line JOIN principals AS p ON p.id = line.id WHERE line.depth < ${MAX_LINE}
+     SELECT line.depth + 1, p.made_by FROM line JOIN principals AS p ON p.id = line.id
+     WHERE p.kind = 'agent' AND line.depth < ${MAX_LINE}
    )
    SELECT ${PRINCIPAL_COLUMNS.replace("id,", "p.id,")}, (
      SELECT min(${RANK}) FROM keys
@@ -54,7 +56,7 @@ const REVOKE_KEY = statement(
 );
 const FIND_ADMIN = statement(
   "find-admin",
-  `SELECT 1 AS found ${KEYS} WHERE k.role = 'admin' AND k.revoked_at_ms IS NULL AND p.disabled = 0
+  `SELECT 1 AS found ${KEYS} WHERE k.role = 'admin' AND p.kind <> 'agent' AND k.revoked_at_ms IS NULL AND p.disabled = 0
      AND (k.expires_at_ms IS NULL OR k.expires_at_ms > $1) LIMIT 1`,
 );
 const NOTE_USE = statement("note-use", "UPDATE keys SET last_used_at_ms = $2 WHERE key_id = $1");
@@ -107,7 +109,9 @@ export function createAuthorityStore(db: Database): AuthorityStore {
     revokeKey: (keyId, now) =>
       db.transaction(async (statements) => {
         if ((await statements.change(REVOKE_KEY, [keyId, now])) === 0) return false;
+        // The row of this change makes the second of two revocations at the same moment see the first.
         await statements.change(COUNT_CHANGE);
+        await refuseWithoutAdmin(statements, now);
         return true;
       }),
     async noteUse(keyId, now) {
@@ -120,10 +124,11 @@ export function createAuthorityStore(db: Database): AuthorityStore {
     async listPrincipals(tenant) {
       return (await db.rows<PrincipalRow>(LIST_PRINCIPALS, [tenant])).map(principalOf);
     },
-    setDisabled: (id, disabled) =>
+    setDisabled: (id, disabled, now) =>
       db.transaction(async (statements) => {
         if ((await statements.change(SET_DISABLED, [id, Number(disabled)])) === 0) return false;
         await statements.change(COUNT_CHANGE);
+        if (disabled) await refuseWithoutAdmin(statements, now);
         return true;
       }),
     async version() {
@@ -135,6 +140,15 @@ export function createAuthorityStore(db: Database): AuthorityStore {
   };
 }
 
+/** Refuses, and thereby undoes, a change after which no admin has a key that is in force. */
+async function refuseWithoutAdmin(statements: Statements, now: number): Promise<void> {
+  if ((await statements.rows(FIND_ADMIN, [now])).length > 0) return;
+  throw new AirlockError(
+    "last_admin",
+    "No admin would be left whose key is in force. Make a key of another human with the role admin first.",
+  );
+}
+
 type PrincipalRow = {
   readonly id: string;
   readonly kind: PrincipalKind;
@@ -144,7 +158,9 @@ type PrincipalRow = {
   readonly created_at_ms: number;
 };
 
-type AncestorRow = PrincipalRow & { readonly highest: number | null };
+type AncestorRow = PrincipalRow & {
+  readonly highest: number | null;
+};
 
 type KeyRow = {
   readonly key_id: string;
@@ -191,7 +207,10 @@ function principalOf(row: PrincipalRow): StoredPrincipal {
 }
 
 function ancestorOf(row: AncestorRow): Ancestor {
-  return { ...principalOf(row), highestRole: row.highest === null ? undefined : ROLES[row.highest] };
+  return {
+    ...principalOf(row),
+    highestRole: row.highest === null ? undefined : ROLES[row.highest],
+  };
 }
 
 function keyOf(row: KeyRow): StoredKey {

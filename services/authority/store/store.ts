@@ -33,7 +33,10 @@ export type StoredKey = {
 /** A key that is to be stored; its kind is that of its principal. */
 export type NewKey = Omit<StoredKey, "kind">;
 
-/** One principal in the line of a key: the key's own, its maker, that one's maker, and so on. */
+/**
+ * One principal in the line of a key: the key's own and, when that is an agent, its maker. A line ends with a
+ * human or a service, or with a maker that is Airlock itself and has no row.
+ */
 export type Ancestor = StoredPrincipal & {
   /** The highest role among the principal's keys that have not ended; undefined when all have. */
   readonly highestRole: Role | undefined;
@@ -63,13 +66,16 @@ export type AuthorityStore = {
   findKey(keyId: string, now: number): Promise<FoundKey | undefined>;
   /** The keys of a tenant, newest first; only those that `madeBy` made, unless it is undefined. */
   listKeys(tenant: string, madeBy: string | undefined): Promise<StoredKey[]>;
-  /** Revokes the key. Resolves to false when it was revoked before, or does not exist. */
+  /**
+   * Revokes the key. Resolves to false when it was revoked before, or does not exist. Rejects with
+   * `last_admin`, and changes nothing, when no admin's key would be left.
+   */
   revokeKey(keyId: string, now: number): Promise<boolean>;
   noteUse(keyId: string, now: number): Promise<void>;
   findPrincipal(id: string): Promise<StoredPrincipal | undefined>;
   listPrincipals(tenant: string): Promise<StoredPrincipal[]>;
-  /** Resolves to false when there is no such principal. */
-  setDisabled(id: string, disabled: boolean): Promise<boolean>;
+  /** Resolves to false when there is no such principal. Rejects with `last_admin` as `revokeKey` does. */
+  setDisabled(id: string, disabled: boolean, now: number): Promise<boolean>;
   /** The number that grows with each revocation and each change of a principal. */
   version(): Promise<number>;
   ping(): Promise<void>;

@@ -155,6 +155,21 @@ describe("a gateway that demands credentials", () => {
     );
   });
 
+  it("a gateway that demands credentials goes on with the other admins when the first one's key is revoked, and refuses to revoke the last", async () => {
+    const first = await call(admin, "GET", "/keys");
+    const keys = first.body.keys as { key_id: string; principal: string }[];
+    const id = keys.find(({ principal }) => principal === "key:admin")?.key_id;
+    expect(codeOf(await call(admin, "DELETE", `/keys/${id}`))).toBe("409 last_admin");
+    const grace = await makeKey(admin, { name: "grace", kind: "human", role: "admin" });
+    const bot = await makeKey(grace.key, { name: "graces-bot" });
+    expect((await call(grace.key, "PATCH", "/principals/key:admin", { disabled: true })).status).toBe(200);
+    await sleep(1_000);
+    expect(codeOf(await call(admin, "GET", "/me"))).toBe("401 unauthenticated");
+    for (const { key } of [grace, bot]) expect((await call(key, "GET", "/me")).status).toBe(200);
+    expect(codeOf(await call(grace.key, "DELETE", `/keys/${grace.id}`))).toBe("409 last_admin");
+    expect((await call(grace.key, "PATCH", "/principals/key:admin", { disabled: false })).status).toBe(200);
+  });
+
   it("a gateway that demands credentials gives a developer's agents no role above the developer's", async () => {
     const carol = await makeKey(admin, { name: "carol", kind: "human" });
     const wanted = { name: "carols-bot", role: "operator" };

@@ -52,7 +52,6 @@ describeStore(
       expect(found?.line).toEqual([
         { ...BOT, highestRole: "developer" },
         { ...ALICE, highestRole: "operator" },
-        { ...ADMIN, highestRole: "admin" },
       ]);
       expect(await test.store.findKey("none", NOW)).toBeUndefined();
     });
@@ -61,10 +60,10 @@ describeStore(
       await addLine();
       const roles = async (now: number) =>
         (await test.store.findKey("bot", now))?.line.map(({ highestRole }) => highestRole);
-      expect(await roles(NOW + 999)).toEqual(["developer", "operator", "admin"]);
-      expect(await roles(NOW + 1_000)).toEqual(["developer", "observer", "admin"]);
+      expect(await roles(NOW + 999)).toEqual(["developer", "operator"]);
+      expect(await roles(NOW + 1_000)).toEqual(["developer", "observer"]);
       await test.store.revokeKey("alice-2", NOW);
-      expect(await roles(NOW + 1_000)).toEqual(["developer", undefined, "admin"]);
+      expect(await roles(NOW + 1_000)).toEqual(["developer", undefined]);
     });
 
     it(`the store of keys adds no key with a principal that exists, on ${dialect}`, async () => {
@@ -88,9 +87,14 @@ describeStore(
     });
 
     it(`the store of keys adds another admin when the last one's key has ended, on ${dialect}`, async () => {
-      await test.store.addAdmin(keyOf(ADMIN, "one", { role: "admin" }), ADMIN, true, NOW);
-      await test.store.setDisabled(ADMIN.id, true);
-      expect(await test.store.addAdmin(keyOf(ADMIN, "two", { role: "admin" }), ADMIN, true, NOW)).toBe(true);
+      const ends = { role: "admin", expiresAtMs: NOW + 10 } as const;
+      await test.store.addAdmin(keyOf(ADMIN, "one", ends), ADMIN, true, NOW);
+      const other = { ...ADMIN, id: "key:other" };
+      await test.store.addKey(keyOf(other, "other", ends), other);
+      await test.store.setDisabled(ADMIN.id, true, NOW);
+      const second = keyOf(ADMIN, "two", { role: "admin" });
+      expect(await test.store.addAdmin(second, ADMIN, true, NOW + 9)).toBe(false);
+      expect(await test.store.addAdmin(second, ADMIN, true, NOW + 10)).toBe(true);
       expect((await test.store.findPrincipal(ADMIN.id))?.disabled).toBe(false);
       expect(await test.store.addAdmin(keyOf(ADMIN, "two", { role: "admin" }), ADMIN, false, NOW)).toBe(
         false,
@@ -115,10 +119,25 @@ describeStore(
       expect(await test.store.revokeKey("bot", NOW + 5)).toBe(false);
       expect(await test.store.version()).toBe(first + 1);
       expect((await test.store.findKey("bot", NOW))?.key.revokedAtMs).toBe(NOW);
-      expect(await test.store.setDisabled("key:alice", true)).toBe(true);
-      expect(await test.store.setDisabled("key:nobody", true)).toBe(false);
+      expect(await test.store.setDisabled("key:alice", true, NOW)).toBe(true);
+      expect(await test.store.setDisabled("key:nobody", true, NOW)).toBe(false);
       expect(await test.store.version()).toBe(first + 2);
       expect((await test.store.findKey("bot", NOW))?.version).toBe(first + 2);
+    });
+
+    it(`the store of keys refuses to revoke or disable the last admin, on ${dialect}`, async () => {
+      await addLine();
+      const bot = keyOf(BOT, "bot-admin", { role: "admin" });
+      await test.store.addKey(bot, undefined);
+      const version = await test.store.version();
+      await expect(test.store.revokeKey("admin", NOW)).rejects.toMatchObject({ code: "last_admin" });
+      await expect(test.store.setDisabled(ADMIN.id, true, NOW)).rejects.toMatchObject({ code: "last_admin" });
+      expect(await test.store.version()).toBe(version);
+      expect((await test.store.findKey("admin", NOW))?.key.revokedAtMs).toBeUndefined();
+      await test.store.addKey(keyOf(ALICE, "alice-3", { role: "admin" }), undefined);
+      expect(await test.store.revokeKey("admin", NOW)).toBe(true);
+      await expect(test.store.revokeKey("alice-3", NOW)).rejects.toMatchObject({ code: "last_admin" });
+      expect(await test.store.revokeKey("alice-2", NOW)).toBe(true);
     });
 
     it(`the store of keys keeps when a key was last used, on ${dialect}`, async () => {
