@@ -1,7 +1,8 @@
-import { readFile } from "node:fs/promises";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
+import type { Clock } from "#common/resilience/clock.ts";
 import { Secret } from "#common/secret.ts";
+import { readSettled } from "./settled-file.ts";
 import { UnresolvedSecret } from "./source.ts";
 import type { VaultSettings } from "./vault-settings.ts";
 
@@ -12,18 +13,21 @@ export type VaultAnswer = { readonly status: number; readonly body: unknown };
 // answer, which is 2 s or more.
 const TIMEOUT_MS = 1_500;
 const MAX_ANSWER_BYTES = 2 * 1024 * 1024;
+// Bytes of the largest token file or CA file.
+const MAX_FILE_BYTES = 1024 * 1024;
 
 /**
  * Sends one GET to the vault. Redirects are not followed, because the token is for this address only. Rejects
  * with an UnresolvedSecret when there is no response. Errors never contain the token or the response.
  */
-export async function askVault(vault: VaultSettings, path: string): Promise<VaultAnswer> {
+export async function askVault(vault: VaultSettings, path: string, clock: Clock): Promise<VaultAnswer> {
   const headers: Record<string, string> = {
     "x-vault-request": "true",
-    "x-vault-token": await tokenOf(vault),
+    "x-vault-token": await tokenOf(vault, clock),
     ...(vault.namespace !== undefined && { "x-vault-namespace": vault.namespace }),
   };
-  const ca = vault.caFile === undefined ? undefined : await readText(vault.caFile, "the vault's CA file");
+  const ca =
+    vault.caFile === undefined ? undefined : await readText(vault.caFile, "the vault's CA file", clock);
   const url = new URL(vault.address + path);
   const signal = AbortSignal.timeout(TIMEOUT_MS);
   try {
@@ -60,19 +64,21 @@ function parsed(text: string): unknown {
   }
 }
 
-async function tokenOf({ token }: VaultSettings): Promise<string> {
+async function tokenOf({ token }: VaultSettings, clock: Clock): Promise<string> {
   const text =
-    token instanceof Secret ? token.reveal() : await readText(token.file, "the vault's token file");
+    token instanceof Secret ? token.reveal() : await readText(token.file, "the vault's token file", clock);
   const trimmed = text.trim();
   if (/^[\x21-\x7e]+$/.test(trimmed)) return trimmed;
   throw new UnresolvedSecret("the vault's token is empty or contains characters that tokens do not have");
 }
 
-async function readText(path: string, what: string): Promise<string> {
+/** Reads the file when it is complete, because programs that renew a token write its file anew. */
+async function readText(path: string, what: string, clock: Clock): Promise<string> {
   try {
-    return await readFile(path, "utf8");
-  } catch {
-    throw new UnresolvedSecret(`${what} cannot be read by the secrets service`);
+    return (await readSettled(path, MAX_FILE_BYTES, clock)).toString("utf8");
+  } catch (error) {
+    const isPassing = error instanceof UnresolvedSecret && error.isPassing;
+    throw new UnresolvedSecret(`${what} cannot be read by the secrets service`, { isPassing });
   }
 }
 

@@ -20,7 +20,7 @@ export function vaultSource(settings: VaultSettings | undefined, clock: Clock): 
     for (const [key, { until }] of kept) if (until <= clock.monotonicMs()) kept.delete(key);
     const known = kept.get(parts);
     if (known) return known.fields;
-    const fields = askVault(vault, `/v1/${parts}`).then(fieldsOf);
+    const fields = askVault(vault, `/v1/${parts}`, clock).then(fieldsOf);
     const entry = { fields, until: clock.monotonicMs() + vault.cacheMs };
     kept.set(parts, entry);
     // A failed request is not cached, so the next call asks the vault again at once.

@@ -4,8 +4,10 @@ import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { inspect } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { systemClock } from "#common/resilience/clock.ts";
 import { Secret } from "#common/secret.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
 import { renewCertificates } from "../../../cli/certificates/certs-directory.ts";
@@ -19,7 +21,7 @@ import { startServices, type TestServices } from "../../harness/services.ts";
 const TOKEN = "erp-token-5be1a0-zzzz";
 const missing = openBaoMissing();
 let nowMs = 0;
-const clock = { now: () => nowMs, monotonicMs: () => nowMs, after: () => () => undefined };
+const clock = { ...systemClock, monotonicMs: () => nowMs };
 
 function settings(address: string, change: Partial<VaultSettings> = {}): VaultSettings {
   return {
@@ -104,6 +106,16 @@ describe.skipIf(missing)(`a real vault${missing ? ` (${missing})` : ""}`, () => 
     await expect(read("secret/erp/prod#token", { token: { file } })).rejects.toThrow(
       "token file cannot be read",
     );
+  });
+
+  it("the token of a vault is waited for while its file is being written", async () => {
+    const file = join(directory, "renewed-token");
+    const source = vaultSource(settings(bao.address, { token: { file } }), systemClock);
+    await writeFile(file, "");
+    const reading = source.read("secret/erp/prod#token");
+    await sleep(300);
+    await writeFile(file, `${ROOT_TOKEN}\n`);
+    expect(await reading).toBe(TOKEN);
   });
 
   it("a real vault is asked again after the cache time, and once for callers at the same time", async () => {
