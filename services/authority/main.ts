@@ -27,7 +27,7 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
   if (config.auth === "required") await ensureAdmin(store, config.adminKey, systemClock, log);
   const edges = await openEdges("authority", config, log);
   const drain = createDrain();
-  const keys = createKeys(store, systemClock);
+  const keys = createKeys(store, systemClock, log);
   const changes = createChanges(store, systemClock, drain);
   const server = await startGrpcServer(
     config.listen,

@@ -1,9 +1,10 @@
-import { AirlockError } from "#common/errors.ts";
+import { AirlockError, asAirlockError } from "#common/errors.ts";
 import { isSameSecret, makeApiKey, readApiKey } from "#common/identity/api-key.ts";
 import { CLIENT_NAME } from "#common/identity/identity.ts";
 import { type Principal, SYSTEM_IDS } from "#common/identity/principal.ts";
 import { has, isAtMost, type PrincipalKind, ROLES, type Role } from "#common/identity/roles.ts";
 import type { Clock } from "#common/resilience/clock.ts";
+import type { Log } from "#common/service/log.ts";
 import type { AuthorityStore, StoredKey, StoredPrincipal } from "../store/store.ts";
 import { type KeyProblem, standingOf } from "./standing.ts";
 
@@ -47,7 +48,7 @@ export type Keys = {
   setDisabled(admin: Principal, id: string, disabled: boolean): Promise<StoredPrincipal>;
 };
 
-export function createKeys(store: AuthorityStore, clock: Clock): Keys {
+export function createKeys(store: AuthorityStore, clock: Clock, log: Log): Keys {
   const noteUse = async ({ keyId, lastUsedAtMs }: StoredKey) => {
     const now = clock.now();
     if (lastUsedAtMs !== undefined && now - lastUsedAtMs < NOTE_USE_EVERY_MS) return;
@@ -62,18 +63,22 @@ export function createKeys(store: AuthorityStore, clock: Clock): Keys {
         throw refusedCredential("The key is none of this deployment.");
       const standing = standingOf(found, clock.now());
       if (typeof standing === "string") throw refusedCredential(PROBLEMS[standing]);
-      await noteUse(found.key);
+      // A key that is in force must not be refused because the disk is full.
+      await noteUse(found.key).catch((error: unknown) =>
+        log.warn({ reason: asAirlockError(error).message }, "the last use of a key could not be stored"),
+      );
       const { projects, expiresAtMs } = found.key;
       return { principal: standing, projects, expiresAtMs, version: found.version };
     },
 
     async create(maker, wish) {
       const createdAtMs = clock.now();
-      const { name, projects } = wish;
+      const { name } = wish;
       const kind = wish.kind ?? "agent";
       const role = wish.role ?? "developer";
       refuseBadWish(wish);
       refuseTooHigh(maker, kind, role);
+      const projects = projectsWithin(maker, wish.projects);
       const principal = wish.principal ?? `key:${name}`;
       const existing = wish.principal === undefined ? undefined : await store.findPrincipal(wish.principal);
       if (wish.principal !== undefined && (!existing || !isManagedBy(existing, maker)))
@@ -195,6 +200,19 @@ function refuseTooHigh(maker: Principal, kind: PrincipalKind, role: Role): void 
     );
     throw denied(`${maker.id} (${maker.role}) may make keys with the role ${allowed.join(" or ")} only.`);
   }
+}
+
+/**
+ * The projects of a new key: those that were asked for, or all that the maker's own credential is limited to.
+ * Refuses a project beyond that limit, because a limited key could make itself an unlimited one.
+ */
+function projectsWithin(maker: Principal, wanted: readonly string[]): readonly string[] {
+  const limit = maker.projects;
+  if (!limit) return wanted;
+  const beyond = wanted.find((project) => !limit.includes(project));
+  if (beyond !== undefined)
+    throw denied(`Your key is for these projects only: ${limit.join(", ")}. Ask for a key for some of them.`);
+  return wanted.length > 0 ? wanted : limit;
 }
 
 function denied(message: string): AirlockError {

@@ -28,6 +28,7 @@ export function standingOf({ key, line }: FoundKey, now: number): Principal | Ke
     role: lowest([key.role, ...within]),
     maker: own.madeBy,
     ...(within.length > 0 && { within }),
+    ...(key.projects.length > 0 && { projects: key.projects }),
   };
 }
 

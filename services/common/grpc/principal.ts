@@ -53,6 +53,7 @@ export function principalToProto({
   role,
   maker = "",
   within = [],
+  projects = [],
 }: Principal): PrincipalMessage {
   return {
     id,
@@ -61,6 +62,7 @@ export function principalToProto({
     role: roleToProto(role),
     maker,
     within: within.map(roleToProto),
+    projects: [...projects],
   };
 }
 
@@ -88,6 +90,7 @@ export function principalFromProto(message: PrincipalMessage): Principal | undef
     role,
     ...(maker !== "" && { maker }),
     ...(within.length > 0 && { within: within as RoleName[] }),
+    ...(message.projects.length > 0 && { projects: message.projects }),
   };
 }
 

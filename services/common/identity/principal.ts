@@ -23,6 +23,8 @@ export type Principal = {
    * of these roles lacks. Undefined when the principal has no maker.
    */
   readonly within?: readonly Role[];
+  /** The projects that the principal's credential is limited to; undefined: all of the tenant. */
+  readonly projects?: readonly string[];
 };
 
 /** The only tenant so far, to which all data belongs. */

@@ -118,6 +118,17 @@ describe("a gateway that demands credentials", () => {
     expect(codeOf(await call(admin, "POST", "/keys", wrong))).toBe("422 invalid_request");
   });
 
+  it("a gateway that demands credentials gives a key that is limited to projects no way to another one", async () => {
+    const hana = await makeKey(admin, { name: "hana", kind: "human", role: "operator", projects: ["demo"] });
+    expect(codeOf(await call(hana.key, "POST", "/projects/other/up"))).toBe("403 permission_denied");
+    const wanted = { name: "hanas-bot", projects: ["demo", "other"] };
+    expect(codeOf(await call(hana.key, "POST", "/keys", wanted))).toBe("403 permission_denied");
+    const bot = await makeKey(hana.key, { name: "hanas-bot" });
+    expect((await call(bot.key, "GET", "/me")).body).toMatchObject({ projects: ["demo"] });
+    const refused = await call(bot.key, "POST", "/execute", { project: "other", code: "print(1)" });
+    expect(codeOf(refused)).toBe("403 permission_denied");
+  });
+
   it("a gateway that demands credentials says which permission a principal lacks, and who has it", async () => {
     const { key } = await makeKey(admin, { name: "watcher", kind: "human", role: "observer" });
     const refused = await call(key, "POST", "/execute", { project: "demo", code: "print(1)" });

@@ -74,10 +74,12 @@ export interface Principal {
   maker: string;
   /** The roles of the maker, of its maker, and so on; the principal has no permission that one of them lacks. */
   within: Role[];
+  /** The names of the projects that the principal's credential is limited to; empty: all of the tenant. */
+  projects: string[];
 }
 
 function createBasePrincipal(): Principal {
-  return { id: "", kind: 0, tenant: "", role: 0, maker: "", within: [] };
+  return { id: "", kind: 0, tenant: "", role: 0, maker: "", within: [], projects: [] };
 }
 
 export const Principal: MessageFns<Principal> = {
@@ -103,6 +105,9 @@ export const Principal: MessageFns<Principal> = {
         writer.int32(v);
       }
       writer.join();
+    }
+    for (const v of message.projects) {
+      writer.uint32(58).string(v!);
     }
     return writer;
   },
@@ -178,6 +183,14 @@ export const Principal: MessageFns<Principal> = {
 
             break;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.projects.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -201,6 +214,7 @@ export const Principal: MessageFns<Principal> = {
     message.role = object.role ?? 0;
     message.maker = object.maker ?? "";
     message.within = object.within?.map((e) => e) || [];
+    message.projects = object.projects?.map((e) => e) || [];
     return message;
   },
 };
