@@ -42,20 +42,6 @@ _after_fork_in_child = ctypes.pythonapi.PyOS_AfterFork_Child
 for _function in (_before_fork, _after_fork, _after_fork_in_child):
     _function.restype = None
 
-# Machine code: the registers of the arguments of a system call, as the instructions that load them with a constant, and
-# with a field of `_Orders`, to which rbx points.
-_CONSTANT = (b"\xbf", b"\xbe", b"\xba", b"\x41\xba", b"\x41\xb8")
-_FROM_FIELD = (b"\x48\x8b\xbb", b"\x48\x8b\xb3", b"\x48\x8b\x93", b"\x4c\x8b\x93", b"\x4c\x8b\x83")
-_CALL_NUMBER, _SYSTEM_CALL = b"\xb8", b"\x0f\x05"
-_TEST_RESULT = b"\x48\x85\xc0"
-_IF_NEGATIVE, _IF_ZERO, _UNLESS_ZERO, _ALWAYS = b"\x0f\x88", b"\x0f\x84", b"\x0f\x85", b"\xe9"
-# Saves rbx and r12; rbx = the orders, r12 = the stack.
-_BEGIN = b"\x53\x41\x54\x48\x89\xfb\x49\x89\xe4"
-_RETURN = b"\x41\x5c\x5b\xc3"
-_RESULT_ZERO = b"\x31\xc0"
-# In the script's process: back to the template's stack, of which it has a copy.
-_STACK_OF_TEMPLATE = b"\x4c\x89\xe4"
-
 
 class SmallInit:
     """Forks run children whose process 1 is the small program. For a process with one thread."""
