@@ -111,11 +111,14 @@ export function createExecutions(caller: Caller): Executions {
       const path = `${pathOf(id)}/${action}`;
       return read(await caller.send({ method: "POST", path, body, isRepeatable }, options));
     } catch (error) {
-      // A 409 to a repeated request means that the router accepted an earlier attempt of this call, whose
-      // answer was lost. So the execution is read instead.
-      const isTaken = error instanceof ApiError && error.status === 409 && error.attempts > 1;
-      if (!isTaken) throw error;
-      return await get(id, options);
+      // A 409 to a repeated request mostly means that the router accepted an earlier attempt of this call, whose
+      // answer was lost. So the execution is read instead. It shows whether it was cancelled, but not whose
+      // response was taken.
+      const mayBeTaken = error instanceof ApiError && error.status === 409 && error.attempts > 1;
+      if (!mayBeTaken) throw error;
+      const execution = await get(id, options);
+      if (action === "cancel" && execution.end_reason !== "cancelled") throw error;
+      return execution;
     }
   };
 

@@ -187,8 +187,23 @@ describe("a change whose answer was lost", () => {
   });
 
   it("an execution that was cancelled at the first attempt is no conflict at the second", async () => {
-    const { airlock } = await clientOf([hangUp, problem(409, "already_ended"), execution("error")]);
-    expect((await airlock.executions.cancel(ID)).status).toBe("error");
+    const cancelled = json(200, { execution_id: ID, status: "error", result: null, end_reason: "cancelled" });
+    const { airlock } = await clientOf([hangUp, problem(409, "already_ended"), cancelled]);
+    expect((await airlock.executions.cancel(ID)).end_reason).toBe("cancelled");
+  });
+
+  it("an execution that ended by itself was not cancelled, although the first attempt was lost", async () => {
+    const completed = json(200, {
+      execution_id: ID,
+      status: "completed",
+      result: "1",
+      end_reason: "completed",
+    });
+    const { airlock } = await clientOf([hangUp, problem(409, "already_ended"), completed]);
+    expect(await failure(airlock.executions.cancel(ID))).toMatchObject({
+      status: 409,
+      code: "already_ended",
+    });
   });
 
   it("a conflict at the first attempt is one", async () => {
