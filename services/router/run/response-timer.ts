@@ -17,10 +17,11 @@ export type ResponseTimer = {
    */
   listen(): void;
   /**
-   * Notes that the script has ended and the worker still checks its documents. The time since the first such sign is
+   * Notes that the script has ended and the worker still checks its documents, or waits for its processes to be gone. The
+   * time since the first such sign is
    * not counted, until the signs cease.
    */
-  stillChecking(): void;
+  notDone(): void;
   /** Runs `work` without counting its time. After `work` the time counts again. */
   whileBusy<Value>(work: () => Promise<Value>): Promise<Value>;
 };
@@ -38,7 +39,7 @@ export function createResponseTimer(stopwatch: Stopwatch): ResponseTimer {
     elapsedMs,
     isBusy: () => busySince !== undefined,
     listen,
-    stillChecking() {
+    notDone() {
       const nowMs = elapsedMs();
       endedAtMs ??= nowMs;
       busyMs += nowMs - endedAtMs;

@@ -213,7 +213,7 @@ async function follow(
         break;
       case "document":
         if (event.value.data.length === 0) {
-          run.responseTimer.stillChecking();
+          run.responseTimer.notDone();
           break;
         }
         documents.set(event.value.kind, [...(documents.get(event.value.kind) ?? []), event.value.data]);

@@ -66,3 +66,9 @@ async def test_a_large_result_needs_no_thread_that_the_kernel_could_refuse() -> 
         before = set(os.listdir(tasks))
         assert (await fresh.run("set_result('x' * 200_000)")).end == "completed"
         assert set(os.listdir(tasks)) <= before
+
+
+async def test_the_caller_hears_that_a_run_was_killed_before_its_processes_are_gone(shared: Worker) -> None:
+    ended = await shared.run("while True: pass", timeout_ms=300)
+    assert ended.end == "timeout"
+    assert any(map(_is_sign, ended.events))

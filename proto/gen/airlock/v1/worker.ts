@@ -246,7 +246,8 @@ export interface RunResponse {
     | //
     /**
      * A piece, of at most 1 MiB, of a document of a run that is ending. Pieces are in order. While the worker still
-     * checks large documents, it sends an empty piece of no kind every second: the script has ended by then.
+     * checks large documents, or waits for processes that it has killed, it sends an empty piece of no kind every
+     * second: the script has ended by then.
      */
     { $case: "document"; value: RunDocument }
     | //

@@ -32,7 +32,7 @@ class Record:
         self._cut = {False: 0, True: 0}
         self._llm_request: Any = None
         self._ending: list[Any] = []
-        # Number of signs so far that the script has ended and its documents are still being checked.
+        # Number of signs so far that the script has ended and the worker is not done with it yet.
         self._signs = 0
         self._broke_off = False
         # Futures of the callers that have all messages so far; they resolve when the record grows.
@@ -60,9 +60,10 @@ class Record:
     def answered(self) -> None:
         self._llm_request = None
 
-    def note_checking(self) -> None:
-        """Tells the router that the script has ended and its documents are still being checked. The router would
-        otherwise take a worker that is silent for long after the run's timeout for hung.
+    def note_not_done(self) -> None:
+        """Tells the router that the script has ended or was killed, and that its documents are still being checked or
+        its processes still dying. The router would otherwise take a worker that is silent for long after the run's
+        timeout for hung.
         """
         self._signs += 1
         self._wake()

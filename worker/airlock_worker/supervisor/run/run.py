@@ -37,6 +37,8 @@ from .stopwatch import Stopwatch
 
 # Seconds that a child may take to end after its DONE frame, which reports the script's end, before it is killed.
 _LAST_WORD_S = 2.0
+# Seconds after the kill of a run for which its processes may still be dying. Then the router takes the worker for hung.
+_LONGEST_DYING_S = 60
 # Bytes of code, settings and memory above which the child takes a while to read them. That must not count as the
 # script's time.
 _LARGE_START_BYTES = 64 * 1024
@@ -215,6 +217,15 @@ class Run:
     def _stop(self, why: Ending) -> None:
         self._state = run_state.stopped(self._state, why)
         self._process.kill()
+        self._tell_dying(_LONGEST_DYING_S)
+
+    def _tell_dying(self, left_s: int) -> None:
+        """Tells the router every second that processes that were killed are not gone yet, because the kernel may need
+        many seconds to free what they hold.
+        """
+        if left_s > 0 and not self._process.exited.done():
+            self.record.note_not_done()
+            asyncio.get_running_loop().call_later(1, self._tell_dying, left_s - 1)
 
     def _hold_clock(self) -> None:
         self._end_beginning()
@@ -305,7 +316,7 @@ class Run:
         self._hold_clock()
         self._talk.read_all(self._process.control)
         self._drain_output()
-        ended = await checked(self._ending(), self._talk, self.record.note_checking, self._is_stopped)
+        ended = await checked(self._ending(), self._talk, self.record.note_not_done, self._is_stopped)
         for output in self._outputs:
             if last := output.end(is_killed=ended.end in ending.KILLS):
                 self.record.write(last, is_stderr=output.is_stderr)
