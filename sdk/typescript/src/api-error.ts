@@ -56,6 +56,14 @@ export class ApiError extends Error {
 export function errorOfAnswer(answer: HttpAnswer, url: string, attempts: number): ApiError {
   const { status } = answer;
   const facts = { url, attempts, status, retryAfterSeconds: secondsIn(answer.header("retry-after")) };
+  if (status === 0 || (status >= 300 && status < 400)) {
+    // A browser shows neither the status of a redirect nor its target.
+    const location = answer.header("location");
+    const target =
+      location !== undefined && URL.canParse(location, url) ? new URL(location, url).origin : undefined;
+    const message = `The server at ${url} redirects to ${target ?? "another address"}, which is not followed. If Airlock is there, use that address.`;
+    return new ApiError("unexpected_answer", message, facts);
+  }
   const problem = problemIn(answer.text);
   if (!problem) {
     const message = `The server at ${url} answered with HTTP status ${status}, and not as Airlock does.`;

@@ -35,5 +35,10 @@ export function createFetchTransport(send: (url: string, init: RequestInit) => P
   };
 }
 
-/** Sends requests with the `fetch` of Node or of a browser. */
-export const fetchTransport = createFetchTransport((url, init) => fetch(url, init));
+/**
+ * Sends requests with the `fetch` of Node or of a browser. Redirects are not followed, because the script and its
+ * settings are for this server only.
+ */
+export const fetchTransport = createFetchTransport((url, init) =>
+  fetch(url, { ...init, redirect: "manual" }),
+);

@@ -110,6 +110,12 @@ describe("what the client does not repeat", () => {
       404,
       "unexpected_answer",
     ],
+    [
+      "a redirect, which it does not follow either",
+      (response) => response.writeHead(307, { location: "http://127.0.0.1:1/execute" }).end(),
+      307,
+      "unexpected_answer",
+    ],
   ])("the client does not repeat %s", async (_what, answer, status, code) => {
     const { airlock, received } = await clientOf([answer]);
     expect(await failure(airlock.submit(SUBMISSION))).toMatchObject({ status, code, attempts: 1 });
