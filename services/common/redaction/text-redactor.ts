@@ -34,6 +34,13 @@ export type SecondPass = {
 export type Triggers = Pick<Scanner, "hits" | "triggerFrom">;
 
 /**
+ * One to three characters and the end of their line. A text that ends so is not dropped at a cut, although an
+ * encoded secret may begin with these characters: almost every line of a killed script ends so, and they show
+ * no more than two bytes of a secret.
+ */
+const FEW_AT_A_LINE_END = /^[^\s]{1,3}\r?\n[ \t]*$/;
+
+/**
  * Redacts one text that arrives in chunks. The output does not depend on how the text was cut into chunks.
  * Only the beginning of a possible match is held back, never more than the longest needle, and the text that
  * the second search holds back.
@@ -100,9 +107,22 @@ export class TextRedactor {
     const start = starts[head];
     // A region that began before `settled` is a whole secret already, so it is replaced, even if another
     // secret may begin inside it.
-    if (start !== undefined && start < settled)
+    if (start !== undefined && start < settled) {
       this.#replace(patterns[head] as number, shown[head], settled, pieces);
-    return received - keptFrom;
+      return received - keptFrom;
+    }
+    const kept: Uint8Array[] = [];
+    this.#slice(keptFrom, received, none, received, kept);
+    if (!this.#mayStayAtCut(Buffer.concat(kept))) return received - keptFrom;
+    this.#plain(received, none, received, pieces);
+    this.#done = received;
+    return 0;
+  }
+
+  /** Whether a text with which a secret may begin is a line's end of which an encoded secret has little. */
+  #mayStayAtCut(text: Buffer): boolean {
+    if (!FEW_AT_A_LINE_END.test(text.toString("latin1"))) return false;
+    return !this.#needles.needles.some(({ bytes }) => text.equals(bytes.subarray(0, text.length)));
   }
 
   /**

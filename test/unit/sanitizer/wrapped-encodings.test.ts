@@ -27,6 +27,13 @@ function redacted(text: string): string {
   return Buffer.concat([...redactor.push(Buffer.from(text)), ...redactor.end(false).pieces]).toString();
 }
 
+function cutOff(text: string): { text: string; droppedBytes: number } {
+  const redactor = new TextRedactor(needles);
+  const before = redactor.push(Buffer.from(text));
+  const { pieces, droppedBytes } = redactor.end(true);
+  return { text: Buffer.concat([...before, ...pieces]).toString(), droppedBytes };
+}
+
 function wrapped(text: string, width: number, separator: string): string {
   return (text.match(new RegExp(`.{1,${width}}`, "g")) ?? []).join(separator);
 }
@@ -47,5 +54,17 @@ describe("an encoded secret in lines", () => {
       }
     }
     expect(missed).toEqual([]);
+  });
+
+  it("the last line of a killed script stays whole, although a secret in Base64 may begin with its end", () => {
+    const base64 = Buffer.from(SECRET).toString("base64");
+    for (const end of ["\n", "\r\n"]) {
+      for (let length = 0; length <= 3; length++) {
+        const text = `up ${base64.slice(0, length)}${end}`;
+        expect(cutOff(text)).toEqual({ text, droppedBytes: 0 });
+      }
+      const more = `up ${base64.slice(0, 4)}${end}`;
+      expect(cutOff(more)).toEqual({ text: "up ", droppedBytes: more.length - 3 });
+    }
   });
 });
