@@ -92,6 +92,9 @@ def allow_reporting() -> None:
     try:
         # The limit is the tuple that was made before the script, because making another one would need memory.
         setrlimit(RLIMIT_DATA, _all_data)
+    except (ValueError, OSError):
+        # The script has set a hard limit, so that it cannot be raised.
+        pass
     except BaseException:
         # An audit hook of the script may raise anything here.
         pass
