@@ -1,4 +1,5 @@
-import type { ProjectCatalogue } from "#common/projects/catalogue.ts";
+import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
+import type { Project } from "#common/projects/file.ts";
 import { usableProject } from "#common/projects/usable-project.ts";
 import type { HoldRouteRequest } from "#proto/egress.ts";
 import type { RunNetwork } from "#proto/worker.ts";
@@ -51,9 +52,10 @@ export function createRouteOpener(parts: {
   readonly attempts: Attempts;
 }): OpenRouteFor {
   const compiled = new CompiledValues();
+  const projectOf = goingOn(parts.catalogue);
   return async ({ project: name, executionId, workerId, workerAddress, secretsVersion }, signal) => {
     await parts.catalogue.refresh(name);
-    const { network, secrets } = usableProject(parts.catalogue, name);
+    const { network, secrets } = projectOf(name);
     const needsValues = secrets.some(({ inject }) => inject !== undefined);
     const values = needsValues ? await parts.brokered(name, secretsVersion, signal) : [];
     const marks = marksOf(await parts.key(), { project: name, executionId, workerId });
@@ -90,5 +92,22 @@ export function createRouteOpener(parts: {
         parts.attempts.close(route);
       },
     };
+  };
+}
+
+/**
+ * Finds a project for the route of a run. While its file has a mistake, the project is as it was before: the
+ * router accepts nothing new, and executions that it accepted earlier go on, as they do at the pool-manager.
+ * Throws `project_not_found`, or `project_invalid` when the file had a mistake from the beginning.
+ */
+function goingOn(catalogue: ProjectCatalogue): (name: string) => Project {
+  const before = new Map(catalogue.list().map((entry) => [entry.name, entry] as const));
+  return (name) => {
+    const now = catalogue.get(name);
+    const known = before.get(name);
+    if (now && !isUsable(now) && known && isUsable(known)) return known;
+    const usable = usableProject(catalogue, name);
+    before.set(name, usable);
+    return usable;
   };
 }
