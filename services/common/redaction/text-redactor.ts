@@ -38,7 +38,7 @@ export type Triggers = Pick<Scanner, "hits" | "triggerFrom">;
  * encoded secret may begin with these characters: almost every line of a killed script ends so, and they show
  * no more than two bytes of a secret.
  */
-const FEW_AT_A_LINE_END = /^[^\s]{1,3}\r?\n[ \t]*$/;
+const FEW_AT_A_LINE_END = /^[^\s]{1,3}\r?\n[ \t]{0,8}$/;
 
 /**
  * Redacts one text that arrives in chunks. The output does not depend on how the text was cut into chunks.
@@ -119,10 +119,16 @@ export class TextRedactor {
     return 0;
   }
 
-  /** Whether a text with which a secret may begin is a line's end of which an encoded secret has little. */
+  /**
+   * Whether a text with which a secret may begin is a line's end that shows little of an encoded secret. False
+   * when a secret as it is written may begin within the text.
+   */
   #mayStayAtCut(text: Buffer): boolean {
     if (!FEW_AT_A_LINE_END.test(text.toString("latin1"))) return false;
-    return !this.#needles.needles.some(({ bytes }) => text.equals(bytes.subarray(0, text.length)));
+    const ends = Array.from(text, (_, from) => text.subarray(from));
+    return !this.#needles.needles.some(({ bytes }) =>
+      ends.some((end) => end.equals(bytes.subarray(0, end.length))),
+    );
   }
 
   /**

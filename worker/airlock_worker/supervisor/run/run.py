@@ -14,6 +14,7 @@ import time
 from typing import Any
 
 from ...cgroups.outer_cgroup import OuterCgroup
+from ...linux import processes
 from ...wire import frames
 from ..messages import Messages
 from ..run_process import RunProcess
@@ -221,9 +222,10 @@ class Run:
 
     def _tell_dying(self, left_s: int) -> None:
         """Tells the router every second that processes that were killed are not gone yet, because the kernel may need
-        many seconds to free what they hold.
+        many seconds to free what they hold. Ends when they are dead, because then only the zygote has to say so, and
+        one that does not is hung.
         """
-        if left_s > 0 and not self._process.exited.done():
+        if left_s > 0 and not self._process.exited.done() and processes.exists(self._process.handle.pid):
             self.record.note_not_done()
             asyncio.get_running_loop().call_later(1, self._tell_dying, left_s - 1)
 
