@@ -81,7 +81,7 @@ describe("a data directory", () => {
     await rm(first.dataDirectory, { recursive: true });
     const { status, stderr } = await runAirlock(["up", "--port", "0", "--data", first.dataDirectory]);
     expect([status, stderr]).toEqual([2, expect.stringContaining("still serves the sockets")]);
-    expect((await readdir(runDirectoryOf(first))).filter((name) => name.endsWith(".sock"))).toHaveLength(5);
+    expect((await readdir(runDirectoryOf(first))).filter((name) => name.endsWith(".sock"))).toHaveLength(6);
   });
 
   it("a data directory goes to one of two Airlocks that start at the same moment, and the other is refused", async () => {

@@ -1,6 +1,7 @@
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type ClientDuplex, callUnary, clientDuplex, connectTo } from "#common/grpc/client.ts";
 import { createLog } from "#common/service/log.ts";
 import type { RunningService } from "#common/service/run-service.ts";
@@ -66,8 +67,11 @@ export async function startHarness() {
     needles,
     open,
     write: (name: string, content: string) => writeFile(join(directory, name), content),
-    project: (name: string, secrets: Record<string, string | object>) =>
-      writeFile(join(directory, `${name}.yaml`), JSON.stringify({ name, secrets })),
+    /** Writes a project's file, and waits until it counts: when it has not changed for half a second. */
+    async project(name: string, secrets: Record<string, string | object>): Promise<void> {
+      await writeFile(join(directory, `${name}.yaml`), JSON.stringify({ name, secrets }));
+      await sleep(700);
+    },
     stopSecrets: () => secrets.drain(0),
     restartSecrets: async () => {
       secrets = await launchSecrets();
