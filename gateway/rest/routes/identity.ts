@@ -139,7 +139,7 @@ export function identityRoutes(app: FastifyInstance, authority: AuthorityBackend
         params: KEY_PARAMS,
         querystring: NO_QUERY,
         response: {
-          204: { description: "The key is refused from now on." },
+          204: { type: "null", description: "The key is refused from now on." },
           ...problemResponses("invalid_request", "key_not_found", "last_admin", ...SERVICE_CODES),
         },
       },
@@ -197,6 +197,8 @@ export function identityRoutes(app: FastifyInstance, authority: AuthorityBackend
 /** The names in the body's `projects`; its text is read, because a parsed body has no members of arrays. */
 function projectsIn(request: FastifyRequest): string[] {
   const names: unknown = JSON.parse(request.bodyText("projects") ?? "[]");
-  if (Array.isArray(names) && names.every((name) => typeof name === "string")) return names;
-  throw new InvalidFields([{ field: "projects", message: "must be an array of strings" }]);
+  const { minLength, maxItems } = { ...KEY_BODY.properties.projects, ...KEY_BODY.properties.projects.items };
+  const isName = (name: unknown) => typeof name === "string" && name.length >= minLength;
+  if (Array.isArray(names) && names.length <= maxItems && names.every(isName)) return names;
+  throw new InvalidFields([{ field: "projects", message: `must be an array of at most ${maxItems} names` }]);
 }

@@ -7,6 +7,7 @@ const ROLE = { type: "string", enum: ROLES } as const;
 const KEY_ROLES = ["admin", "operator", "developer", "observer"] as const satisfies readonly Role[];
 const KEY_ROLE = { type: "string", enum: KEY_ROLES } as const;
 const KINDS = ["human", "agent", "service"] as const satisfies readonly PrincipalKind[];
+const NAME = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 // The authority refuses a longer life, too.
 const LONGEST_LIFE_S = 366 * 24 * 3_600;
 const KIND = {
@@ -124,6 +125,7 @@ export const KEY_BODY = {
   properties: {
     name: {
       type: "string",
+      pattern: NAME,
       description:
         'Names the key, and its new principal "key:NAME". 1 to 63 of a-z, 0-9 and -; begins and ends with a letter or digit.',
       examples: ["bot"],
@@ -138,7 +140,12 @@ export const KEY_BODY = {
       enum: [...KEY_ROLES, null],
       description: "developer unless given. Never higher than your own.",
     },
-    projects: { ...optional("array"), items: { type: "string" }, description: PROJECTS.description },
+    projects: {
+      ...optional("array"),
+      items: { type: "string", minLength: 1 },
+      maxItems: 100,
+      description: PROJECTS.description,
+    },
     expires_in: {
       ...optional("integer"),
       minimum: 1,
@@ -147,6 +154,7 @@ export const KEY_BODY = {
     },
     principal: {
       ...optional("string"),
+      minLength: 1,
       description: "An existing principal that gets one more key, to replace one without a pause.",
     },
   },

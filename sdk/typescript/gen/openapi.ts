@@ -2346,9 +2346,7 @@ export interface operations {
                 headers: {
                     readonly [name: string]: unknown;
                 };
-                content: {
-                    readonly "application/json": unknown;
-                };
+                content?: never;
             };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {

@@ -85,7 +85,7 @@ export function createKeys(store: AuthorityStore, clock: Clock, log: Log): Keys 
         throw noPrincipal(wish.principal);
       if (existing && existing.kind !== kind) {
         throw new AirlockError(
-          "invalid_request",
+          "principal_exists",
           `The principal ${existing.id} is of kind ${existing.kind}; ask for a key of that kind.`,
           { field: "kind" },
         );

@@ -1,5 +1,6 @@
 import { readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ExpectStatic } from "vitest";
 import { createLog } from "#common/service/log.ts";
 import type { Execution } from "#sdk/execution.ts";
@@ -10,6 +11,8 @@ import { startServices } from "../../harness/services.ts";
 import { leaksOf } from "../cases/leaks.ts";
 
 export const SECRETS = { TOKEN: "tok-5f2c9a7e41d0-wxyz", QUOTED: `pass"word\\with/ünïcode&<tag>'s` };
+
+const USABLE_MS = 10_000;
 
 type Killable = "secrets" | "sanitizer";
 
@@ -62,6 +65,9 @@ export async function openWithheldHarness(): Promise<WithheldHarness> {
     log,
   );
   const rest = restClient(`http://127.0.0.1:${gateway.port}`);
+  // The first secrets service, which had no values, may have been asked about the project.
+  const usableBy = Date.now() + USABLE_MS;
+  while ((await rest.project("demo")).problem !== null && Date.now() < usableBy) await sleep(50);
 
   const look = async (path: string): Promise<string> => {
     const text = await (await fetch(`${rest.url}${path}`)).text();

@@ -6,7 +6,7 @@ import { startOver, type TestGateway } from "./fake-backends.ts";
 type Response = {
   description: string;
   headers?: object;
-  content: Record<string, { schema: { $ref?: string }; examples?: Record<string, object> }>;
+  content?: Record<string, { schema: { $ref?: string }; examples?: Record<string, object> }>;
 };
 type Operation = {
   operationId: string;
@@ -42,14 +42,14 @@ describe("openapi.json", () => {
   const problems = () =>
     operations().flatMap(({ operationId, responses }) =>
       Object.entries(responses).flatMap(([status, { content }]) => {
-        const codes = Object.keys(content["application/problem+json"]?.examples ?? {}) as ErrorCode[];
+        const codes = Object.keys(content?.["application/problem+json"]?.examples ?? {}) as ErrorCode[];
         return codes.map((code) => ({ operationId, status, code }));
       }),
     );
 
   const problemSchemas = () =>
     operations().flatMap(({ responses }) =>
-      Object.values(responses).flatMap(({ content }) => content["application/problem+json"]?.schema ?? []),
+      Object.values(responses).flatMap(({ content }) => content?.["application/problem+json"]?.schema ?? []),
     );
 
   it("openapi.json is valid OpenAPI 3.1", async () => {
