@@ -241,6 +241,7 @@ export function startStorage(parts: {
       const lowest = Math.min(limitBytes ?? totalBytes, totalBytes);
       if (bytes > lowest) throw neverFits(bytes, lowest);
       if (clock.monotonicMs() - readAtMs > FRESH_MS) await read();
+      let isCountedAgain = false;
       for (;;) {
         const limits = { project: limitBytes, ...total };
         const excess = excessOf(usage, project, bytes, limits);
@@ -248,7 +249,10 @@ export function startStorage(parts: {
         if (isWanted && !(await isWanted())) return undefined;
         if (!(await remove(excess, project))) {
           const still = excessOf(usage, project, bytes, limits);
-          if (still) throw storageFull(still, project, bytes, usage, limits);
+          // Before the refusal the executions are counted anew, because some may have ended since the last count.
+          if (still && isCountedAgain) throw storageFull(still, project, bytes, usage, limits);
+          if (still) await read();
+          isCountedAgain = true;
         }
       }
       const reservation: Reserved = { project, bytes, isUsed: false };

@@ -150,5 +150,6 @@ it("a retry is refused for an execution that is no dead letter, and when its pro
   const submit = () => gateway.post("/execute", { project: "demo", code: "pass" });
   await expect.poll(async () => (await submit()).status, { timeout: 20_000 }).toBe(404);
   expect((await retry(id)).status).toBe(404);
-  expect((await list()).dead_letters.at(-1)).toMatchObject({ execution_id: id, retried_as: [] });
+  // The oldest one: submissions were accepted until the removal of the file counted.
+  expect((await list("?limit=200")).dead_letters.at(-1)).toMatchObject({ execution_id: id, retried_as: [] });
 });
