@@ -24,6 +24,7 @@ from . import ending, shared_memory
 from .ending import Ending
 from .shared_memory import SharedMemoryCount
 
+_FIRST_LOOK_S = 0.01
 _INTERVAL_S = 0.02
 # Share of the supervisor's time that looking at one run's memory may take. A look that takes long delays the next one.
 _SHARE = 0.05
@@ -80,7 +81,7 @@ class MemoryWatch:
 
     def start(self) -> None:
         if self._next is None:
-            self._next = asyncio.get_running_loop().call_later(_INTERVAL_S, self._look)
+            self._next = asyncio.get_running_loop().call_later(_FIRST_LOOK_S, self._look)
 
     def look_now(self) -> None:
         """Looks at once, because the run has moved unseen."""
