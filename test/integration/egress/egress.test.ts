@@ -5,7 +5,6 @@ import { type IncomingMessage, request as openRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { setTimeout as sleep } from "node:timers/promises";
 import { type ClientReadableStream, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callUnary, connectTo } from "#common/grpc/client.ts";
@@ -20,7 +19,6 @@ import { type EchoServer, startEchoServer } from "../../harness/echo-server.ts";
 import { startTunnelWorker, type TunnelWorker } from "../../harness/tunnel-worker.ts";
 
 const LIMITS = { timeoutMs: 5_000 };
-const POLL = { timeout: 10_000, interval: 200 };
 
 let directory: string;
 let echo: EchoServer;
@@ -137,30 +135,6 @@ describe("a network route", () => {
     again.stream.cancel();
     await closed;
     await expect.poll(() => worker.waiting(route.executionId)).toBe(0);
-  });
-
-  it("a network route is opened as before while the project's file has a mistake", async () => {
-    const file = join(directory, "mended.yaml");
-    const good = `name: mended\nnetwork_allowlist: ["echo.example:${echo.port}"]\nallow_private: [127.0.0.1]\n`;
-    await writeFile(file, good);
-    const outcome = () =>
-      hold("mended").then(
-        (route) => route,
-        (error: Error) => error.message,
-      );
-    await expect.poll(async () => typeof (await outcome()), POLL).toBe("object");
-    await writeFile(file, "");
-    // Longer than the time for which a file must not have changed.
-    await sleep(1_500);
-    const route = await hold("mended");
-    expect(await ask(route, route.network, url())).toBe(200);
-    await writeFile(file, 'name: mended\nnetwork_allowlist: ["other.example"]\n');
-    await expect
-      .poll(async () => {
-        const changed = await hold("mended");
-        return await ask(changed, changed.network, url());
-      }, POLL)
-      .toBe(403);
   });
 
   it("a network route is the same at another egress service with this data directory", async () => {
