@@ -3,6 +3,7 @@ import type { ApiError } from "#sdk/api-error.ts";
 
 /** The failure of a call as one sentence for the person at the terminal. */
 export function sentenceOf({ code, message, url, cause }: ApiError): string {
+  if (code === "unauthenticated") return `${message} Commands show the key in AIRLOCK_KEY.`;
   if (code !== "unreachable") return message;
   // `fetch` puts the system's error, such as ECONNREFUSED, into the cause of its own error. The system's
   // error is used where there is one, because it says what went wrong.

@@ -31,7 +31,8 @@ export type Credentials = {
 
 /**
  * Asks the authority about each credential, and keeps the answer for a second, unless a key or a principal
- * changes before. While the authority is away, answers of the last five minutes still count, and credentials without one are refused.
+ * changes before. While the authority is away, answers of the last five minutes still count, and credentials
+ * without one are refused.
  */
 export function createCredentials(authority: AuthorityBackend, clock: Clock): Credentials {
   const changes = followChanges(authority, clock);

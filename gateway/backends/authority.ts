@@ -2,11 +2,9 @@ import type { Principal } from "#common/identity/principal.ts";
 import type { CreateKeyRequest, CreateKeyResponse, Key, PrincipalStatus } from "#proto/authority.ts";
 import type { BackendCall, BackendChange } from "./call.ts";
 
-/** Who shows a credential, and what it is limited to. */
+/** Who shows a credential, and how long that holds. */
 export type Authenticated = {
   readonly principal: Principal;
-  /** The names of the projects that the credential is limited to; empty: all of the tenant. */
-  readonly projects: readonly string[];
   /** Epoch milliseconds at which the credential ends; undefined: never. */
   readonly expiresAtMs: number | undefined;
   /** The authority's version of changes for which this holds. */

@@ -1,5 +1,5 @@
 import type { IncomingMessage } from "node:http";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance } from "fastify";
 import { AirlockError } from "#common/errors.ts";
 import { permissionDenied } from "#common/identity/permission-denied.ts";
 import { DEFAULT_TENANT, LOCAL_PRINCIPAL, type Principal } from "#common/identity/principal.ts";
@@ -7,8 +7,8 @@ import { has, type Permission } from "#common/identity/roles.ts";
 import type { Credentials } from "../authentication/credentials.ts";
 import type { Authenticated } from "../backends/authority.ts";
 
-/** Who sent a request, and what the credential is limited to. */
-export type Access = Pick<Authenticated, "principal" | "projects" | "expiresAtMs">;
+/** Who sent a request, and when its credential ends. */
+export type Access = Pick<Authenticated, "principal" | "expiresAtMs">;
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -21,7 +21,7 @@ declare module "fastify" {
   }
 }
 
-const LOCAL: Access = { principal: LOCAL_PRINCIPAL, projects: [], expiresAtMs: undefined };
+const LOCAL: Access = { principal: LOCAL_PRINCIPAL, expiresAtMs: undefined };
 const ANONYMOUS: Principal = {
   id: "anonymous",
   kind: "service",
@@ -61,16 +61,6 @@ export function controlAccess(app: FastifyInstance, credentials: Credentials | u
       'This call needs a credential. Send the header "Authorization: Bearer KEY" with an API key of Airlock (alk_...); the operator gives you one.',
     );
   });
-}
-
-/** Refuses a project that the client's credential is not limited to. */
-export function refuseOtherProjects({ access }: FastifyRequest, project: string): void {
-  const { projects, principal } = access;
-  if (projects.length === 0 || projects.includes(project)) return;
-  throw new AirlockError(
-    "permission_denied",
-    `The key of ${principal.id} is for these projects only: ${projects.join(", ")}. Use one of them, or another key.`,
-  );
 }
 
 async function accessOf(request: IncomingMessage, credentials: Credentials): Promise<Access> {

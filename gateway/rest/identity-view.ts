@@ -4,8 +4,8 @@ import type { Key, PrincipalStatus } from "#proto/authority.ts";
 import type { Access } from "./access.ts";
 
 /** The answer to GET /me. */
-export function meView({ principal, projects, expiresAtMs }: Access) {
-  const { id, kind, tenant, role } = principal;
+export function meView({ principal, expiresAtMs }: Access) {
+  const { id, kind, tenant, role, projects = [] } = principal;
   return {
     principal: id,
     kind,

@@ -11,7 +11,7 @@ const NAME = "admin";
 
 /** Where the key of the first admin comes from, or goes to. */
 export type AdminKeyFile = {
-  /** A file that holds the key already, as `./airlock init` makes it; its key always opens the deployment. */
+  /** A file that holds the key already, as `./airlock init` makes it. Its key is an admin's, unless it was revoked. */
   readonly given?: string | undefined;
   /** The file that a new key is written to when there is no admin; undefined: no key is made. */
   readonly made?: string | undefined;
@@ -19,7 +19,7 @@ export type AdminKeyFile = {
 
 /**
  * Makes sure that somebody can administer the deployment. The key in the file `given` becomes an admin's key,
- * unless it is known. Without such a file a new key is made if there is no admin, and written to the file
+ * unless it is known, and then perhaps revoked. Without such a file a new key is made if there is no admin, and written to the file
  * `made` (mode 0600); it is never printed. Rejects with a ConfigError when a file cannot be used.
  */
 export async function ensureAdmin(

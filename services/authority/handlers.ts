@@ -11,8 +11,8 @@ export function authorityHandlers(keys: Keys, changes: Changes, log: Log): Autho
   const { unary, serverStream } = handlersFor(log);
   return {
     authenticate: unary(async ({ credential }) => {
-      const { principal, ...rest } = await keys.authenticate(credential);
-      return { ...rest, principal: principalToProto(principal), projects: [...rest.projects] };
+      const authenticated = await keys.authenticate(credential);
+      return { ...authenticated, principal: principalToProto(authenticated.principal) };
     }),
     watchChanges: serverStream(async function* (_request, { signal }) {
       for await (const version of changes.watch(signal)) yield { version };

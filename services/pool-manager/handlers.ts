@@ -1,5 +1,6 @@
 import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import { handlersFor } from "#common/grpc/server.ts";
+import { refuseOtherProjects } from "#common/identity/project-limit.ts";
 import type { Log } from "#common/service/log.ts";
 import type { PoolManagerServiceServer } from "#proto/pool_manager.ts";
 import type { Dependency } from "#proto/readiness.ts";
@@ -21,10 +22,14 @@ export function createHandlers(
   const service: PoolManagerServiceServer = {
     listProjects: unary(async () => ({ projects: (await pools.list()).map(toProjectMessage) })),
     getProject: unary(({ name }) => show(name)),
-    upProject: unary(async ({ name, replicas }) => ({
-      project: toProjectMessage(await pools.up(name, replicas)),
-    })),
-    downProject: unary(async ({ name }) => ({ project: toProjectMessage(await pools.down(name)) })),
+    upProject: unary(async ({ name, replicas }, { principal }) => {
+      refuseOtherProjects(principal, name);
+      return { project: toProjectMessage(await pools.up(name, replicas)) };
+    }),
+    downProject: unary(async ({ name }, { principal }) => {
+      refuseOtherProjects(principal, name);
+      return { project: toProjectMessage(await pools.down(name)) };
+    }),
     getWaiting: unary(async ({ project, executionId }) => ({
       waiting: await pools.waiting(project, executionId),
     })),

@@ -2,6 +2,7 @@ import type { UntypedServiceImplementation } from "@grpc/grpc-js";
 import { handlersFor } from "#common/grpc/server.ts";
 import { scopeOf } from "#common/identity/ownership.ts";
 import type { Principal } from "#common/identity/principal.ts";
+import { refuseOtherProjects } from "#common/identity/project-limit.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Dependency } from "#proto/readiness.ts";
 import type { RouterServiceServer } from "#proto/router.ts";
@@ -108,11 +109,15 @@ export function createHandlers({
     retryDeadLetter: unary(async ({ executionId, again }, { principal }) => ({
       execution: toExecutionMessage(await admission.retry(executionId, again, principal)),
     })),
-    holdProject: unary(async ({ project }) => {
+    holdProject: unary(async ({ project }, { principal }) => {
+      refuseOtherProjects(principal, project);
       await holds.hold(project);
       return {};
     }),
-    releaseProject: unary(async ({ project }) => ({ wasHeld: await holds.release(project) })),
+    releaseProject: unary(async ({ project }, { principal }) => {
+      refuseOtherProjects(principal, project);
+      return { wasHeld: await holds.release(project) };
+    }),
     listHeldProjects: unary(async () => ({ projects: await holds.list() })),
     getRouterReadiness: unary(async () => ({ dependencies: await readiness() })),
   };

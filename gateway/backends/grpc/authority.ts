@@ -18,8 +18,8 @@ export function authorityOver(client: AuthorityServiceClient): AuthorityBackend 
       const response = await callUnary(client, client.authenticate, { credential }, "authority", limits);
       const principal = response.principal && principalFromProto(response.principal);
       if (!principal) throw incomplete("principal");
-      const { projects, expiresAtMs, version } = response;
-      return { principal, projects, expiresAtMs, version };
+      const { expiresAtMs, version } = response;
+      return { principal, expiresAtMs, version };
     },
     async *watchChanges(signal) {
       const limits = { timeoutMs: WATCH_MS, signal };

@@ -7,7 +7,6 @@ import { ExecutionStatus } from "#proto/execution.ts";
 import type { BackendChange } from "../../backends/call.ts";
 import type { RouterBackend, Submitted } from "../../backends/router.ts";
 import type { ShownExecution } from "../../execution-text/execution-text.ts";
-import { refuseOtherProjects } from "../access.ts";
 import { hold, sendExecution } from "../answers/send-execution.ts";
 import { dropBody } from "../body/body.ts";
 import { InvalidFields } from "../problems.ts";
@@ -111,7 +110,6 @@ async function accept(
   const { project, code, timeout, settings = {} } = request.body;
   const problems = badTexts(project, code, settings);
   if (problems.length > 0) throw new InvalidFields(problems);
-  refuseOtherProjects(request, project);
   return await router.submit(
     {
       project,

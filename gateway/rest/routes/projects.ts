@@ -1,7 +1,6 @@
 import type { FastifyInstance } from "fastify";
 import type { Backends } from "../../backends/backends.ts";
 import { bringUp, getProject, listProjects, takeDown } from "../../use-cases/projects.ts";
-import { refuseOtherProjects } from "../access.ts";
 import { projectDetails, projectState, projectSummary } from "../project-view.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { NO_QUERY } from "../schemas/execution.ts";
@@ -101,11 +100,8 @@ export function projectRoutes(app: FastifyInstance, backends: Backends): void {
         },
       },
     },
-    async (request, reply) => {
-      const { params, body } = request;
-      refuseOtherProjects(request, params.name);
-      return projectState(await bringUp(backends, params.name, body.replicas, backendCall(reply)));
-    },
+    async ({ params, body }, reply) =>
+      projectState(await bringUp(backends, params.name, body.replicas, backendCall(reply))),
   );
 
   app.post<{ Params: ProjectParams; Body: DownBody }>(
@@ -124,10 +120,7 @@ export function projectRoutes(app: FastifyInstance, backends: Backends): void {
         response: { 200: state, ...problemResponses(...BODY_CODES, "project_not_found", ...SERVICE_CODES) },
       },
     },
-    async (request, reply) => {
-      const { params, body } = request;
-      refuseOtherProjects(request, params.name);
-      return projectState(await takeDown(backends, params.name, body.hold ?? false, backendCall(reply)));
-    },
+    async ({ params, body }, reply) =>
+      projectState(await takeDown(backends, params.name, body.hold ?? false, backendCall(reply))),
   );
 }

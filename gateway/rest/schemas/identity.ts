@@ -1,18 +1,15 @@
 import type { FromSchema } from "json-schema-to-ts";
-import { PERMISSIONS, type PrincipalKind, ROLES, type Role } from "#common/identity/roles.ts";
+import { KEY_LIMITS } from "#common/identity/api-key.ts";
+import { CLIENT_NAME } from "#common/identity/identity.ts";
+import { KEY_ROLES, PERMISSIONS, PRINCIPAL_KINDS, ROLES } from "#common/identity/roles.ts";
 import { INSTANT } from "./names.ts";
 import { type Given, optional } from "./optional.ts";
 
 const ROLE = { type: "string", enum: ROLES } as const;
-const KEY_ROLES = ["admin", "operator", "developer", "observer"] as const satisfies readonly Role[];
 const KEY_ROLE = { type: "string", enum: KEY_ROLES } as const;
-const KINDS = ["human", "agent", "service"] as const satisfies readonly PrincipalKind[];
-const NAME = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
-// The authority refuses a longer life, too.
-const LONGEST_LIFE_S = 366 * 24 * 3_600;
 const KIND = {
   type: "string",
-  enum: KINDS,
+  enum: PRINCIPAL_KINDS,
   description:
     "agent: a program that decides by itself. service: a program that does what it was written for.",
 } as const;
@@ -125,14 +122,14 @@ export const KEY_BODY = {
   properties: {
     name: {
       type: "string",
-      pattern: NAME,
+      pattern: CLIENT_NAME.source,
       description:
         'Names the key, and its new principal "key:NAME". 1 to 63 of a-z, 0-9 and -; begins and ends with a letter or digit.',
       examples: ["bot"],
     },
     kind: {
       ...optional("string"),
-      enum: [...KINDS, null],
+      enum: [...PRINCIPAL_KINDS, null],
       description: "agent unless given. Only an admin may make keys of humans and services.",
     },
     role: {
@@ -143,13 +140,13 @@ export const KEY_BODY = {
     projects: {
       ...optional("array"),
       items: { type: "string", minLength: 1 },
-      maxItems: 100,
+      maxItems: KEY_LIMITS.projects,
       description: PROJECTS.description,
     },
     expires_in: {
       ...optional("integer"),
       minimum: 1,
-      maximum: LONGEST_LIFE_S,
+      maximum: KEY_LIMITS.lifeSeconds,
       description: "Seconds until the key ends; 7,776,000 (90 days) unless given.",
     },
     principal: {

@@ -1,5 +1,5 @@
 import { AirlockError, asAirlockError } from "#common/errors.ts";
-import { isSameSecret, makeApiKey, readApiKey } from "#common/identity/api-key.ts";
+import { isSameSecret, KEY_LIMITS, makeApiKey, readApiKey } from "#common/identity/api-key.ts";
 import { CLIENT_NAME } from "#common/identity/identity.ts";
 import { type Principal, SYSTEM_IDS } from "#common/identity/principal.ts";
 import { has, isAtMost, type PrincipalKind, ROLES, type Role } from "#common/identity/roles.ts";
@@ -10,8 +10,6 @@ import { type KeyProblem, standingOf } from "./standing.ts";
 
 const DAY_S = 24 * 3_600;
 const USUAL_LIFE_S = 90 * DAY_S;
-const LONGEST_LIFE_S = 366 * DAY_S;
-const MAX_PROJECTS = 100;
 // A key's last use is written at most once in this time, because every request would write otherwise.
 const NOTE_USE_EVERY_MS = 60_000;
 
@@ -29,7 +27,6 @@ export type KeyWish = {
 /** Who shows a credential. */
 export type Authenticated = {
   readonly principal: Principal;
-  readonly projects: readonly string[];
   /** When the key ends; undefined: never. */
   readonly expiresAtMs: number | undefined;
   /** The version of changes for which this holds. */
@@ -67,8 +64,7 @@ export function createKeys(store: AuthorityStore, clock: Clock, log: Log): Keys 
       await noteUse(found.key).catch((error: unknown) =>
         log.warn({ reason: asAirlockError(error).message }, "the last use of a key could not be stored"),
       );
-      const { projects, expiresAtMs } = found.key;
-      return { principal: standing, projects, expiresAtMs, version: found.version };
+      return { principal: standing, expiresAtMs: found.key.expiresAtMs, version: found.version };
     },
 
     async create(maker, wish) {
@@ -173,10 +169,10 @@ function noPrincipal(id: string): AirlockError {
 function refuseBadWish({ name, projects, expiresInSeconds }: KeyWish): void {
   if (!CLIENT_NAME.test(name))
     throw invalid("name", "must be 1 to 63 of a-z, 0-9 and -, and begin and end with a letter or digit");
-  if (projects.length > MAX_PROJECTS || projects.some((project) => project === ""))
-    throw invalid("projects", `must be at most ${MAX_PROJECTS} names`);
-  if (expiresInSeconds !== undefined && !isWithin(expiresInSeconds, 1, LONGEST_LIFE_S))
-    throw invalid("expires_in", `must be from 1 to ${LONGEST_LIFE_S} seconds (366 days)`);
+  if (projects.length > KEY_LIMITS.projects || projects.some((project) => project === ""))
+    throw invalid("projects", `must be at most ${KEY_LIMITS.projects} names`);
+  if (expiresInSeconds !== undefined && !isWithin(expiresInSeconds, 1, KEY_LIMITS.lifeSeconds))
+    throw invalid("expires_in", `must be from 1 to ${KEY_LIMITS.lifeSeconds} seconds (366 days)`);
 }
 
 function invalid(field: string, message: string): AirlockError {

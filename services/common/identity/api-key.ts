@@ -1,5 +1,8 @@
 import { createHash, randomBytes, timingSafeEqual } from "node:crypto";
 
+/** The most that one key may have: seconds of life, and projects that it is limited to. */
+export const KEY_LIMITS = { lifeSeconds: 366 * 24 * 3_600, projects: 100 } as const;
+
 // Both parts have a fixed length and no underscore, so that a key can be found in any text by its form; the
 // sanitizer's rule for credentials knows the same form.
 const FORM = /^alk_([a-z0-9]{16})_([A-Za-z0-9]{43})$/;

@@ -1,9 +1,12 @@
-/** The roles that a principal may have, the highest first. */
-export const ROLES = ["admin", "operator", "developer", "observer", "anonymous"] as const;
+/** The roles that a key may have, the highest first. */
+export const KEY_ROLES = ["admin", "operator", "developer", "observer"] as const;
+/** The roles that a principal may have, the highest first. A client without a credential is anonymous. */
+export const ROLES = [...KEY_ROLES, "anonymous"] as const;
 export type Role = (typeof ROLES)[number];
 
-/** The kind of a principal: a person, an AI agent, or any other program. */
-export type PrincipalKind = "human" | "agent" | "service";
+/** The kinds of principals: a person, an AI agent, any other program. */
+export const PRINCIPAL_KINDS = ["human", "agent", "service"] as const;
+export type PrincipalKind = (typeof PRINCIPAL_KINDS)[number];
 
 type Rights = {
   /** What the permission allows, as the table of roles shows it. */
@@ -14,7 +17,7 @@ type Rights = {
 };
 
 const EVERY_ROLE = ROLES;
-const SIGNED_IN: readonly Role[] = ["admin", "operator", "developer", "observer"];
+const SIGNED_IN: readonly Role[] = KEY_ROLES;
 const WHO_RUN: readonly Role[] = ["admin", "operator", "developer"];
 const WHO_WATCH: readonly Role[] = ["admin", "operator", "observer"];
 const WHO_OPERATE: readonly Role[] = ["admin", "operator"];

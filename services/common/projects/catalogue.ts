@@ -3,16 +3,11 @@ import { readdir, readFile, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { isShortage } from "../errors.ts";
 import { type Clock, systemClock } from "../resilience/clock.ts";
-import { wait } from "../resilience/retry.ts";
 import { systemReason } from "../system-reason.ts";
 import { MAX_PROJECT_FILE_BYTES, type Project, type ProjectProblem, parseProjectFile } from "./file.ts";
-import { type KnownFile, lookAtFile } from "./settled-file.ts";
+import { type KnownFile, lookAtFile, lookUntil } from "./watched-file.ts";
 
 type Entry = Project | ProjectProblem;
-
-/** Milliseconds after which waiting for a file that keeps changing is given up. */
-const WITHIN_MS = 1_500;
-const LOOK_AGAIN_MS = 25;
 
 /**
  * The projects of one directory, from one YAML file each. `refresh` reads the files again that have changed.
@@ -74,16 +69,10 @@ export async function openProjectCatalogue(
     return upcoming;
   };
   /** Reads until the files with these project names are complete; resolves to whether anything changed. */
-  const readUntilComplete = async (isAwaited: (name: string) => boolean): Promise<boolean> => {
-    const untilMs = clock.monotonicMs() + WITHIN_MS;
-    let hasChanged = await readInTurn();
-    const isPending = () =>
-      [...files].some(([fileName, known]) => isAwaited(projectOf(fileName)) && !isUsableNow(known));
-    while (isPending() && clock.monotonicMs() < untilMs) {
-      await wait(LOOK_AGAIN_MS, clock);
-      if (await readInTurn()) hasChanged = true;
-    }
-    return hasChanged;
+  const readUntilComplete = (isAwaited: (name: string) => boolean): Promise<boolean> => {
+    const isComplete = () =>
+      [...files].every(([fileName, known]) => !isAwaited(projectOf(fileName)) || isUsableNow(known));
+    return lookUntil(readInTurn, isComplete, clock);
   };
   await readUntilComplete(() => true);
   const refresh = async (awaited?: string) => {

@@ -4,9 +4,8 @@ import { join } from "node:path";
 import { isShortage } from "#common/errors.ts";
 import { isUsable, type ProjectCatalogue } from "#common/projects/catalogue.ts";
 import type { Project, ProjectProblem } from "#common/projects/file.ts";
-import { type KnownFile, lookAtFile } from "#common/projects/settled-file.ts";
+import { type KnownFile, lookAtFile, lookUntil } from "#common/projects/watched-file.ts";
 import type { Clock } from "#common/resilience/clock.ts";
-import { wait } from "#common/resilience/retry.ts";
 import type { Log } from "#common/service/log.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { isLockFor } from "./requirements.ts";
@@ -20,10 +19,6 @@ type Looked = {
   /** Whether the lock file has been complete, or absent, at any look. */
   readonly wasComplete: boolean;
 };
-
-/** Milliseconds after which waiting for a new lock file that keeps changing is given up. */
-const WITHIN_MS = 1_500;
-const LOOK_AGAIN_MS = 25;
 
 /**
  * Adds the lock files (`NAME.lock`) to the projects of `files`. A changed lock changes the project's
@@ -63,15 +58,9 @@ export async function openLockedCatalogue(
     return usable.some(({ name }) => locks.get(name)?.file.entry !== before.get(name)?.file.entry);
   };
   /** Looks at the lock files until no awaited one is new and still being written. */
-  const lookUntilComplete = async (isAwaited: (name: string) => boolean): Promise<boolean> => {
-    const untilMs = clock.monotonicMs() + WITHIN_MS;
-    let hasChanged = await lookAtAll();
-    const isPending = () => [...locks].some(([name, { wasComplete }]) => isAwaited(name) && !wasComplete);
-    while (isPending() && clock.monotonicMs() < untilMs) {
-      await wait(LOOK_AGAIN_MS, clock);
-      if (await lookAtAll()) hasChanged = true;
-    }
-    return hasChanged;
+  const lookUntilComplete = (isAwaited: (name: string) => boolean): Promise<boolean> => {
+    const isComplete = () => [...locks].every(([name, { wasComplete }]) => !isAwaited(name) || wasComplete);
+    return lookUntil(lookAtAll, isComplete, clock);
   };
   /** The project with its lock, which is the same object until one of the two changes. */
   const withLock = (project: Project): (Project | ProjectProblem)[] => {

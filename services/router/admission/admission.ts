@@ -3,6 +3,7 @@ import { alreadyRetried, idempotencyKeyReused, projectHeld } from "#common/execu
 import { fingerprintOf, IDEMPOTENCY_KEY_RULE, isIdempotencyKey } from "#common/idempotency.ts";
 import { type Scope, type Submitter, scopeOf, submitterOf } from "#common/identity/ownership.ts";
 import type { Principal } from "#common/identity/principal.ts";
+import { refuseOtherProjects } from "#common/identity/project-limit.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Submission } from "#common/submission/submission.ts";
@@ -155,6 +156,7 @@ export function createAdmission(parts: {
 
   return {
     async submit(request, principal, signal) {
+      refuseOtherProjects(principal, request.project);
       const submitter = submitterOf(principal);
       const idempotency = await idempotencyOf(request);
       try {
@@ -177,6 +179,7 @@ export function createAdmission(parts: {
     async retry(executionId, again, principal) {
       const find = () => findLetter(store, executionId, scopeOf(principal, "execution.read"));
       const { letter, submission: first, submitter } = await find();
+      refuseOtherProjects(principal, first.project);
       if (letter.retries > 0 && !again) throw alreadyRetried(letter.newestRetries.at(-1));
       const project = await projects.get(first.project);
       // The retry is checked against the project's present limits, as every other submission is.

@@ -6,7 +6,6 @@ import { createFakeClock, type FakeClock, settle } from "../../support/fake-cloc
 
 const ANSWER: Authenticated = {
   principal: { id: "agent:a", kind: "agent", tenant: "default", role: "agent", maker: "human:h" } as never,
-  projects: [],
   expiresAtMs: undefined,
   version: 1,
 };

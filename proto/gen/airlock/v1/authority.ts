@@ -35,8 +35,6 @@ export interface AuthenticateResponse {
   principal:
     | Principal
     | undefined;
-  /** The names of the projects that the credential is limited to; empty: all projects of the tenant. */
-  projects: string[];
   /** When the credential ends; unset: never. */
   expiresAtMs?:
     | number
@@ -194,7 +192,7 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
 };
 
 function createBaseAuthenticateResponse(): AuthenticateResponse {
-  return { principal: undefined, projects: [], expiresAtMs: undefined, version: 0 };
+  return { principal: undefined, expiresAtMs: undefined, version: 0 };
 }
 
 export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
@@ -202,14 +200,11 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
     if (message.principal !== undefined) {
       Principal.encode(message.principal, writer.uint32(10).fork()).join();
     }
-    for (const v of message.projects) {
-      writer.uint32(18).string(v!);
-    }
     if (message.expiresAtMs !== undefined) {
-      writer.uint32(24).int64(message.expiresAtMs);
+      writer.uint32(16).int64(message.expiresAtMs);
     }
     if (message.version !== 0) {
-      writer.uint32(32).int64(message.version);
+      writer.uint32(24).int64(message.version);
     }
     return writer;
   },
@@ -236,23 +231,15 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
             continue;
           }
           case 2: {
-            if (tag !== 18) {
-              break;
-            }
-
-            message.projects.push(reader.string());
-            continue;
-          }
-          case 3: {
-            if (tag !== 24) {
+            if (tag !== 16) {
               break;
             }
 
             message.expiresAtMs = longToNumber(reader.int64());
             continue;
           }
-          case 4: {
-            if (tag !== 32) {
+          case 3: {
+            if (tag !== 24) {
               break;
             }
 
@@ -279,7 +266,6 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
     message.principal = (object.principal !== undefined && object.principal !== null)
       ? Principal.fromPartial(object.principal)
       : undefined;
-    message.projects = object.projects?.map((e) => e) || [];
     message.expiresAtMs = object.expiresAtMs ?? undefined;
     message.version = object.version ?? 0;
     return message;

@@ -2,6 +2,7 @@ import { lstat, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { isShortage } from "../errors.ts";
 import type { Clock } from "../resilience/clock.ts";
+import { wait } from "../resilience/retry.ts";
 
 /**
  * Milliseconds for which a project or lock file must not have changed before it is read. The beginning of a
@@ -9,6 +10,10 @@ import type { Clock } from "../resilience/clock.ts";
  * Therefore a file that is still being written must not be used.
  */
 const QUIET_MS = 500;
+
+/** Milliseconds after which waiting for files that keep changing is given up. */
+const WITHIN_MS = 1_500;
+const LOOK_AGAIN_MS = 25;
 
 /** What one file is known to be. `Entry`: what its content stands for. */
 export type KnownFile<Entry> = {
@@ -55,6 +60,24 @@ export async function lookAtFile<Entry>(
   const entry = await read();
   const isWhole = (await stateOf(path)).stamp === stamp;
   return isWhole ? { entry, stamp } : pending;
+}
+
+/**
+ * Looks at files again and again until `isComplete`, for 1.5 s at most. Resolves to whether any look found a
+ * change. Rejects when `look` does.
+ */
+export async function lookUntil(
+  look: () => Promise<boolean>,
+  isComplete: () => boolean,
+  clock: Clock,
+): Promise<boolean> {
+  const untilMs = clock.monotonicMs() + WITHIN_MS;
+  let hasChanged = await look();
+  while (!isComplete() && clock.monotonicMs() < untilMs) {
+    await wait(LOOK_AGAIN_MS, clock);
+    if (await look()) hasChanged = true;
+  }
+  return hasChanged;
 }
 
 async function stateOf(path: string): Promise<State> {
