@@ -11,8 +11,8 @@ const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 5_000;
 
 /**
- * Records the ending of an execution, with the output and the redactions that are not stored yet. While the database
- * cannot be reached, tries again until `over` aborts at the end of a shutdown. When the database refuses the
+ * Records the ending of an execution, with the output and the redactions that are not stored yet. While the
+ * database cannot be reached, tries again until `over` aborts at the end of a shutdown. When the database refuses the
  * write (a full disk, a lock), tries three times with the output and then without. After twelve refusals,
  * about half a minute, rejects. Resolves to the recorded ending, or to undefined when the execution has ended
  * already or belongs to another router.

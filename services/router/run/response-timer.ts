@@ -17,9 +17,8 @@ export type ResponseTimer = {
    */
   listen(): void;
   /**
-   * Notes that the script has ended and the worker still checks its documents, or waits for its processes to be gone. The
-   * time since the first such sign is
-   * not counted, until the signs cease.
+   * Notes that the script has ended and the worker still checks its documents, or waits for its processes to
+   * be gone. The time since the first such sign is not counted, until the signs cease.
    */
   notDone(): void;
   /** Runs `work` without counting its time. After `work` the time counts again. */
