@@ -6,13 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { connectTo } from "#common/grpc/client.ts";
-import { createLog } from "#common/service/log.ts";
-import type { RunningService } from "#common/service/run-service.ts";
-import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
-import { startEgress } from "../../services/egress/main.ts";
-import { startSecrets } from "../../services/secrets/main.ts";
-import { startTunnelWorker, type TunnelWorker } from "../harness/tunnel-worker.ts";
+import { authorizationOf, startTestEgress, type TestEgress } from "../harness/egress.ts";
 import { Arms, type Guess, guessOf, pick, randomText, randomUrl, randomValue } from "./cases/guesses.ts";
 
 /*
@@ -31,10 +25,8 @@ const LAG_BYTES = 4_096;
 
 let directory: string;
 let server: Server;
-let worker: TunnelWorker;
-let services: RunningService[];
+let egress: TestEgress;
 let ask: (host: string, parts: readonly [string, string], atPause: number, type?: string) => Promise<Answer>;
-let stop: () => void;
 const pauses = new Map<string, PromiseWithResolvers<void>>();
 const values = [...Array.from({ length: 6 }, randomValue), randomUrl()];
 
@@ -61,7 +53,6 @@ beforeAll(async () => {
   }).listen(0, "127.0.0.1");
   await once(server, "listening");
   const { port } = server.address() as AddressInfo;
-  worker = await startTunnelWorker(directory);
   const secrets = Object.fromEntries(
     values.map((value, index) => [`S${index}`, { value, inject: { host: "own.example", header: "X-Key" } }]),
   );
@@ -73,43 +64,14 @@ beforeAll(async () => {
     limits: { network_mb: 10_000 },
   };
   await writeFile(join(directory, "demo.yaml"), JSON.stringify(project));
-  const log = createLog("test", "silent");
-  const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
-  const own = await startSecrets({ listen: address("secrets"), projectsDir: directory }, log);
-  const egress = await startEgress(
-    {
-      listen: address("egress"),
-      secretsAddress: address("secrets"),
-      projectsDirectory: directory,
-      dataDirectory: directory,
-      extraCaPath: undefined,
-    },
-    log,
-    async () => ["127.0.0.1"],
-  );
-  services = [own, egress];
-  const client = connectTo(EgressServiceClient, egress.address);
-  const route = {
-    project: "demo",
-    executionId: "e",
-    workerId: "w",
-    workerAddress: worker.address,
-    secretsVersion: "",
-  };
-  const stream = client.holdRoute(route);
-  stream.on("error", () => undefined);
-  const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
-  const credentials = Buffer.from(`${network?.username}:${network?.password}`).toString("base64");
-  stop = () => {
-    stream.cancel();
-    client.close();
-  };
+  egress = await startTestEgress(directory);
+  const { network } = await egress.holdRoute("demo", "e");
   ask = async (host, parts, atPause, type = "text/plain") => {
-    const connection = await worker.connect("e");
+    const connection = await egress.worker.connect("e");
     const request = openRequest({
       createConnection: () => connection,
       ...{ method: "POST", path: `http://${host}.example:${port}/` },
-      headers: { host: "x", "proxy-authorization": `Basic ${credentials}` },
+      headers: { host: "x", "proxy-authorization": authorizationOf(network) },
     });
     const id = randomText(20);
     const pause = Promise.withResolvers<void>();
@@ -132,9 +94,7 @@ beforeAll(async () => {
   };
 });
 afterAll(async () => {
-  stop();
-  for (const service of services.reverse()) await service.drain(100);
-  await worker.close();
+  await egress.close();
   server.close();
   await rm(directory, { recursive: true });
 });

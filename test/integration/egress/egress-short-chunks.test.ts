@@ -7,13 +7,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connectTo } from "#common/grpc/client.ts";
-import { createLog } from "#common/service/log.ts";
-import type { RunningService } from "#common/service/run-service.ts";
-import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
-import { startEgress } from "../../../services/egress/main.ts";
-import { startSecrets } from "../../../services/secrets/main.ts";
-import { startTunnelWorker, type TunnelWorker } from "../../harness/tunnel-worker.ts";
+import { authorizationOf, startTestEgress, type TestEgress } from "../../harness/egress.ts";
 
 setFlagsFromString("--expose-gc");
 const collectGarbage = runInNewContext("gc") as () => void;
@@ -23,16 +17,12 @@ const CHUNKS = 700_000;
 const BODY = "1\r\nX\r\n".repeat(CHUNKS);
 
 let directory: string;
-let worker: TunnelWorker;
 let server: Server;
 let accepted = Promise.withResolvers<Socket>();
-let secrets: RunningService;
-let service: RunningService;
-let egress: EgressServiceClient;
+let egress: TestEgress;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-chunks-"));
-  worker = await startTunnelWorker(directory);
   server = createServer((socket) => {
     socket.on("error", () => undefined);
     accepted.resolve(socket);
@@ -42,27 +32,10 @@ beforeAll(async () => {
     join(directory, "open.yaml"),
     `name: open\nnetwork_allowlist: ["chunks.example:${port()}"]\nallow_private: [127.0.0.1]\nlimits: {network_mb: 100}\n`,
   );
-  const log = createLog("test", "silent");
-  const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
-  secrets = await startSecrets({ listen: address("secrets"), projectsDir: directory }, log);
-  service = await startEgress(
-    {
-      listen: address("egress"),
-      secretsAddress: address("secrets"),
-      projectsDirectory: directory,
-      dataDirectory: directory,
-      extraCaPath: undefined,
-    },
-    log,
-    async () => ["127.0.0.1"],
-  );
-  egress = connectTo(EgressServiceClient, service.address);
+  egress = await startTestEgress(directory);
 });
 afterAll(async () => {
-  egress.close();
-  await service.drain(100);
-  await secrets.drain(100);
-  await worker.close();
+  await egress.close();
   server.close();
   await rm(directory, { recursive: true });
 });
@@ -76,20 +49,11 @@ const usedBytes = () => {
 /** A run's connection to the proxy, and what a request on it begins with. */
 async function open() {
   accepted = Promise.withResolvers();
-  const stream = egress.holdRoute({
-    project: "open",
-    executionId: "e",
-    workerId: "w",
-    workerAddress: worker.address,
-    secretsVersion: "",
-  });
-  stream.on("error", () => undefined);
-  const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
-  const connection = await worker.connect("e");
+  const { network, stream } = await egress.holdRoute("open", "e");
+  const connection = await egress.worker.connect("e");
   connection.on("error", () => undefined);
-  const credentials = Buffer.from(`${network?.username}:${network?.password}`).toString("base64");
   const head = (method: string) =>
-    `${method} http://chunks.example:${port()}/ HTTP/1.1\r\nHost: chunks.example:${port()}\r\nProxy-Authorization: Basic ${credentials}\r\n`;
+    `${method} http://chunks.example:${port()}/ HTTP/1.1\r\nHost: chunks.example:${port()}\r\nProxy-Authorization: ${authorizationOf(network)}\r\n`;
   const close = () => {
     connection.destroy();
     stream.cancel();

@@ -5,34 +5,33 @@ import { type IncomingMessage, request as openRequest } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
-import { type ClientReadableStream, status } from "@grpc/grpc-js";
+import { status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { callUnary, connectTo } from "#common/grpc/client.ts";
-import { createLog } from "#common/service/log.ts";
-import type { RunningService } from "#common/service/run-service.ts";
-import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
+import { EgressServiceClient } from "#proto/egress.ts";
 import { SecretsServiceClient } from "#proto/secrets.ts";
 import type { RunNetwork } from "#proto/worker.ts";
-import { startEgress } from "../../../services/egress/main.ts";
-import { startSecrets } from "../../../services/secrets/main.ts";
 import { type EchoServer, startEchoServer } from "../../harness/echo-server.ts";
-import { startTunnelWorker, type TunnelWorker } from "../../harness/tunnel-worker.ts";
+import {
+  authorizationOf,
+  type HeldRoute,
+  holdRoute,
+  startTestEgress,
+  type TestEgress,
+} from "../../harness/egress.ts";
+import type { TunnelWorker } from "../../harness/tunnel-worker.ts";
 
 const LIMITS = { timeoutMs: 5_000 };
 
 let directory: string;
 let echo: EchoServer;
 let worker: TunnelWorker;
-let secretsService: RunningService;
-let service: RunningService;
-let start: (name: string) => Promise<RunningService>;
-let egress: EgressServiceClient;
+let egress: TestEgress;
 let secrets: SecretsServiceClient;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-egress-"));
   echo = await startEchoServer();
-  worker = await startTunnelWorker(directory);
   await writeFile(
     join(directory, "open.yaml"),
     `name: open\nnetwork_allowlist: ["echo.example:${echo.port}"]\nallow_private: [127.0.0.1]\n`,
@@ -46,63 +45,24 @@ beforeAll(async () => {
     join(directory, "broken.yaml"),
     'name: broken\nsecrets: {ERP: {value: "${file:missing}", inject: {host: erp.example, header: X-Key}}}\n',
   );
-  const log = createLog("test", "silent");
-  const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
-  secretsService = await startSecrets({ listen: address("secrets"), projectsDir: directory }, log);
-  start = (name) =>
-    startEgress(
-      {
-        listen: address(name),
-        secretsAddress: address("secrets"),
-        projectsDirectory: directory,
-        dataDirectory: directory,
-        extraCaPath: undefined,
-      },
-      log,
-      async () => ["127.0.0.1"],
-    );
-  service = await start("egress");
-  egress = connectTo(EgressServiceClient, service.address);
-  secrets = connectTo(SecretsServiceClient, secretsService.address);
+  egress = await startTestEgress(directory);
+  worker = egress.worker;
+  secrets = connectTo(SecretsServiceClient, egress.secrets.address);
 });
 afterAll(async () => {
-  egress.close();
   secrets.close();
-  await service.drain(100);
-  await secretsService.drain(100);
-  await worker.close();
+  await egress.close();
   await echo.close();
   await rm(directory, { recursive: true });
 });
 
-type Held = {
-  readonly executionId: string;
-  readonly network: RunNetwork;
-  readonly stream: ClientReadableStream<HoldRouteResponse>;
-};
 let routes = 0;
 
-async function hold(
-  project: string,
-  workerAddress = worker.address,
-  executionId = `execution-${routes++}`,
-  secretsVersion = "",
-): Promise<Held> {
-  const stream = egress.holdRoute({ project, executionId, workerId: "w", workerAddress, secretsVersion });
-  stream.on("error", () => undefined);
-  const [{ network }] = (await Promise.race([
-    once(stream, "data"),
-    once(stream, "error").then(([error]) => Promise.reject(error)),
-  ])) as [HoldRouteResponse];
-  if (!network) throw new Error("no network");
-  return { executionId, network, stream };
-}
-
-const authorizationOf = ({ username, password }: RunNetwork) =>
-  `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
+const hold = (project: string, workerAddress = worker.address, executionId = `execution-${routes++}`) =>
+  egress.holdRoute(project, executionId, { workerAddress });
 
 /** The status that a run gets with these credentials. */
-async function ask({ executionId }: Held, credentials: RunNetwork, url: string): Promise<number> {
+async function ask({ executionId }: HeldRoute, credentials: RunNetwork, url: string): Promise<number> {
   const connection = await worker.connect(executionId);
   const request = openRequest({
     createConnection: () => connection,
@@ -143,16 +103,14 @@ describe("a network route", () => {
     const other = await hold("broker");
     expect(other.network.password).not.toBe(network.password);
     expect(other.network.placeholders[0]?.value).not.toBe(network.placeholders[0]?.value);
-    const second = await start("egress-2");
+    const second = await egress.startAnother("egress-2");
     const client = connectTo(EgressServiceClient, second.address);
-    const again = client.holdRoute({
+    const again = await holdRoute(client, {
       ...{ project: "broker", executionId, secretsVersion: "" },
       ...{ workerId: "w", workerAddress: worker.address },
     });
-    again.on("error", () => undefined);
-    const [response] = (await once(again, "data")) as [HoldRouteResponse];
-    expect(response.network).toEqual(network);
-    for (const each of [stream, other.stream, again]) each.cancel();
+    expect(again.network).toEqual(network);
+    for (const each of [stream, other.stream, again.stream]) each.cancel();
     client.close();
     await second.drain(100);
   });
@@ -216,9 +174,9 @@ describe("a network route", () => {
     await ask(route, route.network, "http://evil.example/");
     route.stream.cancel();
     await expect
-      .poll(async () => await service.registry?.metrics())
+      .poll(async () => await egress.service.registry?.metrics())
       .toMatch(/airlock_egress_bytes_total\{project="open",direction="in"\} [1-9]/);
-    const text = await service.registry?.metrics();
+    const text = await egress.service.registry?.metrics();
     expect(text).toMatch(/airlock_egress_attempts_total\{project="open",verdict="allowed"\} [1-9]/);
     expect(text).toMatch(/airlock_egress_attempts_total\{project="open",verdict="not_listed"\} 1/);
   });
@@ -325,18 +283,22 @@ describe("a brokered secret", () => {
     const earlier = { project: "broker", version: forWorkers.version };
     const kept = await callUnary(secrets, secrets.resolveBrokered, earlier, "secrets", LIMITS);
     expect(kept).toEqual(forEgress);
-    await expect(hold("broker", worker.address, "kept", forWorkers.version)).resolves.toBeDefined();
+    await expect(
+      egress.holdRoute("broker", "kept", { secretsVersion: forWorkers.version }),
+    ).resolves.toBeDefined();
   });
 
   it("a network route for values that are not known any more is refused, because other values would leave unredacted", async () => {
-    await expect(hold("broker", worker.address, "unknown", "no-such-version")).rejects.toMatchObject({
+    await expect(
+      egress.holdRoute("broker", "unknown", { secretsVersion: "no-such-version" }),
+    ).rejects.toMatchObject({
       details: expect.stringContaining("are not known any more"),
     });
   });
 
   it("a brokered secret has a new placeholder in every route, and the same authority", async () => {
     const [first, second] = [await hold("broker"), await hold("broker")];
-    const text = ({ network }: Held) => network.placeholders[0]?.value ?? "";
+    const text = ({ network }: HeldRoute) => network.placeholders[0]?.value ?? "";
     expect(text(first)).toMatch(/^airlock-placeholder-/);
     expect(text(second)).not.toBe(text(first));
     expect(first.network.authorityPem).toMatch(/^-----BEGIN CERTIFICATE-----\n/);
@@ -370,7 +332,7 @@ describe("the egress service as a process of its own", () => {
     const listen = `unix:${join(directory, "alone.sock")}`;
     const child = start({
       AIRLOCK_LISTEN: listen,
-      AIRLOCK_SECRETS_ADDRESS: secretsService.address,
+      AIRLOCK_SECRETS_ADDRESS: egress.secrets.address,
       AIRLOCK_PROJECTS_DIR: directory,
       AIRLOCK_DATA_DIR: directory,
     });
@@ -379,16 +341,10 @@ describe("the egress service as a process of its own", () => {
     await new Promise<void>((resolve, reject) => {
       client.waitForReady(Date.now() + 10_000, (error) => (error ? reject(error) : resolve()));
     });
-    const route = {
-      project: "open",
-      executionId: "execution",
-      workerId: "w",
-      workerAddress: worker.address,
-      secretsVersion: "",
-    };
-    const stream = client.holdRoute(route);
-    stream.on("error", () => undefined);
-    await once(stream, "data");
+    const { stream } = await holdRoute(client, {
+      ...{ project: "open", executionId: "execution", secretsVersion: "" },
+      ...{ workerId: "w", workerAddress: worker.address },
+    });
     await expect.poll(() => worker.waiting("execution")).toBeGreaterThan(0);
     stream.cancel();
     client.close();

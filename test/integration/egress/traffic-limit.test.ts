@@ -4,13 +4,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { connectTo } from "#common/grpc/client.ts";
-import { createLog } from "#common/service/log.ts";
-import type { RunningService } from "#common/service/run-service.ts";
-import { EgressServiceClient, type HoldRouteResponse } from "#proto/egress.ts";
-import { startEgress } from "../../../services/egress/main.ts";
-import { startSecrets } from "../../../services/secrets/main.ts";
-import { startTunnelWorker, type TunnelWorker } from "../../harness/tunnel-worker.ts";
+import { authorizationOf, startTestEgress, type TestEgress } from "../../harness/egress.ts";
 
 // A little more than the megabyte that the project permits.
 const LARGE = "x".repeat(1_100_000);
@@ -29,16 +23,12 @@ const RESPONSES: Readonly<Record<string, string>> = {
 };
 
 let directory: string;
-let worker: TunnelWorker;
 let server: Server;
-let secrets: RunningService;
-let service: RunningService;
-let egress: EgressServiceClient;
+let egress: TestEgress;
 let runs = 0;
 
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-limit-"));
-  worker = await startTunnelWorker(directory);
   server = createServer((socket) => {
     socket.on("error", () => undefined);
     socket.once("data", (head: Buffer) => {
@@ -52,27 +42,10 @@ beforeAll(async () => {
     join(directory, "small.yaml"),
     `name: small\nnetwork_allowlist: ["limit.example:${port}"]\nallow_private: [127.0.0.1]\nlimits: {network_mb: 1}\n`,
   );
-  const log = createLog("test", "silent");
-  const address = (name: string) => `unix:${join(directory, `${name}.sock`)}`;
-  secrets = await startSecrets({ listen: address("secrets"), projectsDir: directory }, log);
-  service = await startEgress(
-    {
-      listen: address("egress"),
-      secretsAddress: address("secrets"),
-      projectsDirectory: directory,
-      dataDirectory: directory,
-      extraCaPath: undefined,
-    },
-    log,
-    async () => ["127.0.0.1"],
-  );
-  egress = connectTo(EgressServiceClient, service.address);
+  egress = await startTestEgress(directory);
 });
 afterAll(async () => {
-  egress.close();
-  await service.drain(100);
-  await secrets.drain(100);
-  await worker.close();
+  await egress.close();
   server.close();
   await rm(directory, { recursive: true });
 });
@@ -80,19 +53,13 @@ afterAll(async () => {
 /** A run with a network route. `ask` sends one request and resolves to all bytes of the answer. */
 async function openRun() {
   const executionId = `execution-${runs++}`;
-  const stream = egress.holdRoute({
-    ...{ project: "small", executionId },
-    ...{ workerId: "w", workerAddress: worker.address, secretsVersion: "" },
-  });
-  stream.on("error", () => undefined);
-  const [{ network }] = (await once(stream, "data")) as [HoldRouteResponse];
+  const { network, stream } = await egress.holdRoute("small", executionId);
   const { port } = server.address() as { port: number };
-  const credentials = Buffer.from(`${network?.username}:${network?.password}`).toString("base64");
   const ask = async (path: string, { method = "GET", headers = "", body = "" } = {}): Promise<string> => {
-    const connection = await worker.connect(executionId);
+    const connection = await egress.worker.connect(executionId);
     connection.on("error", () => undefined);
     connection.write(
-      `${method} http://limit.example:${port}${path} HTTP/1.1\r\nHost: limit.example:${port}\r\nConnection: close\r\nProxy-Authorization: Basic ${credentials}\r\n${headers}\r\n${body}`,
+      `${method} http://limit.example:${port}${path} HTTP/1.1\r\nHost: limit.example:${port}\r\nConnection: close\r\nProxy-Authorization: ${authorizationOf(network)}\r\n${headers}\r\n${body}`,
     );
     let text = "";
     connection.on("data", (chunk) => {
