@@ -5,6 +5,7 @@ import type { Log } from "#common/service/log.ts";
 import { openPostgresStore } from "../../services/router/store/postgres/store.ts";
 import type { ExecutionStore } from "../../services/router/store/store.ts";
 import { GRANT } from "../support/grant.ts";
+import { SUBMISSION } from "../support/submission.ts";
 import { startPostgres, type TestDatabase, type TestPostgres } from "./postgres.ts";
 
 export const LLM_REQUEST = { id: "llm_1", prompt: "Say hello", model: "default" };
@@ -59,8 +60,7 @@ export function usePostgresStores(): PostgresStores {
 
 /** Adds a pending execution of this store's router. */
 export async function submit(store: ExecutionStore, executionId = "0001", project = "demo"): Promise<string> {
-  const submission = { executionId, project, code: "1", timeoutMs: 1, settings: {}, memoryJson: "{}" };
-  expect(await store.insert({ ...submission, createdAtMs: 1 })).toBe(true);
+  expect(await store.insert({ ...SUBMISSION, executionId, project })).toBe(true);
   return executionId;
 }
 

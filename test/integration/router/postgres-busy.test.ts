@@ -7,6 +7,7 @@ import type { ExecutionStore } from "../../../services/router/store/store.ts";
 import { postgresMissing } from "../../harness/postgres.ts";
 import { usePostgresStores } from "../../harness/postgres-stores.ts";
 import { startServices } from "../../harness/services.ts";
+import { SUBMISSION } from "../../support/submission.ts";
 
 const missing = postgresMissing();
 const AT_ONCE = 200;
@@ -17,15 +18,7 @@ describe.skipIf(missing)(`a router whose database is busy${missing ? ` (${missin
   const stores = usePostgresStores();
   const insert = (store: ExecutionStore, n: number) =>
     store
-      .insert({
-        executionId: `b-${String(n).padStart(4, "0")}`,
-        project: "demo",
-        code: "1",
-        timeoutMs: 1,
-        settings: {},
-        memoryJson: "{}",
-        createdAtMs: n,
-      })
+      .insert({ ...SUBMISSION, executionId: `b-${String(n).padStart(4, "0")}`, createdAtMs: n })
       .catch((error: unknown) => error);
   /** Keeps every writer waiting until the returned function is called. */
   const lockExecutions = async () => {

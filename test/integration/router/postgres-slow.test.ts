@@ -15,6 +15,7 @@ import {
   type TestPostgres,
 } from "../../harness/postgres.ts";
 import { startServices } from "../../harness/services.ts";
+import { SUBMISSION } from "../../support/submission.ts";
 
 const missing = postgresMissing();
 const AT_ONCE = 200;
@@ -52,16 +53,8 @@ describe.skipIf(missing)(`a router whose database is slow${missing ? ` (${missin
   };
   const insert = (into: ExecutionStore, n: number, signal?: AbortSignal) => {
     const executionId = `s-${String(n).padStart(4, "0")}`;
-    const submission = {
-      executionId,
-      project: "demo",
-      code: "1",
-      timeoutMs: 1,
-      settings: {},
-      memoryJson: "{}",
-    };
     return into
-      .insert({ ...submission, createdAtMs: n }, {}, undefined, signal)
+      .insert({ ...SUBMISSION, executionId, createdAtMs: n }, {}, undefined, signal)
       .catch((error: { code: string; message: string }) => `${error.code}: ${error.message}`);
   };
   const insertAll = (into: ExecutionStore) =>

@@ -21,6 +21,7 @@ import {
   submit,
   usePostgresStores,
 } from "../../harness/postgres-stores.ts";
+import { SUBMISSION } from "../../support/submission.ts";
 
 const missing = postgresMissing();
 const ALL = { project: undefined, status: undefined, limit: 51, before: undefined };
@@ -74,14 +75,9 @@ describe.skipIf(missing)(`a real PostgreSQL${missing ? ` (${missing})` : ""}`, (
       maker: "",
     });
     expect(await store.get("old-2")).toBeUndefined();
-    const submission = { executionId: "new", project: "demo", code: "1", timeoutMs: 1, settings: {} };
     const idempotency = { key: "once", fingerprint: "print" };
     const insertNew = (executionId: string, ...more: [submitter?: Submitter]) =>
-      store.insert(
-        { ...submission, executionId, memoryJson: "{}", createdAtMs: 1 },
-        { idempotency },
-        ...more,
-      );
+      store.insert({ ...SUBMISSION, executionId }, { idempotency }, ...more);
     expect(await insertNew("new-1")).toBe(false);
     expect(await insertNew("new-2", { tenant: "default", principal: "key:ci", maker: "" })).toBe(true);
   });

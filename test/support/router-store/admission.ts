@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import { NO_OUTPUT } from "../../../services/router/execution.ts";
 import { GRANT } from "../grant.ts";
-import { COMPLETED, SUBMISSION, store, submit } from "./test-store.ts";
+import { SUBMISSION } from "../submission.ts";
+import { COMPLETED, store, submit } from "./test-store.ts";
 
 /** Tests which submissions a store accepts: within the limits, and once for an idempotency key. */
 export function itAdmits(): void {

@@ -1,7 +1,8 @@
 import { expect, it } from "vitest";
 import { END_REASONS } from "#common/execution-names.ts";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
-import { COMPLETED, count, running, SUBMISSION, store, submit } from "./test-store.ts";
+import { SUBMISSION } from "../submission.ts";
+import { COMPLETED, count, running, store, submit } from "./test-store.ts";
 
 /** Tests dead letters and their repetitions. */
 export function itKeepsDeadLetters(): void {

@@ -2,7 +2,8 @@ import { expect, it } from "vitest";
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { PIECE_BYTES, ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { GRANT } from "../grant.ts";
-import { COMPLETED, LLM_REQUEST, running, SUBMISSION, store, stored, submit } from "./test-store.ts";
+import { SUBMISSION } from "../submission.ts";
+import { COMPLETED, LLM_REQUEST, running, store, stored, submit } from "./test-store.ts";
 
 /** Tests the bytes that projects store, and the executions that are forgotten to free space. */
 export function itCountsBytes(): void {

@@ -3,7 +3,8 @@ import { LOCAL_SUBMITTER, type Scope, type Submitter, submitterOf } from "#commo
 import { failure, NO_OUTPUT } from "../../../services/router/execution.ts";
 import { GRANT } from "../grant.ts";
 import type { EmptyDatabase } from "../store-contract.ts";
-import { COMPLETED, LLM_REQUEST, SUBMISSION, store } from "./test-store.ts";
+import { SUBMISSION } from "../submission.ts";
+import { COMPLETED, LLM_REQUEST, store } from "./test-store.ts";
 
 const ALICE: Submitter = { tenant: "default", principal: "key:alice", maker: "" };
 const AGENT: Submitter = { tenant: "default", principal: "key:agent", maker: "key:alice" };

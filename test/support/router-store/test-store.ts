@@ -6,16 +6,6 @@ import { GRANT } from "../grant.ts";
 
 export const LLM_REQUEST = { id: "llm_1", prompt: "Say hello", model: "default" };
 
-export const SUBMISSION: Submission = {
-  executionId: "",
-  project: "demo",
-  code: "",
-  timeoutMs: 1,
-  settings: {},
-  memoryJson: "{}",
-  createdAtMs: 1,
-};
-
 export const COMPLETED: Ending = {
   reason: "completed",
   error: null,

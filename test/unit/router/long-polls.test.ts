@@ -12,6 +12,7 @@ import { createExecutions, type Executions } from "../../../services/router/quer
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
 import { GRANT } from "../../support/grant.ts";
+import { SUBMISSION } from "../../support/submission.ts";
 
 const ALICE: Principal = { id: "user:alice", kind: "human", tenant: "acme", role: "developer" };
 const STRANGERS: Principal[] = [
@@ -28,15 +29,7 @@ let underWay: Map<string, Submitter>;
 let reads: number;
 
 const submit = async (executionId: string) => {
-  const submission = {
-    executionId,
-    project: "demo",
-    code: "1",
-    timeoutMs: 1,
-    settings: {},
-    memoryJson: "{}",
-  };
-  await store.insert({ ...submission, createdAtMs: 1 }, {}, submitterOf(ALICE));
+  await store.insert({ ...SUBMISSION, executionId }, {}, submitterOf(ALICE));
   underWay.set(executionId, submitterOf(ALICE));
   return executionId;
 };

@@ -11,6 +11,7 @@ import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts"
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 import { GRANT } from "../../support/grant.ts";
+import { SUBMISSION } from "../../support/submission.ts";
 
 const ID = "0001";
 const STDOUT = 1;
@@ -35,15 +36,7 @@ let failing: ExecutionStore;
 beforeEach(async () => {
   directory = await mkdtemp(join(tmpdir(), "airlock-record-"));
   store = openSqliteStore(join(directory, "airlock.db"), "router");
-  const submission = {
-    executionId: ID,
-    project: "demo",
-    code: "1",
-    timeoutMs: 1,
-    settings: {},
-    memoryJson: "{}",
-  };
-  await store.insert({ ...submission, createdAtMs: 1 });
+  await store.insert({ ...SUBMISSION, executionId: ID });
   await store.start(ID, 2, GRANT);
   failures = 0;
   const full = async () => {

@@ -8,6 +8,7 @@ import { startRetention } from "../../../services/router/store/retention.ts";
 import { openSqliteStore } from "../../../services/router/store/sqlite/store.ts";
 import type { ExecutionStore } from "../../../services/router/store/store.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
+import { SUBMISSION } from "../../support/submission.ts";
 
 const SECOND = 1_000;
 const HOUR = 3_600 * SECOND;
@@ -29,16 +30,8 @@ afterEach(async () => {
 });
 
 const submit = (executionId: string) => {
-  const submission = {
-    executionId,
-    project: "demo",
-    code: "1",
-    timeoutMs: 1,
-    settings: {},
-    memoryJson: "{}",
-  };
   const idempotency = { key: "key", fingerprint: "print" };
-  return store.insert({ ...submission, createdAtMs: START_MS }, { idempotency });
+  return store.insert({ ...SUBMISSION, executionId, createdAtMs: START_MS }, { idempotency });
 };
 const end = (executionId: string, afterMs: number) =>
   store.finish(executionId, failure("killed", "killed"), NO_OUTPUT, START_MS + afterMs);

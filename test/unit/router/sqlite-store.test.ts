@@ -13,6 +13,7 @@ import type { Reading } from "../../../services/router/store/store.ts";
 import { ROW_BYTES } from "../../../services/router/store/stored-bytes.ts";
 import { ROUTER_TABLES } from "../../../services/router/store/tables.ts";
 import { measureStretches } from "../../support/stretches.ts";
+import { SUBMISSION } from "../../support/submission.ts";
 
 const MIGRATIONS = readMigrations(ROUTER_TABLES.migrations, "sqlite");
 let directory: string;
@@ -27,15 +28,7 @@ afterAll(async () => {
 });
 
 describe("the SQLite file", () => {
-  const submission = {
-    executionId: "0001",
-    project: "demo",
-    code: "",
-    timeoutMs: 1,
-    settings: {},
-    memoryJson: "{}",
-    createdAtMs: 1,
-  };
+  const submission = { ...SUBMISSION, executionId: "0001" };
 
   it("the SQLite file still has everything when it is opened again", async () => {
     const path = newPath();
