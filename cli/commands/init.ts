@@ -16,8 +16,8 @@ const DOCKER_SOCKET = "/var/run/docker.sock";
 
 /**
  * `./airlock init` prepares docker-compose.yml for this machine. It makes `deployment/` (certificates, the
- * database's password, the first admin's API key, a directory for secret files) and `.env`. A second run renews the certificates and adds
- * what is missing.
+ * database's password, the first admin's API key, a directory for secret files) and `.env`. A second run
+ * renews the certificates and adds what is missing.
  */
 export async function init(args: readonly string[]): Promise<number> {
   const directory = parse(args);

@@ -19,8 +19,9 @@ export type AdminKeyFile = {
 
 /**
  * Makes sure that somebody can administer the deployment. The key in the file `given` becomes an admin's key,
- * unless it is known, and then perhaps revoked. Without such a file a new key is made if there is no admin, and written to the file
- * `made` (mode 0600); it is never printed. Rejects with a ConfigError when a file cannot be used.
+ * unless it is known, and then perhaps revoked. Without such a file a new key is made if there is no admin,
+ * and written to the file `made` (mode 0600); it is never printed. Rejects with a ConfigError when a file
+ * cannot be used.
  */
 export async function ensureAdmin(
   store: AuthorityStore,

@@ -59,10 +59,11 @@ export async function createTestCertificates(): Promise<TestCertificates> {
 }
 
 /**
- * Answers every request with what it saw, as JSON: `/redirect?URL` redirects there, `/header` sends the headers back
- * as headers too, `/gzip` claims an encoding, `/gzip-late` does so behind 1,100 other header lines, `/manipulated`
- * does so as RFC 3229 has it, `/coded` claims a transfer coding, `/interim` sends 100 interim responses first, `/part` sends the first ten bytes as a
- * part, `/big` sends a megabyte, `/slow` sends the echo byte by byte.
+ * Answers every request with what it saw, as JSON: `/redirect?URL` redirects there, `/header` sends the
+ * headers back as headers too, `/gzip` claims an encoding, `/gzip-late` does so behind 1,100 other header
+ * lines, `/manipulated` does so as RFC 3229 has it, `/coded` claims a transfer coding, `/interim` sends 100
+ * interim responses first, `/part` sends the first ten bytes as a part, `/big` sends a megabyte, `/slow`
+ * sends the echo byte by byte.
  */
 export async function startEchoServer(tls?: { key: string; cert: string }): Promise<EchoServer> {
   const seen: Seen[] = [];

@@ -8,8 +8,8 @@ import { poolManagerOver } from "./pool-manager.ts";
 import { routerOver } from "./router.ts";
 
 /**
- * Connects the gateway to the router, the pool-manager and the authority over gRPC, on first use. The result owns `edges`
- * and closes them.
+ * Connects the gateway to the router, the pool-manager and the authority over gRPC, on first use. The result
+ * owns `edges` and closes them.
  */
 export function connectBackends(
   addresses: {

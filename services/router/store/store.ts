@@ -354,9 +354,9 @@ export type ExecutionStore = {
   deleteOldestEnded(project: string, keepBytes: number, limit: number): Promise<Removal>;
   /**
    * Calls `listener` after each change of the execution's state, whichever router made the change (a start by
-   * another router only some seconds later), and sometimes without a change. `change`: what this router changed, so that the listener need not read the
-   * execution; undefined when another router may have changed anything. The returned function removes the
-   * listener.
+   * another router only some seconds later), and sometimes without a change. `change`: what this router
+   * changed, so that the listener need not read the execution; undefined when another router may have changed
+   * anything. The returned function removes the listener.
    */
   onChange(executionId: string, listener: (change?: OwnChange) => void): () => void;
   /**
