@@ -88,6 +88,16 @@ describe("the redaction of a text", () => {
     PROPERTY_TIMEOUT_MS,
   );
 
+  it.each([
+    ["an encoded form of itself", ["ab/abba\n"], "ab/abba\nb/abba\n", "[REDACTED]b/abba\n"],
+    ["an encoded form of another secret", ["ab/abba\n", "a-plain-one"], "x a\n-plain-one", "x a\n-plain-one"],
+  ])(
+    "the redaction of a text passes no line end in a secret that begins like %s",
+    (_what, values, text, expected) => {
+      expect(redacted(values, text)).toBe(expected);
+    },
+  );
+
   it("the redaction of a text takes the first half of a backslash with a secret, also within a possible other secret", () => {
     const values = ["\\abé-one", "1\\éa\\\\é-two"];
     expect(redacted(values, "1\\éa\\\\\\abé-one")).toBe("1\\éa\\[REDACTED]");

@@ -65,6 +65,8 @@ export type Automaton = Stops & {
   readonly longest: Int32Array;
   /** For each pattern, its number of bytes. */
   readonly lengths: Int32Array;
+  /** For each pattern, the kind of gaps (separators) that may stand between its characters. */
+  readonly gapsOf: readonly Gaps[];
   /** For each state, the index of the trigger that ends there, or -1. */
   readonly triggerIn: Int32Array;
   /** For each trigger, its number of bytes. */
@@ -193,6 +195,7 @@ export function* automatonSteps(
     fail,
     longest,
     lengths: Int32Array.from(patterns, ({ bytes }) => bytes.length),
+    gapsOf: patterns.map(({ gaps: kind }) => kind),
     triggerIn,
     triggerLengths: Int32Array.from(triggers, ({ bytes }) => bytes.length),
     introduces: flags(introducers),

@@ -27,6 +27,42 @@ export const IS_LINE_END: Uint8Array = Uint8Array.from({ length: 256 }, (_, byte
   byte === 0x0a || byte === 0x0d ? 1 : 0,
 );
 
+/** For each kind of gaps, its bit in a set of kinds. */
+const BITS = { none: 1, base64: 2, hex: 4, number: 8 } as const satisfies Record<Gaps, number>;
+/** For each byte, the set of the kinds of gaps that it may be. */
+const KINDS_OF = Uint8Array.from({ length: 256 }, (_, byte) =>
+  GAP_KINDS.reduce(
+    (kinds, kind) => ((GAPS[kind].between as readonly number[]).includes(byte) ? kinds | BITS[kind] : kinds),
+    0,
+  ),
+);
+
+/**
+ * Bytes that were skipped between two characters of a pattern: the set of the kinds of gaps that all of them
+ * may be, and whether one of them may stand only at the places that `GAPS` names.
+ */
+export type Skip = { readonly kinds: number; readonly isPlaced: boolean };
+
+/** Bytes that stand for no character, such as a soft line break, and may stand in every pattern. */
+export const NO_GAP: Skip = { kinds: 0xff, isPlaced: false };
+
+/** A gap of the byte `byte`. `isLine`: whether it is a line end or follows one. */
+export function gapOf(byte: number, isLine: boolean): Skip {
+  return { kinds: KINDS_OF[byte] as number, isPlaced: !isLine };
+}
+
+/** Two skips in a row as one. */
+export function joined(one: Skip, other: Skip): Skip {
+  return { kinds: one.kinds & other.kinds, isPlaced: one.isPlaced || other.isPlaced };
+}
+
+/** Whether a pattern with these gaps may have `skip` after `count` of its characters. */
+export function mayHave(gaps: Gaps, skip: Skip, count: number): boolean {
+  if ((skip.kinds & BITS[gaps]) === 0) return false;
+  if (gaps === "none" || !skip.isPlaced) return true;
+  return count >= GAPS[gaps].minDepth && count % GAPS[gaps].every === 0;
+}
+
 /** Whether line ends are among the gaps (separators) that may stand between the bytes of a needle. */
 export function breaksLines(gaps: Gaps): boolean {
   return gaps !== "none" && GAPS[gaps].between.some((byte) => IS_LINE_END[byte] === 1);

@@ -1,4 +1,5 @@
 import type { Automaton } from "../automaton/automaton.ts";
+import type { Gaps } from "../automaton/gaps.ts";
 import { checkedBytes, isKnownBehind, type MatchCheck, meantBy } from "../needles/match-checks.ts";
 import type { NeedleSet } from "../needles/needle-set.ts";
 import type { Reading } from "./reading.ts";
@@ -30,7 +31,7 @@ export class Matches {
    * have not arrived yet.
    */
   add(state: number, at: number, reading?: Reading): boolean {
-    const { longest, lengths, depth, fail } = this.#automaton;
+    const { longest, lengths, gapsOf, depth, fail } = this.#automaton;
     const { position, bytes, isAll } = this.#text;
     for (let suffix = state; ; suffix = fail[suffix] as number) {
       const pattern = longest[suffix] as number;
@@ -40,7 +41,9 @@ export class Matches {
       const start = reading ? reading.startOf(length) : position + at - length;
       let isNeedle = false;
       let isCovered = false;
-      for (const needle of this.#sameBytes[pattern] as readonly number[]) {
+      // The first characters of a pattern with gaps may also be those of a pattern that has none.
+      const isAllowed = !reading || reading.mayBe(gapsOf[pattern] as Gaps, length);
+      for (const needle of isAllowed ? (this.#sameBytes[pattern] as readonly number[]) : []) {
         const check = this.#checks[needle];
         if (check?.kind === "piece" && this.#isInPiece(check.of, start, position + at)) {
           // Another secret with the same sample may match for longer.

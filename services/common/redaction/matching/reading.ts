@@ -1,15 +1,18 @@
 import type { Automaton } from "../automaton/automaton.ts";
+import { type Gaps, joined, mayHave, NO_GAP, type Skip } from "../automaton/gaps.ts";
 
 /**
  * An escape that was read as the characters that it stands for. `from` and `to` are its positions in the
  * text. `countFrom` and `countTo` are the same positions, counted in characters of a pattern. Both counts
- * agree up to the first escape. `before` is the escape before this one; undefined for the first.
+ * agree up to the first escape. `skip` says in which patterns an escape that stands for no character may be.
+ * `before` is the escape before this one; undefined for the first.
  */
 type Escape = {
   readonly from: number;
   readonly to: number;
   readonly countFrom: number;
   readonly countTo: number;
+  readonly skip: Skip;
   readonly before: Escape | undefined;
 };
 
@@ -36,9 +39,16 @@ export class Reading {
 
   /**
    * A reading of the bytes `from` to `to` as `count` characters that lead to `state`. The text before them is
-   * read as in `earlier`; without it, as it is written.
+   * read as in `earlier`; without it, as it is written. `skip` is for a `count` of 0.
    */
-  static of(state: number, from: number, to: number, count: number, earlier?: Reading): Reading {
+  static of(
+    state: number,
+    from: number,
+    to: number,
+    count: number,
+    earlier?: Reading,
+    skip: Skip = NO_GAP,
+  ): Reading {
     const countFrom = earlier ? earlier.#countAt(from) : from;
     const last = earlier ? earlier.#escape : undefined;
     // Consecutive escapes that stand for no character are stored as one escape, because every position is
@@ -49,6 +59,7 @@ export class Reading {
       to,
       countFrom,
       countTo: countFrom + count,
+      skip: isOneRun ? joined(last.skip, skip) : skip,
       before: isOneRun ? last.before : last,
     };
     return new Reading(state, read);
@@ -88,6 +99,15 @@ export class Reading {
       if (!read.before) return read.from - (read.countFrom - count);
     }
     return this.at;
+  }
+
+  /** Whether a pattern with these gaps, of the last `length` characters, may have what was skipped between them. */
+  mayBe(gaps: Gaps, length: number): boolean {
+    const start = this.#countAt(this.at) - length;
+    for (let read: Escape | undefined = this.#escape; read && read.countTo > start; read = read.before) {
+      if (read.countTo === read.countFrom && !mayHave(gaps, read.skip, read.countFrom - start)) return false;
+    }
+    return true;
   }
 
   #countAt(at: number): number {

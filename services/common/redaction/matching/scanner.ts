@@ -1,6 +1,6 @@
 import { type Automaton, STOP } from "../automaton/automaton.ts";
 import { PREFIX_BYTES } from "../automaton/gap-tables.ts";
-import { type AutomatonGaps, IS_LINE_END } from "../automaton/gaps.ts";
+import { type AutomatonGaps, gapOf, IS_LINE_END, NO_GAP } from "../automaton/gaps.ts";
 import { FILTER_MARGIN_BYTES, PrefixFilter } from "../automaton/prefix-filter.ts";
 import { EITHER, MANY, SingleEscapes } from "../automaton/single-escape.ts";
 import { behindNothing, isWithinRun, mayBeNothing, UNKNOWN } from "../escapes/escape-bytes.ts";
@@ -340,7 +340,7 @@ export class Scanner {
       const onward = (isLine ? lineStates : states)[state] as number;
       if (onward === 0 || isGap[byte] === 0) continue;
       if (!this.#lookAhead.endsSoon(this.#text.bytes, onward, next, isLine ? 1 : minDepth))
-        this.#start(onward, at, next, 0, earlier);
+        this.#start(onward, at, next, 0, earlier, gapOf(byte, isLine));
     }
   }
 
@@ -379,9 +379,10 @@ export class Scanner {
     }
   }
 
-  #start(state: number, at: number, next: number, count: number, earlier?: Reading): void {
+  #start(state: number, at: number, next: number, count: number, earlier?: Reading, skip = NO_GAP): void {
     if (state === 0 || this.#lookAhead.endsSoon(this.#text.bytes, state, next, 1)) return;
-    const reading = Reading.of(state, this.#text.position + at, this.#text.position + next, count, earlier);
+    const { position } = this.#text;
+    const reading = Reading.of(state, position + at, position + next, count, earlier, skip);
     // A longer run without characters ends the match, because a script could otherwise have all of its output held back
     // by blanks.
     if (reading.nothingBytes > MAX_NOTHING_BYTES) return;
