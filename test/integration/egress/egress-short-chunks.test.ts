@@ -4,13 +4,9 @@ import { createServer, type Server, type Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { authorizationOf, startTestEgress, type TestEgress } from "../../harness/egress.ts";
-
-setFlagsFromString("--expose-gc");
-const collectGarbage = runInNewContext("gc") as () => void;
+import { heldBytes } from "../../support/held-memory.ts";
 
 const MIB = 1024 * 1024;
 const CHUNKS = 700_000;
@@ -41,10 +37,6 @@ afterAll(async () => {
 });
 
 const port = () => (server.address() as { port: number }).port;
-const usedBytes = () => {
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-};
 
 /** A run's connection to the proxy, and what a request on it begins with. */
 async function open() {
@@ -63,12 +55,10 @@ async function open() {
 
 /** By how much the memory of this process has grown a few seconds after `begin`. */
 async function growth(begin: () => void): Promise<number> {
-  collectGarbage();
-  const before = usedBytes();
+  const before = await heldBytes();
   begin();
   await delay(4_000);
-  collectGarbage();
-  return usedBytes() - before;
+  return (await heldBytes()) - before;
 }
 
 describe("a body of chunks of one byte", () => {

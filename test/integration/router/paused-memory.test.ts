@@ -1,10 +1,8 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { callUnary } from "#common/grpc/client.ts";
 import { ExecutionStatus } from "#proto/execution.ts";
 import { startServices, type TestServices } from "../../harness/services.ts";
+import { heldBytes } from "../../support/held-memory.ts";
 
 const MIB = 1024 * 1024;
 const COUNT = 6;
@@ -15,19 +13,6 @@ beforeAll(async () => {
   services = await startServices({ demo: "" });
 });
 afterAll(() => services.close());
-
-/** The bytes that the services in this process hold. */
-async function held(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  // Several collections, because finalizers of one collection free objects for the next.
-  for (let n = 0; n < 4; n++) {
-    collect();
-    await sleep(100);
-  }
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
-}
 
 it("paused executions keep nothing of their submissions in the router's memory", {
   timeout: 120_000,
@@ -42,10 +27,10 @@ it("paused executions keep nothing of their submissions in the router's memory",
     return id;
   };
   await pause('{"a":{"b":""}}');
-  const before = await held();
+  const before = await heldBytes();
   const ids: string[] = [];
   for (let n = 0; n < COUNT; n++) ids.push(await pause(`{"a":{"b":"${String(n).repeat(SIZE)}"}}`));
-  expect((await held()) - before).toBeLessThan(SIZE);
+  expect((await heldBytes()) - before).toBeLessThan(SIZE);
   const { router } = services;
   for (const executionId of ids) {
     await callUnary(router, router.respond, { executionId, response: "four" }, "router", {

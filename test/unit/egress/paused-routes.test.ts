@@ -1,5 +1,3 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect, it } from "vitest";
 import { Secret } from "#common/secret.ts";
 import { CompiledValues } from "../../../services/egress/brokered/compiled-values.ts";
@@ -9,6 +7,7 @@ import {
   redactLines,
   responseFilters,
 } from "../../../services/egress/brokered/response-filter.ts";
+import { heldBytes } from "../../support/held-memory.ts";
 
 const VALUES = ["k7Hq2Vb9Lx4Tn8Rw3Yz6Pd1Mf5Js0GcA", `eyJ${"hbGciOiJIUzI1NiIsInR5cCI6Ik".repeat(150)}`];
 const INJECTION = { host: "erp.example", port: 443, header: "authorization", format: "{}" };
@@ -22,25 +21,14 @@ function newRoute(compiled: CompiledValues) {
   return { placeholders, filter };
 }
 
-function usedBytes(): number {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  // Several collections, because weakly held objects are freed by a later one.
-  for (let round = 0; round < 3; round++) collect();
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return heapUsed + arrayBuffers;
-}
-
 it("the routes of many paused runs share the compiled forms of their values, and each writes its own placeholder", async () => {
   const compiled = new CompiledValues();
   const first = newRoute(compiled);
-  const before = usedBytes();
+  const before = await heldBytes();
   const routes = Array.from({ length: ROUTES }, () => newRoute(compiled));
   const texts = routes.map(({ filter }) => redactLines(filter, [`key=${VALUES[0]}`])[0]);
   for (const { placeholders } of routes) placeholderGuard(placeholders);
-  // Weak references are released only between two turns of the event loop.
-  await new Promise((turn) => setTimeout(turn, 10));
-  expect((usedBytes() - before) / ROUTES).toBeLessThan(30_000);
+  expect(((await heldBytes()) - before) / ROUTES).toBeLessThan(30_000);
   expect(texts).toEqual(routes.map(({ placeholders }) => `key=${placeholders[0]?.text}`));
   expect(new Set(texts).size).toBe(ROUTES);
   expect(first.filter.needles.automaton).toBe(routes[0]?.filter.needles.automaton);

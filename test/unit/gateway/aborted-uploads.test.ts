@@ -2,12 +2,10 @@ import { once } from "node:events";
 import type { ServerResponse } from "node:http";
 import { createServer } from "node:http";
 import { type AddressInfo, connect } from "node:net";
-import { setTimeout as sleep } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterEach, expect, it } from "vitest";
 import { onceClosed } from "#common/http/response-closed.ts";
 import { createLog } from "#common/service/log.ts";
+import { heldBytes } from "../../support/held-memory.ts";
 import { EXECUTION_ID, holdingBackend, startOver, type TestGateway } from "./fake-backends.ts";
 
 let gateway: TestGateway | undefined;
@@ -38,18 +36,6 @@ it("an upload that the client aborts is not logged as an error of Airlock, howev
   expect(lines.join("")).not.toContain("stack");
 });
 
-/** Megabytes that this process holds after a garbage collection. */
-async function heldMb(): Promise<number> {
-  setFlagsFromString("--expose-gc");
-  const collect = runInNewContext("gc") as () => void;
-  for (let n = 0; n < 3; n++) {
-    await sleep(50);
-    collect();
-  }
-  const { heapUsed, arrayBuffers } = process.memoryUsage();
-  return (heapUsed + arrayBuffers) / 1024 / 1024;
-}
-
 it("uploads and held polls that the client aborts leave nothing in memory", async () => {
   gateway = await startOver({ router: { getExecution: holdingBackend().getExecution } });
   const head = "HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
@@ -60,10 +46,10 @@ it("uploads and held polls that the client aborts leave nothing in memory", asyn
     for (let n = 0; n < polls; n += 50) await Promise.all(Array.from({ length: 50 }, () => abort(poll)));
   };
   await abortAll(2, 50);
-  const before = await heldMb();
+  const before = await heldBytes();
   await abortAll(10, 400);
   // The uploads alone have 40 MB.
-  expect((await heldMb()) - before).toBeLessThan(5);
+  expect((await heldBytes()) - before).toBeLessThan(5_000_000);
 });
 
 it("an action for the end of a response runs although the response has been closed before", async () => {

@@ -1,10 +1,9 @@
 import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { restClient } from "../../harness/rest.ts";
+import { heldBytes } from "../../support/held-memory.ts";
 import {
   EXECUTION_ID,
   execution,
@@ -97,23 +96,16 @@ describe("beginnings of bodies, each as much as has room of its own", () => {
 });
 
 describe("bodies that the router has taken", () => {
-  setFlagsFromString("--expose-gc");
-  const collectGarbage = runInNewContext("gc") as () => void;
   const body = { project: "mock-project", code: `#${"x".repeat(15 * MIB)}` };
   const bytes = Buffer.from(JSON.stringify(body));
   const head = `Host: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: ${bytes.length}\r\n\r\n`;
-  const used = () => {
-    collectGarbage();
-    const { arrayBuffers, heapUsed } = process.memoryUsage();
-    return arrayBuffers + heapUsed;
-  };
 
   it("bodies that the router has accepted hold neither budget nor memory while the outcome is waited for", async () => {
     const { calls, getExecution } = holdingBackend();
     const submit = async () => ({ executionId: EXECUTION_ID, status: execution().status, replayed: false });
     const holding = await startOver({ router: { submit, getExecution } });
     try {
-      const before = used();
+      const before = await heldBytes();
       for (let n = 0; n < 4; n++) {
         const socket = connect(holding.port, "127.0.0.1");
         sockets.push(socket);
@@ -121,8 +113,7 @@ describe("bodies that the router has taken", () => {
         socket.write(bytes);
       }
       await until(() => calls.length === 4);
-      await sleep(100);
-      expect(used() - before).toBeLessThan(20 * MIB);
+      expect((await heldBytes()) - before).toBeLessThan(20 * MIB);
       expect((await restClient(holding.url).post("/execute", body)).status).toBe(202);
     } finally {
       for (const socket of sockets) socket.destroy();
