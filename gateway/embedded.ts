@@ -1,4 +1,4 @@
-import { readAuthMode } from "#common/identity/auth-mode.ts";
+import { readAuthMode, readHost } from "#common/identity/auth-mode.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
 import { startGateway } from "./main.ts";
 import { readHostNames } from "./rest/web-pages.ts";
@@ -6,12 +6,16 @@ import type { ListenAt, RunningGateway } from "./serve.ts";
 
 export const gateway: EmbeddedService<ListenAt, RunningGateway> = {
   needs: ["router", "pool-manager", "authority"],
-  readSettings: (read) => ({
-    host: read.text("AIRLOCK_HOST", "127.0.0.1"),
-    port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
-    hostNames: readHostNames(read),
-    auth: readAuthMode(read),
-  }),
+  readSettings: (read, { isMock }) => {
+    const host = readHost(read);
+    return {
+      host,
+      port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
+      hostNames: readHostNames(read),
+      // The mock runs nothing and knows no credentials.
+      auth: isMock ? "off" : readAuthMode(read, host),
+    };
+  },
   start: (site, settings, log, hosted) =>
     startGateway(
       {

@@ -3,12 +3,14 @@ import { AirlockError } from "#common/errors.ts";
 import { keepMemoryOutOfCoreDumps } from "#common/service/core-dumps.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
+import type { ExecutionStatus } from "#proto/execution.ts";
 import { type EmbeddedConfig, readEmbeddedConfig } from "../embedded/config.ts";
 import { makeDirectory } from "../make-directory.ts";
 import { whenOutputCloses } from "../terminal/closed-output.ts";
 
 const DEFAULT_URL = "http://127.0.0.1:8000";
 const COUNT_MS = 2_000;
+const MAX_COUNTED = 200;
 
 type Running = {
   readonly url: string;
@@ -42,7 +44,7 @@ export async function up(args: readonly string[]): Promise<number> {
   process.stdout.write(
     `\nFinishing what runs, for ${config.graceMs / 1_000} s at most (--grace); Ctrl-C once more stops at once.\n`,
   );
-  process.stdout.write(await whatIsOpen(running.url, config));
+  process.stdout.write(await whatIsOpen(running.routerAddress, config));
   await running.drain(config.graceMs);
   return 0;
 }
@@ -152,34 +154,46 @@ function banner(
   { mock, settings }: EmbeddedConfig,
   project: string | undefined,
 ): string {
+  const key = adminKeyFile(settings);
+  const exports = [
+    ...(url === DEFAULT_URL ? [] : [`AIRLOCK_URL=${url}`]),
+    ...(key === undefined ? [] : [`AIRLOCK_KEY=$(cat ${key})`]),
+  ].join(" ");
   const clients =
-    url === DEFAULT_URL
-      ? ""
-      : `./airlock run and the like need this in their terminal: export AIRLOCK_URL=${url}\n`;
+    exports === "" ? "" : `./airlock run and the like need this in their terminal: export ${exports}\n`;
   const grpc =
     routerAddress === undefined ? "" : `gRPC, for your user only: ${routerAddress} (docs/grpc.md)\n`;
   const ways = mock ? "How to get an error, a timeout or a 429 from it: docs/mock.md\n" : "";
-  const { host } = settings.gateway;
-  const open = /^(127\.|::1$|localhost$)/.test(host)
-    ? ""
-    : `It listens on ${host} (AIRLOCK_HOST) and has no login: everyone who reaches that port can run scripts.\n`;
+  const access =
+    key === undefined
+      ? ""
+      : `Every client needs an API key; the first admin's is in ${key} (docs/identity.md).\n`;
+  const header = key === undefined ? "" : ` -H "authorization: Bearer $(cat ${key})"`;
   const example =
     project === undefined
       ? "No project file is in order yet: ./airlock projects says why.\n"
       : `Try it:
-  curl -s ${url}/execute -H 'content-type: application/json' \\
+  curl -s ${url}/execute${header} -H 'content-type: application/json' \\
     -d '{"project": "${project}", "code": "set_result(6 * 7)"}'
 then poll the poll_url that it answers. `;
   return `Airlock${mock ? " (mock)" : ""} is up at ${url}
-${open}
+${access}
 ${example}${url}/skill.md teaches it to an agent, ${url}/docs shows it all.
 ${clients}${grpc}${ways}`;
 }
 
-/** Says how many executions are still open and what happens to them; empty when there are none. */
-async function whatIsOpen(url: string, { mock, settings }: EmbeddedConfig): Promise<string> {
-  if (mock) return "";
-  const [running, paused] = await Promise.all([countOf(url, "running"), countOf(url, "awaiting_llm")]);
+/** The file with the first admin's key; undefined where clients need no key. */
+function adminKeyFile({ gateway, authority }: EmbeddedConfig["settings"]): string | undefined {
+  return gateway.auth === "required" ? (authority.adminKey.given ?? authority.adminKey.made) : undefined;
+}
+
+/**
+ * Says how many executions are still open and what happens to them; empty when there are none, and for the mock,
+ * which has no router.
+ */
+async function whatIsOpen(router: string | undefined, { settings }: EmbeddedConfig): Promise<string> {
+  if (router === undefined) return "";
+  const [running, paused] = await countOpen(router);
   // A worker in a container survives this process, and the next `./airlock up` takes it over. A worker that
   // is a plain process ends with this one.
   const fates =
@@ -199,15 +213,24 @@ function executions(count: number, one: string, more: string): string {
   return count === 1 ? `1 execution ${one}` : `${count} executions ${more}`;
 }
 
-async function countOf(url: string, status: "running" | "awaiting_llm"): Promise<number> {
+/** The numbers of executions that run, and that wait for a response. */
+async function countOpen(address: string): Promise<[running: number, paused: number]> {
+  const { callUnary, connectTo } = await import("#common/grpc/client.ts");
+  const { ExecutionStatus: Status } = await import("#proto/execution.ts");
+  const { RouterServiceClient } = await import("#proto/router.ts");
+  const router = connectTo(RouterServiceClient, address);
+  const count = async (status: ExecutionStatus) => {
+    const request = { project: "", status, limit: MAX_COUNTED, cursor: "" };
+    const limits = { timeoutMs: COUNT_MS };
+    return (await callUnary(router, router.listExecutions, request, "router", limits)).executions.length;
+  };
   try {
-    // The client is loaded here, because loading it at the start would delay the first answer.
-    const { createAirlock } = await import("#sdk/airlock.ts");
-    const { executions } = createAirlock({ url, retry: "never" });
-    return (await executions.list({ status, limit: 200 }, { timeoutMs: COUNT_MS })).executions.length;
+    return await Promise.all([count(Status.RUNNING), count(Status.AWAITING_LLM)]);
   } catch {
     // An error counts as 0, because the number of open executions is only shown to the operator.
-    return 0;
+    return [0, 0];
+  } finally {
+    router.close();
   }
 }
 

@@ -1,5 +1,5 @@
 import { type DatabaseConfig, readDatabaseConfig } from "#common/database/config.ts";
-import { type AuthMode, readAuthMode } from "#common/identity/auth-mode.ts";
+import { type AuthMode, readStatedAuthMode } from "#common/identity/auth-mode.ts";
 import { readEnvironment } from "#common/service/environment.ts";
 import type { AdminKeyFile } from "./first-admin.ts";
 
@@ -19,7 +19,7 @@ export function readAuthorityConfig(env: Readonly<Record<string, string | undefi
   const config = {
     listen: read.text("AIRLOCK_LISTEN"),
     database: readDatabaseConfig(read),
-    auth: readAuthMode(read),
+    auth: readStatedAuthMode(read),
     adminKey: { given: read.optionalText("AIRLOCK_ADMIN_KEY_FILE") },
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };

@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import { readAuthMode } from "#common/identity/auth-mode.ts";
+import { readAuthMode, readHost } from "#common/identity/auth-mode.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
 import type { AuthorityConfig } from "./config.ts";
 import { startAuthority } from "./main.ts";
@@ -10,7 +10,7 @@ export const authority: EmbeddedService<AuthoritySettings> = {
   needs: [],
   readSettings: (read, { dataDirectory }) => ({
     database: { kind: "sqlite", path: join(dataDirectory, "authority.db") },
-    auth: readAuthMode(read),
+    auth: readAuthMode(read, readHost(read)),
     adminKey: {
       given: read.optionalText("AIRLOCK_ADMIN_KEY_FILE"),
       made: join(dataDirectory, "admin-key"),

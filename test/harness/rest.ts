@@ -6,9 +6,9 @@ export type Submission = Omit<SubmitRequest, "project"> & { readonly project?: s
 
 export type RestClient = ReturnType<typeof restClient>;
 
-/** The client SDK for tests. It repeats nothing, because a repetition would hide a fault. */
-export function restClient(url: string) {
-  const { submit: send, executions, projects } = createAirlock({ url, retry: "never" });
+/** The client SDK for tests, with this API key. It repeats nothing, because a repetition would hide a fault. */
+export function restClient(url: string, key?: string) {
+  const { submit: send, executions, projects } = createAirlock({ url, key, retry: "never" });
   const submit = async (submission: Submission): Promise<string> =>
     (await send({ project: "demo", ...submission })).execution_id;
   return {
@@ -28,7 +28,10 @@ export function restClient(url: string) {
     post: (path: string, body: unknown) =>
       fetch(`${url}${path}`, {
         method: "POST",
-        headers: { "content-type": "application/json" },
+        headers: {
+          "content-type": "application/json",
+          ...(key !== undefined && { authorization: `Bearer ${key}` }),
+        },
         body: typeof body === "string" ? body : JSON.stringify(body),
       }),
   };

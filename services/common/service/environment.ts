@@ -85,9 +85,9 @@ export function readEnvironment(
       else if (most !== undefined && duration > (durationMsOf(most) ?? 0)) refuse(`at most ${most}`);
       return duration ?? 0;
     },
-    /** Throws a ConfigError that names all problems, if there were any. */
+    /** Throws a ConfigError that names all problems, if there were any: once, if several services read the variable. */
     check(): void {
-      if (problems.length > 0) throw new ConfigError(problems);
+      if (problems.length > 0) throw new ConfigError([...new Set(problems)]);
     },
   };
 }

@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { once } from "node:events";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rm, writeFile } from "node:fs/promises";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { DatabaseSync } from "node:sqlite";
@@ -97,6 +97,11 @@ describe("./airlock up", () => {
     ],
     [
       [],
+      { AIRLOCK_HOST: "0.0.0.0", AIRLOCK_AUTH: "off" },
+      /^AIRLOCK_AUTH may be off only where the gateway listens on this machine alone, and AIRLOCK_HOST is 0\.0\.0\.0; set AIRLOCK_AUTH=required, or AIRLOCK_HOST=127\.0\.0\.1\.\n$/,
+    ],
+    [
+      [],
       { AIRLOCK_VAULT_ADDR: "foo", AIRLOCK_VAULT_TOKEN: "t" },
       /^AIRLOCK_VAULT_ADDR must be a URL such as .*, not "foo"\n$/,
     ],
@@ -119,15 +124,27 @@ describe("./airlock up", () => {
     expect(executions).toEqual([]);
   });
 
-  it("./airlock up names a project to try, and says that every client that reaches it runs scripts", async () => {
+  it("./airlock up names a project to try, and where other machines reach it, the file with the first admin's key", async () => {
     expect(airlock.output()).toContain('"project": "demo"');
-    expect(airlock.output()).not.toContain("has no login");
+    expect(airlock.output()).not.toContain("API key");
     const other = await startAirlock({
       projects: { zoo: "", broken: "x: 1\n" },
       env: { AIRLOCK_HOST: "0.0.0.0" },
     });
     await expect.poll(() => other.output()).toContain('"project": "zoo"');
-    expect(other.output()).toContain("It listens on 0.0.0.0 (AIRLOCK_HOST) and has no login");
+    const file = `${other.dataDirectory}/admin-key`;
+    expect(other.output()).toContain(`Every client needs an API key; the first admin's is in ${file} `);
+    expect(other.output()).toContain(`/execute -H "authorization: Bearer $(cat ${file})" -H 'content-type`);
+    expect(other.output()).toContain(` AIRLOCK_KEY=$(cat ${file})\n`);
+    const key = (await readFile(file, "utf8")).trim();
+    const withoutKey = await restClient(other.url).post("/execute", { project: "zoo", code: "1" });
+    expect([withoutKey.status, withoutKey.headers.get("www-authenticate")]).toEqual([401, "Bearer"]);
+    const rest = restClient(other.url, key);
+    expect(await rest.run({ project: "zoo", code: "set_result(1)" })).toMatchObject({ result: 1 });
+    await rest.settled(await rest.submit({ project: "zoo", code: "llm.complete('?')" }));
+    await other.stop();
+    expect(other.output()).toContain("1 execution waits for a response");
+    expect(other.output()).not.toContain(key);
     await other.remove();
   });
 

@@ -21,7 +21,7 @@ await describeWithEngine("a deployment with docker compose", "runc", () => {
   beforeAll(async () => {
     deployment = await prepareDeployment({ demo: DEMO }, { key: SECRET });
     await deployment.compose("up", "--build", "--wait", "--detach");
-    rest = restClient(await deployment.url());
+    rest = restClient(await deployment.url(), deployment.adminKey);
   }, 600_000);
   afterAll(async () => {
     await deployment.compose("stop", "pool-manager");
@@ -72,6 +72,15 @@ await describeWithEngine("a deployment with docker compose", "runc", () => {
       stdout: "[REDACTED...4711]\n",
     });
   }, 120_000);
+
+  it("a deployment with docker compose demands an API key of every client, and knows the first admin's", async () => {
+    const asks = ["/projects", "/executions", "/me", "/skill.md"].map((path) => `${rest.url}${path}`);
+    const statuses = async (headers: Record<string, string>) =>
+      await Promise.all(asks.map(async (url) => (await fetch(url, { headers })).status));
+    expect(await statuses({})).toEqual([401, 401, 401, 401]);
+    expect(await statuses({ authorization: `Bearer ${deployment.adminKey}` })).toEqual([200, 200, 200, 200]);
+    expect(await docker("inspect", ...(await deployment.containers()))).not.toContain(deployment.adminKey);
+  });
 
   it("a deployment with docker compose shows no secret in docker inspect, of services or workers", async () => {
     const inspected = await docker("inspect", ...(await deployment.containers()));
@@ -188,7 +197,7 @@ print(open_)
       ...["--scale", "gateway=2", "--scale", "sanitizer=2"],
     );
     const second = await deployment.compose("port", "--index", "2", "gateway", "8000");
-    const other = restClient(`http://${second}`);
+    const other = restClient(`http://${second}`, deployment.adminKey);
     const id = await rest.submit({ code: "print('over both')" });
     expect(await other.settled(id)).toMatchObject({ status: "completed", stdout: "over both\n" });
   }, 120_000);

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { cp, mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -27,6 +27,8 @@ export type Deployment = {
   readonly initSaid: string;
   /** Runs `docker compose` with these arguments; resolves to its standard output. */
   compose(...args: string[]): Promise<string>;
+  /** The first admin's API key. */
+  readonly adminKey: string;
   /** The URL of the first gateway. */
   url(): Promise<string>;
   /** The ids of all containers, also those of workers. */
@@ -68,6 +70,7 @@ export async function prepareDeployment(
     name: DEPLOYMENT,
     initSaid: made.stdout,
     compose,
+    adminKey: await readFile(join(directory, "deployment", "admin-key"), "utf8"),
     url: async () => `http://${(await compose("port", "gateway", "8000")).split("\n")[0]}`,
     containers: async () => {
       const labels = [`com.docker.compose.project=${DEPLOYMENT}`, `airlock.deployment=${DEPLOYMENT}`];

@@ -25,6 +25,28 @@ describe("readGatewayConfig", () => {
     });
   });
 
+  it.each([
+    ["127.0.0.1", "off"],
+    ["127.8.4.2", "off"],
+    ["::1", "off"],
+    ["::ffff:127.0.0.1", "off"],
+    ["localhost", "off"],
+    ["0.0.0.0", "required"],
+    ["::", "required"],
+    ["10.0.0.5", "required"],
+    ["127.example", "required"],
+  ])(
+    "readGatewayConfig demands credentials unless only this machine reaches the gateway: %s %s",
+    (host, auth) => {
+      const read = (mode?: string) =>
+        readGatewayConfig({ ...ADDRESSES, AIRLOCK_HOST: host, ...(mode && { AIRLOCK_AUTH: mode }) }).auth;
+      expect(read()).toBe(auth);
+      expect(read("required")).toBe("required");
+      if (auth === "off") expect(read("off")).toBe("off");
+      else expect(() => read("off")).toThrow(`AIRLOCK_HOST is ${host}; set AIRLOCK_AUTH=required`);
+    },
+  );
+
   it("readGatewayConfig names every problem at once", () => {
     const message =
       /AIRLOCK_PORT must be .+65536[\s\S]+ROUTER_ADDRESS is not set[\s\S]+POOL_MANAGER_ADDRESS is not set/;
