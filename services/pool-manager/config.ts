@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { type AuthMode, readStatedAuthMode } from "#common/identity/auth-mode.ts";
 import { type EnvironmentReader, readEnvironment } from "#common/service/environment.ts";
 import { DEPLOYMENT_NAME, deploymentOf } from "./drivers/docker/names.ts";
 
@@ -46,6 +47,11 @@ export type PoolManagerConfig = {
   readonly python: string;
   /** The largest number of workers of all projects together. */
   readonly maxWorkers: number;
+  /**
+   * Whether a project with a network starts only where each run has a network namespace. Its scripts would
+   * otherwise reach a REST API that demands no credential.
+   */
+  readonly needsNetworkNamespace: boolean;
   /** The settings of the docker driver; undefined for the process driver. */
   readonly docker?: DockerConfig | undefined;
   /** The directory of this service's certificates; undefined when it listens on a Unix socket. */
@@ -68,6 +74,14 @@ export function readMaxWorkers(read: EnvironmentReader): number {
   return read.integer("AIRLOCK_MAX_WORKERS", 32, 1, 10_000);
 }
 
+/**
+ * Whether a project with a network needs network namespaces: where workers are processes on the machine of a
+ * gateway that demands no credential. A container reaches no service of Airlock.
+ */
+export function needsNetworkNamespace(driver: PoolManagerConfig["driver"], auth: AuthMode): boolean {
+  return driver === "process" && auth === "off";
+}
+
 /** Reads the pool-manager's environment; throws a ConfigError that names every problem. */
 export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig {
   const read = readEnvironment(env);
@@ -81,6 +95,7 @@ export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig
     driver,
     python: driver === "process" ? read.text("AIRLOCK_PYTHON") : "",
     maxWorkers: readMaxWorkers(read),
+    needsNetworkNamespace: needsNetworkNamespace(driver, readStatedAuthMode(read)),
     docker:
       driver === "docker"
         ? readDockerConfig(read, env.AIRLOCK_DATA_DIR ?? "", read.text("AIRLOCK_WORKER_TLS_DIR"))

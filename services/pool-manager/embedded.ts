@@ -1,8 +1,10 @@
 import { join } from "node:path";
+import { readAuthMode, readHost } from "#common/identity/auth-mode.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
 import {
   type DockerConfig,
   DRIVERS,
+  needsNetworkNamespace,
   type PoolManagerConfig,
   readDockerConfig,
   readMaxWorkers,
@@ -23,6 +25,7 @@ export type PoolManagerSettings = {
   readonly python: string;
   /** The largest number of workers of all projects together. */
   readonly maxWorkers: number;
+  readonly needsNetworkNamespace: boolean;
 };
 
 export const poolManager: EmbeddedService<PoolManagerSettings> = {
@@ -38,6 +41,7 @@ export const poolManager: EmbeddedService<PoolManagerSettings> = {
           ? ""
           : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
       maxWorkers: readMaxWorkers(read),
+      needsNetworkNamespace: needsNetworkNamespace(driver, readAuthMode(read, readHost(read))),
     };
   },
   start: (site, settings, log) =>

@@ -46,7 +46,8 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const { maxWorkers } = config;
   const places = createWorkerPlaces({ maxWorkers, maxStarts: Math.max(2, availableParallelism()) }, clock);
   const shared = { catalogue, files, driver, values, circuits, places, maxWorkers };
-  const pools = createPools({ ...shared, clock, newId, log, tls: edges.tls });
+  const { needsNetworkNamespace } = config;
+  const pools = createPools({ ...shared, needsNetworkNamespace, clock, newId, log, tls: edges.tls });
   await pools.takeOver();
   const readiness = async () => (await Promise.all([edges.readiness(), driver.readiness()])).flat();
   const server = await startGrpcServer(

@@ -41,6 +41,8 @@ export type TestAirlockOptions = {
   readonly account?: Account;
   /** A module that Airlock's process loads first. */
   readonly preload?: string;
+  /** A command line that runs the one after it, such as `unshare`, and becomes that process. */
+  readonly wrapper?: readonly string[];
 };
 
 /** Starts all services in one process, as `./airlock up` does, on a free port. */
@@ -53,7 +55,7 @@ export async function startAirlock(options: TestAirlockOptions = {}): Promise<Te
     await writeFile(join(projectsDirectory, `${name}.yaml`), `name: ${name}\n${text}`);
   }
   const mock = options.mock ? ["--mock"] : [];
-  const command = airlockCommand(
+  const plain = airlockCommand(
     [
       "up",
       "--port",
@@ -66,6 +68,9 @@ export async function startAirlock(options: TestAirlockOptions = {}): Promise<Te
     ],
     options.preload,
   );
+  const [wrapper, ...before] = options.wrapper ?? [];
+  const command =
+    wrapper === undefined ? plain : { file: wrapper, args: [...before, plain.file, ...plain.args] };
   const env = environment(options.env);
   const child = options.account
     ? await spawnAs(options.account, directory, command, env)

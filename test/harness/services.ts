@@ -103,6 +103,7 @@ export async function startServices(
       docker: undefined,
       python: process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python"),
       maxWorkers: options.maxWorkers ?? 32,
+      needsNetworkNamespace: true,
     },
     router: {
       database: options.database ?? { kind: "sqlite", path: join(directory, "airlock.db") },

@@ -83,6 +83,8 @@ export function createPools(parts: {
   readonly places: WorkerPlaces;
   /** The largest number of workers of all projects together. */
   readonly maxWorkers: number;
+  /** Whether a project with a network starts only where each run has a network namespace. */
+  readonly needsNetworkNamespace: boolean;
   readonly clock: Clock;
   readonly newId: () => string;
   readonly log: Log;
@@ -165,7 +167,7 @@ export function createPools(parts: {
   };
 
   const partsOf = (entry: Entry, project: Project, workerId: string): WorkerParts => ({
-    ...{ project, workerId, log, tls },
+    ...{ project, workerId, log, tls, needsNetworkNamespace: parts.needsNetworkNamespace },
     provide: () => values.provide(entry.project),
   });
 

@@ -70,6 +70,8 @@ export type WorkerParts = {
   readonly provide: () => Promise<Provision>;
   readonly log: Log;
   readonly tls?: TlsIdentity | undefined;
+  /** Whether a project with a network starts only where each run has a network namespace; false unless said. */
+  readonly needsNetworkNamespace?: boolean;
 };
 
 /**
@@ -101,7 +103,7 @@ export async function takeOverWorker(
 
 async function awaitWorker(
   process: WorkerProcess,
-  { project, workerId, provide, log, tls }: WorkerParts,
+  { project, workerId, provide, log, tls, needsNetworkNamespace }: WorkerParts,
   signal: AbortSignal,
   first?: Provision,
 ): Promise<Worker> {
@@ -159,6 +161,7 @@ async function awaitWorker(
   try {
     const posture = await givenUpAfter(Promise.race([boot(), process.gone.then(goneTooEarly)]), signal);
     refuseMissingLayers(project, posture.layers);
+    if (needsNetworkNamespace) refuseOpenNetwork(project, posture.layers);
     return {
       id: workerId,
       address: process.address,
@@ -191,6 +194,7 @@ function connected(client: WorkerServiceClient): Promise<void> {
 }
 
 const GVISOR = "gvisor_kernel";
+const NETWORK_NAMESPACE = "network_namespace";
 // Layers that gVisor's kernel does not have. Landlock would only repeat the file rules of the sandbox's own
 // tree. The limits of the container replace those of the cgroup.
 const NOT_IN_GVISOR: ReadonlySet<string> = new Set(["landlock", "cgroup"]);
@@ -224,6 +228,19 @@ function refuseMissingLayers({ isolation }: Project, layers: readonly IsolationL
   throw new AirlockError(
     "start_failed",
     `isolation: ${isolation} needs layers that are not in force here: ${list}`,
+  );
+}
+
+/**
+ * Refuses a project with a network where its runs have no network namespace: nothing would keep its scripts to
+ * the hosts that the project lists, and the REST API on this machine demands no credential.
+ */
+function refuseOpenNetwork({ name, network }: Project, layers: readonly IsolationLayer[]): void {
+  const layer = layers.find((each) => each.name === NETWORK_NAMESPACE);
+  if (network.allowlist.length === 0 || layer?.inForce) return;
+  throw new AirlockError(
+    "start_failed",
+    `Project ${name} may use a network, and this machine gives its runs no network namespace (${layer?.detail || "not measured"}): its scripts would reach every address, and Airlock's REST API without a credential. The operator sets AIRLOCK_AUTH=required, takes the docker driver, or runs Airlock on a machine with network namespaces.`,
   );
 }
 
