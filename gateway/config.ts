@@ -1,6 +1,7 @@
-import { type AuthMode, readAuthMode, readHost } from "#common/identity/auth-mode.ts";
+import { type AuthMode, readAuthMode } from "#common/identity/auth-mode.ts";
 import { readEnvironment } from "#common/service/environment.ts";
 import { isNetwork } from "#common/service/listen-address.ts";
+import { readRestHost, readRestPort } from "#common/service/rest-address.ts";
 import { readHostNames } from "./rest/web-pages.ts";
 
 export type GatewayConfig = {
@@ -35,11 +36,11 @@ export function readGatewayConfig(env: Readonly<Record<string, string | undefine
   const exceptNetwork = read.optionalText("AIRLOCK_HOST_EXCEPT");
   if (exceptNetwork !== undefined && !isNetwork(exceptNetwork))
     read.refuse(`AIRLOCK_HOST_EXCEPT must be a network such as 10.1.2.0/24, not "${exceptNetwork}".`);
-  const host = readHost(read);
+  const host = readRestHost(read);
   const config = Object.freeze({
     host,
     exceptNetwork,
-    port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
+    port: readRestPort(read),
     hostNames: readHostNames(read),
     routerAddress: read.text("AIRLOCK_ROUTER_ADDRESS"),
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),

@@ -1,5 +1,6 @@
-import { readAuthMode, readHost } from "#common/identity/auth-mode.ts";
+import { readAuthMode } from "#common/identity/auth-mode.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
+import { readRestHost, readRestPort } from "#common/service/rest-address.ts";
 import { startGateway } from "./main.ts";
 import { readHostNames } from "./rest/web-pages.ts";
 import type { ListenAt, RunningGateway } from "./serve.ts";
@@ -7,10 +8,10 @@ import type { ListenAt, RunningGateway } from "./serve.ts";
 export const gateway: EmbeddedService<ListenAt, RunningGateway> = {
   needs: ["router", "pool-manager", "authority"],
   readSettings: (read, { isMock }) => {
-    const host = readHost(read);
+    const host = readRestHost(read);
     return {
       host,
-      port: read.integer("AIRLOCK_PORT", 8_000, 0, 65_535),
+      port: readRestPort(read),
       hostNames: readHostNames(read),
       // The mock runs nothing and knows no credentials.
       auth: isMock ? "off" : readAuthMode(read, host),

@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { readAuthMode, readHost } from "#common/identity/auth-mode.ts";
+import { readAuthMode } from "#common/identity/auth-mode.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
+import { readRestHost } from "#common/service/rest-address.ts";
 import type { AuthorityConfig } from "./config.ts";
 import { startAuthority } from "./main.ts";
 
@@ -10,7 +11,7 @@ export const authority: EmbeddedService<AuthoritySettings> = {
   needs: [],
   readSettings: (read, { dataDirectory }) => ({
     database: { kind: "sqlite", path: join(dataDirectory, "authority.db") },
-    auth: readAuthMode(read, readHost(read)),
+    auth: readAuthMode(read, readRestHost(read)),
     adminKey: {
       given: read.optionalText("AIRLOCK_ADMIN_KEY_FILE"),
       made: join(dataDirectory, "admin-key"),

@@ -13,6 +13,8 @@ export type EgressConfig = {
    * proxy credentials and the placeholders of each run are derived.
    */
   readonly dataDirectory: string;
+  /** The port of the REST API on this machine, which no script may reach; undefined when the gateway is elsewhere. */
+  readonly restPort?: number | undefined;
   /**
    * The path of a PEM file with further authorities that may certify servers, besides the public ones.
    * Scripts trust these authorities, too. Undefined: none.

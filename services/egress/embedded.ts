@@ -1,5 +1,6 @@
 import { resolve as resolvePath } from "node:path";
 import type { EmbeddedService } from "#common/service/embedded.ts";
+import { readRestPort } from "#common/service/rest-address.ts";
 import { startEgress } from "./main.ts";
 import { readDnsServers } from "./names/dns-servers.ts";
 import type { Resolve } from "./names/resolve.ts";
@@ -12,6 +13,8 @@ export type EgressSettings = {
   readonly extraCaPath: string | undefined;
   /** DNS servers for names that scripts ask for. Empty: the servers of this machine's resolv.conf. */
   readonly dnsServers: readonly string[];
+  /** The port of the REST API, which no script may reach; 0 where any free one is taken, as tests do. */
+  readonly restPort?: number | undefined;
   /** A function that tests use in place of DNS; undefined outside tests. */
   readonly resolve?: Resolve | undefined;
 };
@@ -24,6 +27,7 @@ export const egress: EmbeddedService<EgressSettings> = {
     return {
       extraCaPath: extraCa === undefined ? undefined : resolvePath(extraCa),
       dnsServers: readDnsServers(read),
+      restPort: readRestPort(read),
     };
   },
   start: (site, { resolve, ...settings }, log) =>

@@ -15,6 +15,7 @@ import { openAuthority } from "./interception-ca.ts";
 import { createLookUp } from "./names/lookups.ts";
 import type { Resolve } from "./names/resolve.ts";
 import { createSystemResolver } from "./names/system-resolver.ts";
+import { ownAddresses } from "./policy/own-addresses.ts";
 import { createAttemptLog } from "./proxy/attempt-log.ts";
 import { createAttempts } from "./proxy/attempts.ts";
 import { createDial } from "./proxy/destination.ts";
@@ -42,7 +43,7 @@ export async function startEgress(
   const key = once(() => openRouteKey(config.dataDirectory));
   const attemptLog = createAttemptLog(log, systemClock);
   const attempts = createAttempts(attemptLog);
-  const dial = createDial(createLookUp(resolve, systemClock));
+  const dial = createDial(createLookUp(resolve, systemClock), ownAddresses(config));
   const extraAuthorities = await readExtraAuthorities(config.extraCaPath);
   const encrypt = createEncrypt(extraAuthorities);
   const intercept = createIntercept({ authority, dial, encrypt, attempts });

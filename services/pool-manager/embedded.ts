@@ -1,6 +1,7 @@
 import { join } from "node:path";
-import { readAuthMode, readHost } from "#common/identity/auth-mode.ts";
+import { readAuthMode } from "#common/identity/auth-mode.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
+import { readRestHost } from "#common/service/rest-address.ts";
 import {
   type DockerConfig,
   DRIVERS,
@@ -41,7 +42,7 @@ export const poolManager: EmbeddedService<PoolManagerSettings> = {
           ? ""
           : read.text("AIRLOCK_PYTHON", join(ROOT, ".venv", "bin", "python")),
       maxWorkers: readMaxWorkers(read),
-      needsNetworkNamespace: needsNetworkNamespace(driver, readAuthMode(read, readHost(read))),
+      needsNetworkNamespace: needsNetworkNamespace(driver, readAuthMode(read, readRestHost(read))),
     };
   },
   start: (site, settings, log) =>

@@ -12,11 +12,6 @@ export function readStatedAuthMode(read: EnvironmentReader): AuthMode {
   return read.choice("AIRLOCK_AUTH", MODES, "off");
 }
 
-/** Reads AIRLOCK_HOST, the address on which the gateway listens; 127.0.0.1 unless set. */
-export function readHost(read: EnvironmentReader): string {
-  return read.text("AIRLOCK_HOST", "127.0.0.1");
-}
-
 /**
  * Reads AIRLOCK_AUTH for a gateway that listens on `host`. Unset means `off` where only this machine reaches the
  * gateway, otherwise `required`. Elsewhere `off` is a problem, because every client that reaches the gateway would run

@@ -59,7 +59,7 @@ function isPermitted(address: IpAddress, judged: IpAddress, permitted: readonly 
  * The IPv4 address inside an IPv4-mapped or NAT64 address, because a connection to such an address reaches
  * the IPv4 address. All other addresses are returned unchanged.
  */
-function embeddedIPv4(address: IpAddress): IpAddress {
+export function embeddedIPv4(address: IpAddress): IpAddress {
   if (address instanceof ipaddr.IPv4) return address;
   if (address.isIPv4MappedAddress()) return address.toIPv4Address();
   const [first, second, ...rest] = address.parts;

@@ -4,6 +4,7 @@ import { maxOpenFiles } from "#common/service/open-files.ts";
 import { createFairLine, type FairLine } from "../names/fair-line.ts";
 import { LOOKUP_LIMITS, type LookUp, WaitedTooLong } from "../names/lookups.ts";
 import { refusedKind } from "../policy/address-policy.ts";
+import type { IsOwn } from "../policy/own-addresses.ts";
 import { notListed, Refusal } from "../policy/refusal.ts";
 import type { Route } from "../routes/routes.ts";
 import { ONE_PIECE } from "../short-pieces.ts";
@@ -37,9 +38,10 @@ const IDLE_TIMEOUT_MS = 300_000;
 /**
  * Makes a function that dials targets. A name is looked up only after the allowlist has permitted it, because
  * a DNS query for any name could transport data to the outside. The name is looked up once, every address is
- * checked, and exactly those addresses are dialled.
+ * checked, and exactly those addresses are dialled. `isOwn`: the addresses of Airlock itself, which are never
+ * dialled.
  */
-export function createDial(lookUp: LookUp, connections = createConnectionLine()): Dial {
+export function createDial(lookUp: LookUp, isOwn: IsOwn, connections = createConnectionLine()): Dial {
   return async (route, target, signal) => {
     const { host, port } = target;
     refuseUnlisted(route, target);
@@ -48,6 +50,13 @@ export function createDial(lookUp: LookUp, connections = createConnectionLine())
       throw new Refusal(502, "unreachable", `Airlock could not reach ${host}:${port} (no address)`);
     }
     for (const address of addresses) {
+      if (isOwn(address, port)) {
+        throw new Refusal(
+          403,
+          "address_refused",
+          `Airlock refused ${host}:${port}: its address is one of Airlock's own, which no script may reach, whatever allow_private of its project has`,
+        );
+      }
       const kind = refusedKind(address, route.permitted);
       if (kind === undefined) continue;
       throw new Refusal(
