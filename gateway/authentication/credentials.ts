@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { AirlockError, asAirlockError } from "#common/errors.ts";
+import { AirlockError, asAirlockError, type ErrorCode } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Authenticated, AuthorityBackend } from "../backends/authority.ts";
 import { type Freshness, followChanges } from "./freshness.ts";
@@ -21,10 +21,11 @@ type Known = { readonly answer: Authenticated; readonly askedAtMs: number };
 
 export type Credentials = {
   /**
-   * Says who shows the credential. Rejects with `unauthenticated` when it proves nothing, and with `unavailable`
-   * when the authority cannot be reached and has not answered for this credential lately.
+   * Says who shows the credential, in `tenant`, or in the only tenant that it may act in. Rejects with
+   * `unauthenticated` when it proves nothing, with `no_grant` and `tenant_required`, with `issuer_unavailable`,
+   * and with `unavailable` when the authority cannot be reached and has not answered for this credential lately.
    */
-  whose(credential: string): Promise<Authenticated>;
+  whose(credential: string, tenant?: string): Promise<Authenticated>;
   /** Stops following the authority's changes. */
   close(): void;
 };
@@ -41,11 +42,11 @@ export function createCredentials(authority: AuthorityBackend, clock: Clock): Cr
   const asking = new Map<string, Promise<Authenticated>>();
   let skipUntilMs = 0;
 
-  const ask = (id: string, credential: string): Promise<Authenticated> => {
+  const ask = (id: string, credential: string, tenant: string | undefined): Promise<Authenticated> => {
     const underway = asking.get(id);
     if (underway) return underway;
     const asked = authority
-      .authenticate(credential)
+      .authenticate(credential, tenant)
       .then((answer) => {
         if (known.size >= MAX_KNOWN) known.clear();
         known.set(id, { answer, askedAtMs: clock.monotonicMs() });
@@ -61,9 +62,11 @@ export function createCredentials(authority: AuthorityBackend, clock: Clock): Cr
   };
 
   return {
-    async whose(credential) {
+    async whose(credential, tenant) {
       if (credential.length > MAX_CREDENTIAL) throw tooLong();
-      const id = createHash("sha256").update(credential).digest("base64");
+      const id = createHash("sha256")
+        .update(`${credential}\n${tenant ?? ""}`)
+        .digest("base64");
       const kept = known.get(id);
       if (kept && isInForce(kept.answer, clock) && isCurrent(kept, changes, clock)) return kept.answer;
       const spare =
@@ -72,11 +75,14 @@ export function createCredentials(authority: AuthorityBackend, clock: Clock): Cr
           : undefined;
       if (spare && clock.monotonicMs() < skipUntilMs) return spare;
       try {
-        return await ask(id, credential);
+        return await ask(id, credential, tenant);
       } catch (error) {
         if (isRefusal(error)) throw error;
-        skipUntilMs = clock.monotonicMs() + SKIP_MS;
+        // The authority itself answers, so that other credentials are asked about as before.
+        const isIssuer = asAirlockError(error).code === "issuer_unavailable";
+        if (!isIssuer) skipUntilMs = clock.monotonicMs() + SKIP_MS;
         if (spare) return spare;
+        if (isIssuer) throw error;
         throw new AirlockError(
           "unavailable",
           "Airlock cannot check credentials, because its authority does not answer. Try again in a few seconds.",
@@ -99,14 +105,21 @@ function isCurrent({ answer, askedAtMs }: Known, changes: Freshness, clock: Cloc
   return version !== undefined && answer.version >= version;
 }
 
+const REFUSALS: ReadonlySet<ErrorCode> = new Set([
+  "unauthenticated",
+  "no_grant",
+  "tenant_required",
+  "invalid_request",
+]);
+
 /** Whether the authority itself refused, and did not just fail to answer. */
 function isRefusal(error: unknown): boolean {
-  return asAirlockError(error).code === "unauthenticated";
+  return REFUSALS.has(asAirlockError(error).code);
 }
 
 function tooLong(): AirlockError {
   return new AirlockError(
     "unauthenticated",
-    `The credential is longer than ${MAX_CREDENTIAL} characters. Send an API key of Airlock (alk_...).`,
+    `The credential is longer than ${MAX_CREDENTIAL} characters. Send an API key of Airlock (alk_...) or a shorter token.`,
   );
 }

@@ -13,8 +13,12 @@ export type Authenticated = {
 
 /** The calls that the gateway makes to the authority. Every call rejects with an AirlockError. */
 export type AuthorityBackend = {
-  /** Rejects with `unauthenticated` when the credential proves nothing. */
-  authenticate(credential: string): Promise<Authenticated>;
+  /**
+   * Says who shows the credential, in `tenant`, or in the only tenant of its grants when that is undefined.
+   * Rejects with `unauthenticated` when it proves nothing, with `no_grant` and `tenant_required`, and with
+   * `issuer_unavailable` when a token cannot be checked.
+   */
+  authenticate(credential: string, tenant: string | undefined): Promise<Authenticated>;
   /**
    * Yields the authority's version of changes at once, at each change, and every half second. Ends or throws
    * when the authority stops or cannot be reached.

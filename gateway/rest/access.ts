@@ -58,7 +58,7 @@ export function controlAccess(app: FastifyInstance, credentials: Credentials | u
     reply.header("www-authenticate", "Bearer");
     throw new AirlockError(
       "unauthenticated",
-      'This call needs a credential. Send the header "Authorization: Bearer KEY" with an API key of Airlock (alk_...); the operator gives you one.',
+      'This call needs a credential. Send the header "Authorization: Bearer KEY" with an API key of Airlock (alk_...) or a token of your OpenID provider; the operator gives you one.',
     );
   });
 }
@@ -73,10 +73,11 @@ async function accessOf(request: IncomingMessage, credentials: Credentials): Pro
   if (credential === undefined) {
     throw new AirlockError(
       "unauthenticated",
-      'The Authorization header is not "Bearer KEY" with an API key of Airlock (alk_...).',
+      'The Authorization header is not "Bearer KEY" with an API key of Airlock (alk_...) or a token.',
     );
   }
-  return await credentials.whose(credential);
+  const tenant = request.headers["airlock-tenant"];
+  return await credentials.whose(credential, tenant === undefined ? undefined : String(tenant));
 }
 
 /** All Authorization headers. Node itself keeps only the first, and would not tell that there was another. */

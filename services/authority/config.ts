@@ -2,6 +2,7 @@ import { type DatabaseConfig, readDatabaseConfig } from "#common/database/config
 import { type AuthMode, readStatedAuthMode } from "#common/identity/auth-mode.ts";
 import { readEnvironment } from "#common/service/environment.ts";
 import type { AdminKeyFile } from "./first-admin.ts";
+import { readTokenSettings, type TokenSettings } from "./tokens/settings.ts";
 
 export type AuthorityConfig = {
   readonly listen: string;
@@ -9,6 +10,9 @@ export type AuthorityConfig = {
   /** Whether gateways demand a credential. With `off` no admin's key is made. */
   readonly auth: AuthMode;
   readonly adminKey: AdminKeyFile;
+  readonly tokens: TokenSettings;
+  /** The YAML file with grants of tokens and certificates; undefined: there is none. */
+  readonly grantsFile?: string | undefined;
   /** The directory of the authority's TLS certificates; undefined when it listens on a Unix socket. */
   readonly tlsDirectory?: string | undefined;
 };
@@ -21,6 +25,8 @@ export function readAuthorityConfig(env: Readonly<Record<string, string | undefi
     database: readDatabaseConfig(read),
     auth: readStatedAuthMode(read),
     adminKey: { given: read.optionalText("AIRLOCK_ADMIN_KEY_FILE") },
+    tokens: readTokenSettings(read),
+    grantsFile: read.optionalText("AIRLOCK_GRANTS_FILE"),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   if (config.auth === "required" && config.adminKey.given === undefined)

@@ -4,8 +4,12 @@ import type { EmbeddedService } from "#common/service/embedded.ts";
 import { readRestHost } from "#common/service/rest-address.ts";
 import type { AuthorityConfig } from "./config.ts";
 import { startAuthority } from "./main.ts";
+import { readTokenSettings } from "./tokens/settings.ts";
 
-export type AuthoritySettings = Pick<AuthorityConfig, "database" | "auth" | "adminKey">;
+export type AuthoritySettings = Pick<
+  AuthorityConfig,
+  "database" | "auth" | "adminKey" | "tokens" | "grantsFile"
+>;
 
 export const authority: EmbeddedService<AuthoritySettings> = {
   needs: [],
@@ -16,6 +20,8 @@ export const authority: EmbeddedService<AuthoritySettings> = {
       given: read.optionalText("AIRLOCK_ADMIN_KEY_FILE"),
       made: join(dataDirectory, "admin-key"),
     },
+    tokens: readTokenSettings(read),
+    grantsFile: read.optionalText("AIRLOCK_GRANTS_FILE"),
   }),
   start: (site, settings, log) =>
     startAuthority(

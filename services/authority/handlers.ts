@@ -2,16 +2,22 @@ import { principalToProto } from "#common/grpc/principal.ts";
 import { handlersFor } from "#common/grpc/server.ts";
 import type { Log } from "#common/service/log.ts";
 import type { AuthorityServiceServer } from "#proto/authority.ts";
+import type { Authentication } from "./authentication.ts";
 import type { Changes } from "./changes.ts";
 import type { Keys } from "./keys/keys.ts";
 import { keyToProto, principalStatusToProto, wishFromProto } from "./messages.ts";
 
 /** The gRPC handlers of the authority. Keys themselves, the text that clients show, are never logged. */
-export function authorityHandlers(keys: Keys, changes: Changes, log: Log): AuthorityServiceServer {
+export function authorityHandlers(
+  authentication: Authentication,
+  keys: Keys,
+  changes: Changes,
+  log: Log,
+): AuthorityServiceServer {
   const { unary, serverStream } = handlersFor(log);
   return {
-    authenticate: unary(async ({ credential }) => {
-      const authenticated = await keys.authenticate(credential);
+    authenticate: unary(async ({ credential, tenant }) => {
+      const authenticated = await authentication.whose(credential, tenant === "" ? undefined : tenant);
       return { ...authenticated, principal: principalToProto(authenticated.principal) };
     }),
     watchChanges: serverStream(async function* (_request, { signal }) {

@@ -8,13 +8,18 @@ import { createDrain } from "#common/service/drain.ts";
 import type { Log } from "#common/service/log.ts";
 import { type RunningService, runService } from "#common/service/run-service.ts";
 import { AuthorityServiceService } from "#proto/authority.ts";
+import type { Dependency } from "#proto/readiness.ts";
+import { createAuthentication } from "./authentication.ts";
 import { createChanges } from "./changes.ts";
 import { type AuthorityConfig, readAuthorityConfig } from "./config.ts";
 import { ensureAdmin } from "./first-admin.ts";
+import { createGrants } from "./grants/grants.ts";
+import { type GrantsFile, NO_GRANTS_FILE, openGrantsFile } from "./grants/grants-file.ts";
 import { authorityHandlers } from "./handlers.ts";
 import { createKeys } from "./keys/keys.ts";
 import { createAuthorityStore } from "./store/sql-store.ts";
 import { AUTHORITY_TABLES } from "./store/tables.ts";
+import { openTokens } from "./tokens/tokens.ts";
 
 /**
  * Starts the authority, the only service that says who a client is: it keeps principals and API keys, and
@@ -25,15 +30,21 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
   const db = await openDatabase(config.database, AUTHORITY_TABLES, circuits, systemClock, log);
   const store = createAuthorityStore(db);
   if (config.auth === "required") await ensureAdmin(store, config.adminKey, systemClock, log);
+  const file =
+    config.grantsFile === undefined
+      ? NO_GRANTS_FILE
+      : await openGrantsFile(config.grantsFile, systemClock, log, () => store.countChange());
+  const tokens = await openTokens(config.tokens, systemClock, log);
   const edges = await openEdges("authority", config, log);
   const drain = createDrain();
   const keys = createKeys(store, systemClock, log);
+  const authentication = createAuthentication({ keys, tokens, grants: createGrants(file) }, store);
   const changes = createChanges(store, systemClock, drain);
   const server = await startGrpcServer(
     config.listen,
-    [[AuthorityServiceService, authorityHandlers(keys, changes, log)]],
+    [[AuthorityServiceService, authorityHandlers(authentication, keys, changes, log)]],
     edges.tls,
-    async () => [await checkDatabase(db, systemClock)],
+    async () => [await checkDatabase(db, systemClock), ...readinessOf(file)],
   );
   return {
     address: server.address,
@@ -42,9 +53,17 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
       drain.begin();
       await server.drain(graceMs);
       edges.close();
+      tokens.close();
+      await file.close();
       await store.close();
     },
   };
+}
+
+/** A mistake in the file of grants stops nothing, because the grants stay as they were before it. */
+function readinessOf(file: GrantsFile): Dependency[] {
+  const detail = file.problem();
+  return detail === undefined ? [] : [{ name: "grants", ready: true, detail }];
 }
 
 if (import.meta.main) await runService("authority", readAuthorityConfig, startAuthority);

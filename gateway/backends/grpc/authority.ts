@@ -13,9 +13,10 @@ const WATCH_MS = 10 * 60_000;
 
 export function authorityOver(client: AuthorityServiceClient): AuthorityBackend {
   return {
-    async authenticate(credential) {
+    async authenticate(credential, tenant = "") {
       const limits = { timeoutMs: AUTHENTICATE_MS };
-      const response = await callUnary(client, client.authenticate, { credential }, "authority", limits);
+      const request = { credential, tenant };
+      const response = await callUnary(client, client.authenticate, request, "authority", limits);
       const principal = response.principal && principalFromProto(response.principal);
       if (!principal) throw incomplete("principal");
       const { expiresAtMs, version } = response;

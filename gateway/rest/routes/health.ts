@@ -52,12 +52,22 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
         brokenProjects(backends, backendCall(reply)),
       ]);
       const missing = dependencies.filter(({ ready }) => !ready);
+      const grants = dependencies.find(({ name }) => name === "grants");
       const services = Object.fromEntries(
-        dependencies.map(({ name, ready }) => [name, ready ? "ready" : "unavailable"]),
+        dependencies
+          .filter((each) => each !== grants)
+          .map(({ name, ready }) => [name, ready ? "ready" : "unavailable"]),
       );
       const isDetailed = has(request.access.principal, "project.read");
       if (missing.length === 0)
-        return { status: "ready", ...(isDetailed && { services, broken_projects: broken }) };
+        return {
+          status: "ready",
+          ...(isDetailed && {
+            services,
+            broken_projects: broken,
+            ...(grants && { broken_grants: grants.detail }),
+          }),
+        };
       const problem: Problem = isDetailed
         ? { ...toProblem(notReady(missing)), services }
         : toProblem(new AirlockError("unavailable", "Not ready. Try again in a few seconds."));

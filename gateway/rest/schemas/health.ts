@@ -15,6 +15,11 @@ export const READINESS = {
       additionalProperties: { type: "string", const: "ready" },
       examples: [{ router: "ready", database: "ready", "pool-manager": "ready", secrets: "ready" }],
     },
+    broken_grants: {
+      type: "string",
+      description:
+        "A mistake in the authority's file of grants, until the operator corrects it; the grants stay as they were before.",
+    },
     broken_projects: {
       type: "array",
       items: { type: "string" },

@@ -16,7 +16,10 @@ const BEFORE_ROUTES = [
   "host_not_allowed",
   "origin_not_allowed",
   "unauthenticated",
+  "no_grant",
+  "tenant_required",
   "permission_denied",
+  "issuer_unavailable",
   "unavailable",
 ] as const satisfies readonly ErrorCode[];
 /** Errors that any call to a service behind the gateway can end in. */

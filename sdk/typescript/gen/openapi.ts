@@ -801,7 +801,7 @@ export interface components {
          * @description What a program branches on.
          * @enum {string}
          */
-        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "key_not_found" | "principal_not_found" | "last_admin" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
+        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "issuer_unavailable" | "no_grant" | "tenant_required" | "key_not_found" | "principal_not_found" | "last_admin" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
         readonly Project: {
             /** @description Addresses that are not public and yet permitted. */
             readonly allow_private: readonly string[];
@@ -995,6 +995,15 @@ export interface operations {
                     readonly "text/html": string;
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -1004,7 +1013,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1022,7 +1031,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1068,6 +1077,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["DeadLetterList"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -1077,7 +1095,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1095,7 +1113,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1161,7 +1179,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Retried"];
                 };
             };
-            /** @description `invalid_json`: The body is not valid JSON. */
+            /** @description `invalid_json`: The body is not valid JSON. `tenant_required`: The tenant must be named. */
             readonly 400: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1179,7 +1197,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1244,7 +1262,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1295,6 +1313,15 @@ export interface operations {
                     readonly "text/html": string;
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -1304,7 +1331,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1313,7 +1340,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1385,7 +1412,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Accepted"];
                 };
             };
-            /** @description `invalid_json`: The body is not valid JSON. */
+            /** @description `invalid_json`: The body is not valid JSON. `tenant_required`: The tenant must be named. */
             readonly 400: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1403,7 +1430,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1477,7 +1504,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too many large requests or answers at once. `start_failed`: The workers cannot be started. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `start_failed`: The workers cannot be started. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1538,6 +1565,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ExecutionList"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -1547,7 +1583,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1565,7 +1601,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1637,6 +1673,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Execution"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -1646,7 +1691,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1673,7 +1718,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `output_withheld`: Output is withheld. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `output_withheld`: Output is withheld. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1731,7 +1776,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Execution"];
                 };
             };
-            /** @description `invalid_json`: The body is not valid JSON. */
+            /** @description `invalid_json`: The body is not valid JSON. `tenant_required`: The tenant must be named. */
             readonly 400: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1749,7 +1794,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1803,7 +1848,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1857,6 +1902,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Redactions"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -1866,7 +1920,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1893,7 +1947,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -1959,7 +2013,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Execution"];
                 };
             };
-            /** @description `invalid_json`: The body is not valid JSON. */
+            /** @description `invalid_json`: The body is not valid JSON. `tenant_required`: The tenant must be named. */
             readonly 400: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -1977,7 +2031,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2031,7 +2085,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too many large requests or answers at once. `worker_lost`: The worker was lost. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `worker_lost`: The worker was lost. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2085,6 +2139,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -2094,7 +2157,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2103,7 +2166,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2143,6 +2206,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["KeyList"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -2152,7 +2224,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2170,7 +2242,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2225,7 +2297,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["NewKey"];
                 };
             };
-            /** @description `invalid_json`: The body is not valid JSON. */
+            /** @description `invalid_json`: The body is not valid JSON. `tenant_required`: The tenant must be named. */
             readonly 400: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2243,7 +2315,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2297,7 +2369,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2348,6 +2420,15 @@ export interface operations {
                 };
                 content?: never;
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -2357,7 +2438,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2393,7 +2474,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2444,6 +2525,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Me"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -2453,7 +2543,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2471,7 +2561,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2511,6 +2601,15 @@ export interface operations {
                     readonly "text/plain": string;
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -2520,7 +2619,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2529,7 +2628,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2569,6 +2668,15 @@ export interface operations {
                     readonly "application/json": Record<string, never>;
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -2578,7 +2686,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2587,7 +2695,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2627,6 +2735,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["PrincipalList"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -2636,7 +2753,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2654,7 +2771,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2711,7 +2828,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Principal"];
                 };
             };
-            /** @description `invalid_json`: The body is not valid JSON. */
+            /** @description `invalid_json`: The body is not valid JSON. `tenant_required`: The tenant must be named. */
             readonly 400: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2729,7 +2846,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2783,7 +2900,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2834,6 +2951,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ProjectList"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -2843,7 +2969,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2861,7 +2987,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -2915,6 +3041,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["Project"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -2924,7 +3059,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -2951,7 +3086,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -3015,7 +3150,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ProjectState"];
                 };
             };
-            /** @description `invalid_json`: The body is not valid JSON. */
+            /** @description `invalid_json`: The body is not valid JSON. `tenant_required`: The tenant must be named. */
             readonly 400: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -3033,7 +3168,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -3078,7 +3213,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -3139,7 +3274,7 @@ export interface operations {
                     readonly "application/json": components["schemas"]["ProjectState"];
                 };
             };
-            /** @description `invalid_json`: The body is not valid JSON. */
+            /** @description `invalid_json`: The body is not valid JSON. `tenant_required`: The tenant must be named. */
             readonly 400: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -3157,7 +3292,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -3211,7 +3346,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `overloaded`: Too many large requests or answers at once. `start_failed`: The workers cannot be started. `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `overloaded`: Too many large requests or answers at once. `start_failed`: The workers cannot be started. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -3260,6 +3395,8 @@ export interface operations {
                 };
                 content: {
                     readonly "application/json": {
+                        /** @description A mistake in the authority's file of grants, until the operator corrects it; the grants stay as they were before. */
+                        readonly broken_grants?: string;
                         /** @description Projects that cannot be used until the operator corrects their file or its secrets; GET /projects says why. The others work. */
                         readonly broken_projects?: readonly string[];
                         /**
@@ -3278,6 +3415,15 @@ export interface operations {
                     };
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -3287,7 +3433,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -3296,7 +3442,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -3336,6 +3482,15 @@ export interface operations {
                     readonly "application/json": components["schemas"]["RoleList"];
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -3345,7 +3500,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `permission_denied`: Not permitted. */
+            /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -3363,7 +3518,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */
@@ -3403,6 +3558,15 @@ export interface operations {
                     readonly "text/markdown": string;
                 };
             };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
@@ -3412,7 +3576,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. */
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -3421,7 +3585,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unavailable`: A part of Airlock cannot be reached. */
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */

@@ -135,6 +135,9 @@ export function createAuthorityStore(db: Database): AuthorityStore {
       const [row] = await db.rows<{ readonly version: number }>(VERSION);
       return row?.version ?? 0;
     },
+    async countChange() {
+      await db.change(COUNT_CHANGE);
+    },
     ping: () => db.ping(),
     close: () => db.close(),
   };

@@ -78,6 +78,8 @@ export type AuthorityStore = {
   setDisabled(id: string, disabled: boolean, now: number): Promise<boolean>;
   /** The number that grows with each revocation and each change of a principal. */
   version(): Promise<number>;
+  /** Grows the version for a change that is not in the store. */
+  countChange(): Promise<void>;
   ping(): Promise<void>;
   close(): Promise<void>;
 };

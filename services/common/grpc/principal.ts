@@ -7,6 +7,7 @@ import {
   type Principal,
   principalOfClient,
   SYSTEM_PRINCIPAL,
+  TENANT,
 } from "../identity/principal.ts";
 import type { PrincipalKind as PrincipalKindName, Role as RoleName } from "../identity/roles.ts";
 
@@ -69,7 +70,6 @@ export function principalToProto({
 // The most bytes of a principal's id and of its maker's id. Each is a part of an index of the router's tables,
 // and PostgreSQL takes at most 2.7 KB for an entry.
 const MAX_ID_BYTES = 1_024;
-const TENANT = /^[a-z0-9-]{1,40}$/;
 
 /**
  * The principal in a message. Undefined when the message lacks an id, a tenant, a kind or a role, has an

@@ -30,6 +30,9 @@ export type Principal = {
 /** The only tenant so far, to which all data belongs. */
 export const DEFAULT_TENANT = "default";
 
+/** The form of a tenant's name. */
+export const TENANT = /^[a-z0-9-]{1,40}$/;
+
 /** The beginning of the ids of principals that Airlock itself makes. No credential can claim one. */
 export const SYSTEM_IDS = "system:";
 

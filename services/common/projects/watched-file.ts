@@ -39,13 +39,14 @@ const GONE = "gone";
 
 /**
  * Looks at the file `path` again, and calls `read` when it has changed and is complete. Until then the file's
- * earlier entry stays in use. Rejects for want of file descriptors or memory, and when `read` does.
+ * earlier entry stays in use. The file is complete when it has not changed for `quietForMs` milliseconds. Rejects for want of file descriptors or memory, and when `read` does.
  */
 export async function lookAtFile<Entry>(
   path: string,
   known: KnownFile<Entry> | undefined,
   read: () => Promise<Entry>,
   clock: Clock,
+  quietForMs = QUIET_MS,
 ): Promise<KnownFile<Entry>> {
   const { stamp, changedMs } = await stateOf(path);
   if (stamp === GONE && !known?.entry) return { entry: undefined, stamp: undefined };
@@ -55,7 +56,7 @@ export async function lookAtFile<Entry>(
   // The time since the change was first seen counts, too, because the time of the change may come from
   // another machine's clock and lie in the future.
   const quietMs = Math.max(clock.now() - changedMs, clock.monotonicMs() - changed.sinceMs);
-  if (quietMs < QUIET_MS) return pending;
+  if (quietMs < quietForMs) return pending;
   if (stamp === GONE) return { entry: undefined, stamp: undefined };
   const entry = await read();
   const isWhole = (await stateOf(path)).stamp === stamp;

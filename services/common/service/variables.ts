@@ -30,6 +30,9 @@ export const VARIABLES = {
   AIRLOCK_LOG_LEVEL: "the least severe lines that are logged",
   AIRLOCK_MAX_WORKERS: "the largest number of workers of all projects together",
   AIRLOCK_METRICS_LISTEN: "the address that metrics are served on",
+  AIRLOCK_GRANTS_FILE: "a file with the grants of tokens and certificates",
+  AIRLOCK_OIDC_AUDIENCE: "the audience that tokens of the OpenID provider must name",
+  AIRLOCK_OIDC_ISSUER: "the OpenID provider whose tokens are accepted",
   AIRLOCK_POOL_MANAGER_ADDRESS: "the address of the pool-manager",
   AIRLOCK_PORT: "the port that REST is served on, and called at",
   AIRLOCK_PROJECTS_DIR: "the directory with one YAML file per project",
@@ -52,6 +55,10 @@ export const VARIABLES = {
   AIRLOCK_VAULT_TOKEN_FILE: "a file with the token for the vault",
   AIRLOCK_VERSION_KEY_FILE: "the file that keeps the key of the secrets' versions",
   AIRLOCK_WORKER_TLS_DIR: "the certificates that workers in containers are given",
+  JWT_AUDIENCE: "the audience that tokens signed with JWT_SECRET must name",
+  JWT_ISSUER: "the issuer that tokens signed with JWT_SECRET must name",
+  JWT_SECRET: "the secret that signs tokens with HS256",
+  JWT_SECRET_FILE: "a file with the secret that signs tokens with HS256",
 } as const satisfies Record<string, string>;
 
 /** The name of an environment variable of Airlock. */

@@ -62,4 +62,21 @@ describe("the gateway's answers about credentials", () => {
     await clock.advance(2_000);
     await expect(credentials.whose("alk_x")).rejects.toMatchObject({ code: "unavailable" });
   });
+
+  it("a token whose issuer does not answer lets no other credential be taken for current, because the authority answers", async () => {
+    await credentials.whose("alk_x");
+    answer = () => Promise.reject(new AirlockError("issuer_unavailable", "slow"));
+    await clock.advance(1_000);
+    await expect(credentials.whose("eyJ")).rejects.toMatchObject({ code: "issuer_unavailable" });
+    answer = () => Promise.reject(REFUSED);
+    await expect(credentials.whose("alk_x")).rejects.toBe(REFUSED);
+  });
+
+  it("an answer for one tenant does not count for another", async () => {
+    await credentials.whose("eyJ", "default");
+    answer = () => Promise.reject(new AirlockError("no_grant", "none there"));
+    await expect(credentials.whose("eyJ", "acme")).rejects.toMatchObject({ code: "no_grant" });
+    await expect(credentials.whose("eyJ")).rejects.toMatchObject({ code: "no_grant" });
+    await expect(credentials.whose("eyJ", "default")).resolves.toBe(ANSWER);
+  });
 });

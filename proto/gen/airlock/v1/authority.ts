@@ -29,6 +29,8 @@ export const protobufFileName = "airlock/v1/authority.proto";
 export interface AuthenticateRequest {
   /** The credential as the client sent it, without "Bearer ". Never log it. */
   credential: string;
+  /** The tenant that the client asks for; empty: the only one that it may act in. */
+  tenant: string;
 }
 
 export interface AuthenticateResponse {
@@ -137,13 +139,16 @@ export interface UpdatePrincipalResponse {
 }
 
 function createBaseAuthenticateRequest(): AuthenticateRequest {
-  return { credential: "" };
+  return { credential: "", tenant: "" };
 }
 
 export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
   encode(message: AuthenticateRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.credential !== "") {
       writer.uint32(10).string(message.credential);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(18).string(message.tenant);
     }
     return writer;
   },
@@ -169,6 +174,14 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
             message.credential = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -187,6 +200,7 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
   fromPartial(object: DeepPartial<AuthenticateRequest>): AuthenticateRequest {
     const message = createBaseAuthenticateRequest();
     message.credential = object.credential ?? "";
+    message.tenant = object.tenant ?? "";
     return message;
   },
 };
@@ -1280,7 +1294,7 @@ export type AuthorityServiceService = typeof AuthorityServiceService;
 export const AuthorityServiceService = {
   /**
    * For the gateway: says who shows a credential. A credential that proves nothing is refused with Airlock's
-   * code "unauthenticated".
+   * code "unauthenticated", a token without a grant with "no_grant".
    */
   authenticate: {
     path: "/airlock.v1.AuthorityService/Authenticate" as const,
@@ -1367,7 +1381,7 @@ export const AuthorityServiceService = {
 export interface AuthorityServiceServer extends UntypedServiceImplementation {
   /**
    * For the gateway: says who shows a credential. A credential that proves nothing is refused with Airlock's
-   * code "unauthenticated".
+   * code "unauthenticated", a token without a grant with "no_grant".
    */
   authenticate: handleUnaryCall<AuthenticateRequest, AuthenticateResponse>;
   /**
@@ -1392,7 +1406,7 @@ export interface AuthorityServiceServer extends UntypedServiceImplementation {
 export interface AuthorityServiceClient extends Client {
   /**
    * For the gateway: says who shows a credential. A credential that proves nothing is refused with Airlock's
-   * code "unauthenticated".
+   * code "unauthenticated", a token without a grant with "no_grant".
    */
   authenticate(
     request: AuthenticateRequest,

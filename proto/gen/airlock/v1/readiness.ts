@@ -33,10 +33,13 @@ export interface GetReadinessResponse {
 
 /** One service or database that the called service depends on, and whether it can be used. */
 export interface Dependency {
-  /** One of "secrets", "sanitizer", "egress", "pool-manager" and "database". */
+  /**
+   * One of "secrets", "sanitizer", "egress", "pool-manager", "database" and "grants". The authority reports "grants"
+   * only when its file of grants has a mistake.
+   */
   name: string;
   ready: boolean;
-  /** The reason why the dependency is not ready; empty when it is. */
+  /** The reason why the dependency is not ready. Otherwise empty, or a mistake that stops nothing. */
   detail: string;
 }
 

@@ -1,0 +1,67 @@
+import { AirlockError } from "#common/errors.ts";
+import { TENANT } from "#common/identity/principal.ts";
+import { idOf, type Proven, principalBy } from "./grants/grantee.ts";
+import type { Grants } from "./grants/grants.ts";
+import type { Authenticated, Keys } from "./keys/keys.ts";
+import type { AuthorityStore } from "./store/store.ts";
+import type { Tokens } from "./tokens/tokens.ts";
+
+export type Authentication = {
+  /**
+   * Says who shows a credential, an API key or a token. `tenant` is the one that the client asks for; undefined:
+   * the only one that it has. Rejects with `unauthenticated`, `no_grant`, `tenant_required` and
+   * `issuer_unavailable`.
+   */
+  whose(credential: string, tenant: string | undefined): Promise<Authenticated>;
+};
+
+const IS_KEY = /^alk_/;
+
+/** Authentication by keys, which say themselves what they may do, and by tokens, of which grants say so. */
+export function createAuthentication(
+  { keys, tokens, grants }: { readonly keys: Keys; readonly tokens: Tokens; readonly grants: Grants },
+  store: Pick<AuthorityStore, "findPrincipal" | "version">,
+): Authentication {
+  const byGrants = async (proven: Proven, tenant: string | undefined, expiresAtMs: number | undefined) => {
+    // The version first: a change after it makes the gateway ask again.
+    const version = await store.version();
+    const principal = principalBy(await grants.of(proven), proven, tenant);
+    const stored = await store.findPrincipal(idOf(proven));
+    if (stored?.disabled)
+      throw new AirlockError(
+        "unauthenticated",
+        `The principal ${principal.id} is disabled. Ask an admin to enable it.`,
+      );
+    return { principal, expiresAtMs, version };
+  };
+  return {
+    async whose(credential, tenant) {
+      if (tenant !== undefined && !TENANT.test(tenant)) throw badTenant();
+      if (IS_KEY.test(credential)) {
+        const authenticated = await keys.authenticate(credential);
+        refuseOtherTenant(authenticated, tenant);
+        return authenticated;
+      }
+      const token = await tokens.read(credential);
+      return await byGrants(token, tenant, token.expiresAtMs);
+    },
+  };
+}
+
+function refuseOtherTenant({ principal }: Authenticated, tenant: string | undefined): void {
+  if (tenant === undefined || tenant === principal.tenant) return;
+  throw new AirlockError(
+    "no_grant",
+    `The key is for the tenant ${principal.tenant} only. Send no Airlock-Tenant header, or that name.`,
+  );
+}
+
+function badTenant(): AirlockError {
+  return new AirlockError(
+    "invalid_request",
+    "Airlock-Tenant must be one name of 1 to 40 of a-z, 0-9 and -.",
+    {
+      field: "Airlock-Tenant",
+    },
+  );
+}

@@ -1,0 +1,186 @@
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { SignJWT } from "jose";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
+import { startOpenIdProvider, type TestProvider } from "../../harness/openid-provider.ts";
+
+const AUDIENCE = "https://airlock.example";
+const SECRET = "3f9ac2d4471e8b0c6655d1f7a92e40b8";
+
+let directory: string;
+let provider: TestProvider;
+let airlock: TestAirlock;
+
+const grantsOf = (...more: string[]) =>
+  [
+    `- {issuer: "${provider.issuer}", sub: reports, role: developer, kind: service}`,
+    `- {issuer: "${provider.issuer}", claim: client_id, equals: watcher, role: observer, kind: human}`,
+    "- {issuer: airlock, sub: alice, role: admin, kind: human}",
+    "- {issuer: airlock, sub: carol, role: observer, kind: human}",
+    "- {issuer: airlock, sub: carol, role: admin, kind: human, tenant: acme}",
+    ...more,
+  ].join("\n");
+const writeGrants = async (text: string) => {
+  await writeFile(join(directory, "draft"), text);
+  await rename(join(directory, "draft"), join(directory, "grants.yaml"));
+};
+
+beforeAll(async () => {
+  directory = await mkdtemp(join(tmpdir(), "airlock-tokens-"));
+  provider = await startOpenIdProvider(["reports", "watcher", "stranger"]);
+  await writeGrants(grantsOf());
+  airlock = await startAirlock({
+    env: {
+      AIRLOCK_AUTH: "required",
+      JWT_SECRET: SECRET,
+      AIRLOCK_OIDC_ISSUER: provider.issuer,
+      AIRLOCK_OIDC_AUDIENCE: AUDIENCE,
+      AIRLOCK_GRANTS_FILE: join(directory, "grants.yaml"),
+    },
+  });
+}, 90_000);
+afterAll(async () => {
+  await airlock?.remove();
+  await provider.stop();
+  await rm(directory, { recursive: true });
+});
+
+type Answer = { readonly status: number; readonly headers: Headers; readonly body: Record<string, unknown> };
+
+async function call(
+  token: string,
+  path: string,
+  {
+    method = "GET",
+    body,
+    headers = {},
+  }: { method?: string; body?: unknown; headers?: Record<string, string> } = {},
+): Promise<Answer> {
+  const response = await fetch(airlock.url + path, {
+    method,
+    headers: {
+      authorization: `Bearer ${token}`,
+      ...(body !== undefined && { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+  const text = await response.text();
+  return { status: response.status, headers: response.headers, body: text ? JSON.parse(text) : {} };
+}
+
+const codeOf = ({ status, body }: Answer) => `${status} ${body.code ?? ""}`.trim();
+const signed = (claims: Record<string, unknown>) => {
+  const now = Math.floor(Date.now() / 1_000);
+  return new SignJWT({ iss: "airlock", aud: "airlock", iat: now, exp: now + 600, ...claims })
+    .setProtectedHeader({ alg: "HS256" })
+    .sign(Buffer.from(SECRET));
+};
+
+describe("tokens over REST", () => {
+  it("tokens over REST of a real OpenID provider run scripts, with the role of their grant", async () => {
+    const token = await provider.token(AUDIENCE, "reports");
+    expect((await call(token, "/me")).body).toMatchObject({
+      principal: `jwt:${provider.issuer}#reports`,
+      kind: "service",
+      role: "developer",
+      tenant: "default",
+      expires_at: expect.any(String),
+    });
+    const body = { project: "demo", code: "set_result(6 * 7)" };
+    const ran = await call(token, "/execute?wait=20", { method: "POST", body });
+    expect(ran.body).toMatchObject({ status: "completed", result: 42 });
+    const watcher = await provider.token(AUDIENCE, "watcher");
+    expect(codeOf(await call(watcher, "/execute", { method: "POST", body }))).toBe("403 permission_denied");
+    expect((await call(watcher, `/executions/${ran.body.execution_id}`)).status).toBe(200);
+  });
+
+  it("tokens over REST follow the provider's new keys", async () => {
+    await provider.stop();
+    await provider.start();
+    const token = await provider.token(AUDIENCE, "reports");
+    await expect.poll(async () => (await call(token, "/me")).status).toBe(200);
+  });
+
+  it("tokens over REST without a grant are answered 403, and their own word for a role counts for nothing", async () => {
+    const stranger = await call(await provider.token(AUDIENCE, "stranger"), "/me");
+    expect(codeOf(stranger)).toBe("403 no_grant");
+    expect(stranger.body.detail).toContain(`jwt:${provider.issuer}#stranger`);
+    const claims = { sub: "mallory", role: "admin", roles: ["admin"], tenant: "default", kind: "human" };
+    expect(codeOf(await call(await signed(claims), "/me"))).toBe("403 no_grant");
+  });
+
+  it("tokens over REST that are wrong are answered 401, with what to do", async () => {
+    for (const [token, words] of [
+      [await provider.token("https://other.example", "reports"), "another audience"],
+      [await signed({ sub: "alice", aud: "other" }), 'for "airlock"'],
+      [await signed({ sub: "alice", exp: Math.floor(Date.now() / 1_000) - 60 }), "has expired"],
+      [await signed({ sub: "system:local" }), "system:"],
+      [`${(await signed({ sub: "alice" })).slice(0, -3)}abc`, "signature"],
+    ] as const) {
+      const refused = await call(token, "/me");
+      expect(codeOf(refused), words).toBe("401 unauthenticated");
+      expect(refused.body.detail).toContain(words);
+      expect(refused.headers.get("www-authenticate")).toContain("invalid_token");
+    }
+    expect(airlock.output()).not.toContain((await signed({ sub: "alice" })).slice(40));
+  });
+
+  it("tokens over REST with grants in several tenants have to name one", async () => {
+    const carol = await signed({ sub: "carol" });
+    const refused = await call(carol, "/me");
+    expect(codeOf(refused)).toBe("400 tenant_required");
+    expect(refused.body.detail).toContain("acme, default");
+    const as = (tenant: string) => call(carol, "/me", { headers: { "airlock-tenant": tenant } });
+    expect((await as("default")).body).toMatchObject({ tenant: "default", role: "observer" });
+    expect((await as("acme")).body).toMatchObject({ tenant: "acme", role: "admin" });
+    expect(codeOf(await as("other"))).toBe("403 no_grant");
+    expect(codeOf(await as("a b"))).toBe("422 invalid_request");
+    const admin = (await readFile(join(airlock.dataDirectory, "admin-key"), "utf8")).trim();
+    expect(codeOf(await call(admin, "/me", { headers: { "airlock-tenant": "acme" } }))).toBe("403 no_grant");
+  });
+
+  it("tokens over REST of an agent show that agent no more than its own, whatever its role is", async () => {
+    await writeGrants(grantsOf("- {issuer: airlock, sub: bot, role: admin}"));
+    const bot = await signed({ sub: "bot" });
+    await expect.poll(async () => (await call(bot, "/me")).body.kind).toBe("agent");
+    expect(codeOf(await call(bot, "/principals"))).toBe("403 permission_denied");
+  });
+
+  it("tokens over REST obey a changed file of grants, and a mistake in it changes nothing", async () => {
+    const dave = await signed({ sub: "dave" });
+    expect(codeOf(await call(dave, "/me"))).toBe("403 no_grant");
+    const daves = "- {issuer: airlock, sub: dave, role: developer, kind: human}";
+    await writeGrants(grantsOf(daves));
+    await expect.poll(async () => (await call(dave, "/me")).body.role).toBe("developer");
+    await writeGrants(`${grantsOf(daves)}\n- {issuer: airlock, role: admin}`);
+    await expect
+      .poll(async () => (await call(dave, "/ready")).body.broken_grants)
+      .toContain("grants.yaml:7: the grant must have cert, or issuer and sub");
+    expect((await call(dave, "/me")).body).toMatchObject({ role: "developer" });
+    await writeGrants(grantsOf());
+    await expect.poll(async () => codeOf(await call(dave, "/me"))).toBe("403 no_grant");
+    expect((await call(await signed({ sub: "alice" }), "/ready")).body.broken_grants).toBeUndefined();
+  });
+
+  it("tokens over REST of known keys count while the provider is away, and others are answered 503", async () => {
+    const token = await provider.token(AUDIENCE, "watcher");
+    expect((await call(token, "/me")).status).toBe(200);
+    await provider.stop();
+    try {
+      const [, payload, signature] = token.split(".");
+      const unknown = [
+        Buffer.from('{"alg":"RS256","kid":"new"}').toString("base64url"),
+        payload,
+        signature,
+      ].join(".");
+      await expect.poll(async () => codeOf(await call(unknown, "/me"))).toBe("503 issuer_unavailable");
+      expect((await call(token, "/me")).status).toBe(200);
+      expect((await call(await signed({ sub: "alice" }), "/me")).status).toBe(200);
+    } finally {
+      await provider.start();
+    }
+  });
+});
