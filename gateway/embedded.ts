@@ -2,6 +2,7 @@ import { readAuthMode } from "#common/identity/auth-mode.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
 import { readRestHost, readRestPort } from "#common/service/rest-address.ts";
 import { startGateway } from "./main.ts";
+import { readCertificateFiles } from "./rest/https/certificate.ts";
 import { readHostNames } from "./rest/web-pages.ts";
 import type { ListenAt, RunningGateway } from "./serve.ts";
 
@@ -13,6 +14,7 @@ export const gateway: EmbeddedService<ListenAt, RunningGateway> = {
       host,
       port: readRestPort(read),
       hostNames: readHostNames(read),
+      certificate: readCertificateFiles(read),
       // The mock runs nothing and knows no credentials.
       auth: isMock ? "off" : readAuthMode(read, host),
     };

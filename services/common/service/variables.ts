@@ -59,6 +59,8 @@ export const VARIABLES = {
   JWT_ISSUER: "the issuer that tokens signed with JWT_SECRET must name",
   JWT_SECRET: "the secret that signs tokens with HS256",
   JWT_SECRET_FILE: "a file with the secret that signs tokens with HS256",
+  TLS_CERT: "a PEM file with the certificate, and its chain, of the port that REST is served on",
+  TLS_KEY: "a PEM file with the private key of that certificate",
 } as const satisfies Record<string, string>;
 
 /** The name of an environment variable of Airlock. */
