@@ -1,5 +1,12 @@
 import type { Principal } from "#common/identity/principal.ts";
-import type { CreateKeyRequest, CreateKeyResponse, Key, PrincipalStatus } from "#proto/authority.ts";
+import type {
+  CreateGrantRequest,
+  CreateKeyRequest,
+  CreateKeyResponse,
+  Grant,
+  Key,
+  PrincipalStatus,
+} from "#proto/authority.ts";
 import type { BackendCall, BackendChange } from "./call.ts";
 
 /** Who shows a credential, and how long that holds. */
@@ -27,6 +34,9 @@ export type AuthorityBackend = {
   createKey(request: CreateKeyRequest, call: BackendChange): Promise<CreateKeyResponse>;
   listKeys(call: BackendCall): Promise<Key[]>;
   revokeKey(keyId: string, call: BackendChange): Promise<void>;
+  createGrant(request: CreateGrantRequest, call: BackendChange): Promise<Grant>;
+  listGrants(call: BackendCall): Promise<Grant[]>;
+  deleteGrant(grantId: string, call: BackendChange): Promise<void>;
   listPrincipals(call: BackendCall): Promise<PrincipalStatus[]>;
   updatePrincipal(id: string, disabled: boolean, call: BackendChange): Promise<PrincipalStatus>;
 };

@@ -1,6 +1,6 @@
 import { kindFromProto, roleFromProto } from "#common/grpc/principal.ts";
 import { permissionsOf, ROLES } from "#common/identity/roles.ts";
-import type { Key, PrincipalStatus } from "#proto/authority.ts";
+import type { Grant, Key, PrincipalStatus } from "#proto/authority.ts";
 import type { Access } from "./access.ts";
 
 /** The answer to GET /me. */
@@ -40,6 +40,23 @@ export function keyView(key: Key) {
     expires_at: instant(key.expiresAtMs),
     last_used_at: instant(key.lastUsedAtMs),
     revoked_at: instant(key.revokedAtMs),
+  };
+}
+
+/** A grant; fields of other forms than its own are null, and so are id and maker of one of the file. */
+export function grantView(grant: Grant) {
+  return {
+    grant_id: grant.grantId || null,
+    cert: grant.cert || null,
+    issuer: grant.issuer || null,
+    sub: grant.sub || null,
+    claim: grant.claim || null,
+    equals: grant.equals || null,
+    role: roleFromProto(grant.role),
+    kind: kindFromProto(grant.kind),
+    tenant: grant.tenant,
+    made_by: grant.madeBy || null,
+    created_at: instant(grant.createdAtMs),
   };
 }
 

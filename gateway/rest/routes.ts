@@ -7,6 +7,7 @@ import { executeRoute } from "./routes/execute.ts";
 import { executionListRoute } from "./routes/execution-list.ts";
 import { executionRoutes } from "./routes/executions.ts";
 import { frontPageRoute } from "./routes/front-page.ts";
+import { grantRoutes } from "./routes/grants.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { identityRoutes } from "./routes/identity.ts";
 import { projectRoutes } from "./routes/projects.ts";
@@ -27,6 +28,7 @@ export function addRoutes(app: FastifyInstance, { backends, drain, documents }: 
   deadLetterRoutes(app, backends.router);
   projectRoutes(app, backends);
   identityRoutes(app, backends.authority);
+  grantRoutes(app, backends.authority);
   healthRoutes(app, backends);
   documentRoutes(app, backends, documents);
   frontPageRoute(app);

@@ -4,14 +4,26 @@ import type { Log } from "#common/service/log.ts";
 import type { AuthorityServiceServer } from "#proto/authority.ts";
 import type { Authentication } from "./authentication.ts";
 import type { Changes } from "./changes.ts";
+import type { Grants } from "./grants/grants.ts";
 import type { Keys } from "./keys/keys.ts";
-import { keyToProto, principalStatusToProto, wishFromProto } from "./messages.ts";
+import {
+  grantToProto,
+  grantWishFromProto,
+  keyToProto,
+  principalStatusToProto,
+  wishFromProto,
+} from "./messages.ts";
+
+export type AuthorityParts = {
+  readonly authentication: Authentication;
+  readonly keys: Keys;
+  readonly grants: Grants;
+  readonly changes: Changes;
+};
 
 /** The gRPC handlers of the authority. Keys themselves, the text that clients show, are never logged. */
 export function authorityHandlers(
-  authentication: Authentication,
-  keys: Keys,
-  changes: Changes,
+  { authentication, keys, grants, changes }: AuthorityParts,
   log: Log,
 ): AuthorityServiceServer {
   const { unary, serverStream } = handlersFor(log);
@@ -35,6 +47,20 @@ export function authorityHandlers(
     revokeKey: unary(async ({ keyId }, { principal }) => {
       await keys.revoke(principal, keyId);
       log.info({ key_id: keyId, revoked_by: principal.id }, "a key was revoked");
+      return {};
+    }),
+    createGrant: unary(async (request, { principal }) => {
+      const grant = await grants.create(principal, grantWishFromProto(request));
+      const { grantId: grant_id, role, to } = grant;
+      log.info({ grant_id, role, to, made_by: principal.id }, "a grant was made");
+      return { grant: grantToProto(grant) };
+    }),
+    listGrants: unary(async (_request, { principal }) => ({
+      grants: (await grants.list(principal)).map(grantToProto),
+    })),
+    deleteGrant: unary(async ({ grantId }, { principal }) => {
+      await grants.remove(principal, grantId);
+      log.info({ grant_id: grantId, deleted_by: principal.id }, "a grant was deleted");
       return {};
     }),
     listPrincipals: unary(async (_request, { principal }) => ({

@@ -1,8 +1,17 @@
 import { AirlockError } from "#common/errors.ts";
 import { kindFromProto, kindToProto, roleFromProto, roleToProto } from "#common/grpc/principal.ts";
-import type { CreateKeyRequest, Key, PrincipalStatus } from "#proto/authority.ts";
+import type {
+  CreateGrantRequest,
+  CreateKeyRequest,
+  Grant as GrantMessage,
+  Key,
+  PrincipalStatus,
+} from "#proto/authority.ts";
 import { PrincipalKind, Role } from "#proto/principal.ts";
+import type { WrittenGrant } from "./grants/parse-grants.ts";
 import type { KeyWish } from "./keys/keys.ts";
+import type { Grant } from "./store/grant.ts";
+import type { StoredGrant } from "./store/grant-store.ts";
 import type { StoredKey, StoredPrincipal } from "./store/store.ts";
 
 /** The message for a key, without its secret part. */
@@ -42,6 +51,39 @@ export function wishFromProto(request: CreateKeyRequest): KeyWish {
     projects,
     expiresInSeconds,
     principal: principal === "" ? undefined : principal,
+  };
+}
+
+/** The message for a grant. One of the file has neither an id nor a maker. */
+export function grantToProto(grant: Grant | StoredGrant): GrantMessage {
+  const to = grant.to as Readonly<Record<string, string | undefined>>;
+  const { cert = "", issuer = "", sub = "", claim = "", equals = "" } = to;
+  return {
+    ...{ cert, issuer, sub, claim, equals },
+    role: roleToProto(grant.role),
+    kind: kindToProto(grant.kind),
+    tenant: grant.tenant,
+    grantId: "grantId" in grant ? grant.grantId : "",
+    madeBy: "grantId" in grant ? grant.madeBy : "",
+    createdAtMs: "grantId" in grant ? grant.createdAtMs : undefined,
+  };
+}
+
+/** The grant that a request asks for. Throws `invalid_request` for a kind or a role that is unknown. */
+export function grantWishFromProto(request: CreateGrantRequest): WrittenGrant {
+  const role = roleFromProto(request.role);
+  const kind = kindFromProto(request.kind);
+  if (!role || role === "anonymous") throw unknown("role");
+  if (!kind && request.kind !== PrincipalKind.UNSPECIFIED) throw unknown("kind");
+  const given = (text: string) => (text === "" ? undefined : text);
+  return {
+    cert: given(request.cert),
+    issuer: given(request.issuer),
+    sub: given(request.sub),
+    claim: given(request.claim),
+    equals: given(request.equals),
+    role,
+    kind,
   };
 }
 

@@ -81,6 +81,7 @@ export const ERROR_RULES = {
   no_grant: rule(GrpcStatus.PERMISSION_DENIED, 403, "Known, but not granted anything"),
   tenant_required: rule(GrpcStatus.INVALID_ARGUMENT, 400, "The tenant must be named"),
   key_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such key"),
+  grant_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such grant"),
   principal_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such principal"),
   last_admin: rule(GrpcStatus.FAILED_PRECONDITION, 409, "No admin would be left"),
   principal_exists: rule(GrpcStatus.ALREADY_EXISTS, 409, "The name is taken"),

@@ -31,6 +31,15 @@ export function authorityOver(client: AuthorityServiceClient): AuthorityBackend 
     listKeys: async (call) => (await callUnary(client, client.listKeys, {}, "authority", read(call))).keys,
     revokeKey: async (keyId, call) =>
       void (await callUnary(client, client.revokeKey, { keyId }, "authority", change(call))),
+    async createGrant(request, call) {
+      const { grant } = await callUnary(client, client.createGrant, request, "authority", change(call));
+      if (!grant) throw incomplete("grant");
+      return grant;
+    },
+    listGrants: async (call) =>
+      (await callUnary(client, client.listGrants, {}, "authority", read(call))).grants,
+    deleteGrant: async (grantId, call) =>
+      void (await callUnary(client, client.deleteGrant, { grantId }, "authority", change(call))),
     listPrincipals: async (call) =>
       (await callUnary(client, client.listPrincipals, {}, "authority", read(call))).principals,
     async updatePrincipal(id, disabled, call) {

@@ -1,7 +1,7 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { AirlockError } from "#common/errors.ts";
 import { LOCAL_PRINCIPAL } from "#common/identity/principal.ts";
-import type { Key } from "#proto/authority.ts";
+import type { Grant, Key } from "#proto/authority.ts";
 import { PrincipalKind, Role } from "#proto/principal.ts";
 import type { AuthorityBackend } from "../authority.ts";
 
@@ -12,6 +12,7 @@ const USUAL_LIFE_MS = 90 * 24 * 3_600_000;
  * be made, listed and revoked as real ones.
  */
 export function createMockAuthority(now: () => number = Date.now): AuthorityBackend {
+  const grants = new Map<string, Grant>();
   const keys = new Map<string, Key>();
   return {
     async authenticate() {
@@ -45,6 +46,26 @@ export function createMockAuthority(now: () => number = Date.now): AuthorityBack
       if (!key)
         throw new AirlockError("key_not_found", "There is no such key. GET /keys lists those there are.");
       keys.set(keyId, { ...key, revokedAtMs: key.revokedAtMs ?? now() });
+    },
+    async createGrant(request) {
+      const grant: Grant = {
+        ...request,
+        grantId: randomUUID(),
+        kind: request.kind || (request.cert ? PrincipalKind.SERVICE : PrincipalKind.AGENT),
+        tenant: LOCAL_PRINCIPAL.tenant,
+        madeBy: LOCAL_PRINCIPAL.id,
+        createdAtMs: now(),
+      };
+      grants.set(grant.grantId, grant);
+      return grant;
+    },
+    listGrants: async () => [...grants.values()].reverse(),
+    async deleteGrant(grantId) {
+      if (!grants.delete(grantId))
+        throw new AirlockError(
+          "grant_not_found",
+          "There is no such grant. GET /grants lists those there are.",
+        );
     },
     listPrincipals: async () => [],
     async updatePrincipal(id) {

@@ -204,6 +204,50 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/grants": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * List grants
+         * @description Of your tenant: those of the authority's file, then the others, newest first.
+         */
+        readonly get: operations["listGrants"];
+        readonly put?: never;
+        /**
+         * Grant a role to tokens or a certificate
+         * @description In your tenant. Every gateway obeys within a second.
+         */
+        readonly post: operations["createGrant"];
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/grants/{grant_id}": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly get?: never;
+        readonly put?: never;
+        readonly post?: never;
+        /**
+         * Take a grant away
+         * @description Every gateway obeys within a second.
+         */
+        readonly delete: operations["deleteGrant"];
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/health": {
         readonly parameters: {
             readonly query?: never;
@@ -656,6 +700,55 @@ export interface components {
             readonly project: string;
             readonly status: components["schemas"]["ExecutionStatus"];
         };
+        readonly Grant: {
+            /** @description The name in a client certificate. */
+            readonly cert: string | null;
+            /** @description A claim of the issuer's tokens, such as groups. */
+            readonly claim: string | null;
+            /**
+             * Format: date-time
+             * @description null: the grant stands in the file.
+             */
+            readonly created_at: string | null;
+            /** @description The claim is this text, or a list that has it. */
+            readonly equals: string | null;
+            /** @description null: the grant stands in the authority's file and is changed there. */
+            readonly grant_id: string | null;
+            /** @description The `iss` of tokens. */
+            readonly issuer: string | null;
+            /** @enum {string} */
+            readonly kind: "human" | "agent" | "service";
+            /** @description The principal that made the grant; null: the file. */
+            readonly made_by: string | null;
+            /** @enum {string} */
+            readonly role: "admin" | "operator" | "developer" | "observer";
+            /** @description One subject of the issuer. */
+            readonly sub: string | null;
+            readonly tenant: string;
+        };
+        readonly GrantList: {
+            readonly grants: readonly components["schemas"]["Grant"][];
+        };
+        /** @description For cert; for issuer and sub; or for issuer, claim and equals. */
+        readonly GrantRequest: {
+            /** @description The name in a client certificate. */
+            readonly cert?: string | null;
+            /** @description A claim of the issuer's tokens, such as groups. */
+            readonly claim?: string | null;
+            /** @description The claim is this text, or a list that has it. */
+            readonly equals?: string | null;
+            /** @description The `iss` of tokens. */
+            readonly issuer?: string | null;
+            /**
+             * @description service for a certificate, agent for tokens unless given. human: a person.
+             * @enum {string|null}
+             */
+            readonly kind?: "human" | "agent" | "service" | null;
+            /** @enum {string} */
+            readonly role: "admin" | "operator" | "developer" | "observer";
+            /** @description One subject of the issuer. */
+            readonly sub?: string | null;
+        };
         readonly Key: {
             /** Format: date-time */
             readonly created_at: string;
@@ -736,7 +829,7 @@ export interface components {
              * @enum {string}
              */
             readonly kind: "human" | "agent" | "service";
-            readonly permissions: readonly ("public.read" | "execution.submit" | "execution.respond" | "execution.cancel" | "execution.read" | "execution.read_all" | "execution.respond_all" | "execution.cancel_all" | "project.read" | "project.scale" | "redaction.read" | "dead_letter.read" | "dead_letter.retry" | "metrics.read" | "key.manage" | "key.manage_all" | "principal.manage")[];
+            readonly permissions: readonly ("public.read" | "execution.submit" | "execution.respond" | "execution.cancel" | "execution.read" | "execution.read_all" | "execution.respond_all" | "execution.cancel_all" | "project.read" | "project.scale" | "redaction.read" | "dead_letter.read" | "dead_letter.retry" | "metrics.read" | "key.manage" | "key.manage_all" | "grant.manage" | "principal.manage")[];
             /** @example key:bot */
             readonly principal: string;
             /** @description The projects that the key is limited to; empty: all. */
@@ -801,7 +894,7 @@ export interface components {
          * @description What a program branches on.
          * @enum {string}
          */
-        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "issuer_unavailable" | "no_grant" | "tenant_required" | "key_not_found" | "principal_not_found" | "last_admin" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
+        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "issuer_unavailable" | "no_grant" | "tenant_required" | "key_not_found" | "grant_not_found" | "principal_not_found" | "last_admin" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
         readonly Project: {
             /** @description Addresses that are not public and yet permitted. */
             readonly allow_private: readonly string[];
@@ -952,7 +1045,7 @@ export interface components {
         };
         readonly RoleList: {
             readonly roles: readonly {
-                readonly permissions: readonly ("public.read" | "execution.submit" | "execution.respond" | "execution.cancel" | "execution.read" | "execution.read_all" | "execution.respond_all" | "execution.cancel_all" | "project.read" | "project.scale" | "redaction.read" | "dead_letter.read" | "dead_letter.retry" | "metrics.read" | "key.manage" | "key.manage_all" | "principal.manage")[];
+                readonly permissions: readonly ("public.read" | "execution.submit" | "execution.respond" | "execution.cancel" | "execution.read" | "execution.read_all" | "execution.respond_all" | "execution.cancel_all" | "project.read" | "project.scale" | "redaction.read" | "dead_letter.read" | "dead_letter.retry" | "metrics.read" | "key.manage" | "key.manage_all" | "grant.manage" | "principal.manage")[];
                 /** @enum {string} */
                 readonly role: "admin" | "operator" | "developer" | "observer" | "anonymous";
             }[];
@@ -2086,6 +2179,298 @@ export interface operations {
                 };
             };
             /** @description `overloaded`: Too many large requests or answers at once. `worker_lost`: The worker was lost. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly listGrants: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description Every grant. */
+            readonly 200: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["GrantList"];
+                };
+            };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly createGrant: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody: {
+            readonly content: {
+                readonly "application/json": components["schemas"]["GrantRequest"];
+            };
+        };
+        readonly responses: {
+            /** @description The grant. */
+            readonly 201: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": components["schemas"]["Grant"];
+                };
+            };
+            /** @description `invalid_json`: The body is not valid JSON. `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `payload_too_large`: The request is too large. */
+            readonly 413: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type`: Unsupported media type. */
+            readonly 415: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly deleteGrant: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path: {
+                readonly grant_id: string;
+            };
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description The grant is gone. */
+            readonly 204: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `grant_not_found`: No such grant. */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
                     /** @description Seconds to wait; without it the same request would not do better. */

@@ -1,8 +1,8 @@
 import { AirlockError } from "#common/errors.ts";
 import type { Principal } from "#common/identity/principal.ts";
 import { isAtMost, PRINCIPAL_KINDS } from "#common/identity/roles.ts";
+import type { Grant } from "../store/grant.ts";
 import type { Token } from "../tokens/tokens.ts";
-import type { Grant } from "./grant.ts";
 
 /** Who has proved an identity for which grants say what it may do. */
 export type Proven = { readonly cert: string } | Pick<Token, "issuer" | "sub" | "claims">;

@@ -6,7 +6,7 @@ import { repeat } from "#common/resilience/repeat.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import type { Log } from "#common/service/log.ts";
 import { systemReason } from "#common/system-reason.ts";
-import type { Grant } from "./grant.ts";
+import type { Grant } from "../store/grant.ts";
 import { GRANT_LIMITS, parseGrants } from "./parse-grants.ts";
 
 // Milliseconds between two looks at the file, and for which it must not have changed before it is read: a

@@ -5,13 +5,20 @@ import { DEFAULT_TENANT, TENANT } from "#common/identity/principal.ts";
 import { KEY_ROLES, PRINCIPAL_KINDS, type PrincipalKind } from "#common/identity/roles.ts";
 import { describeSchemaErrors } from "#common/projects/schema-problems.ts";
 import { valueOfYaml } from "#common/projects/yaml-mistakes.ts";
-import { type Grant, type GrantedRole, type Grantee, usualKind } from "./grant.ts";
+import { type Grant, type GrantedRole, type Grantee, usualKind } from "../store/grant.ts";
 
 /** Most grants in one file, and most bytes of the file. */
 export const GRANT_LIMITS = { grants: 1_000, bytes: 256 * 1_024 } as const;
 const MAX_PROBLEMS = 20;
 
-const text = (maxLength: number) => ({ type: "string", minLength: 1, maxLength });
+const text = (maxLength: number) => ({
+  type: "string",
+  minLength: 1,
+  maxLength,
+  // PostgreSQL stores no NUL, and a line end would be a mistake of quoting.
+  pattern: "^[^\\u0000-\\u001f\\u007f]*$",
+  $comment: "without control characters",
+});
 const name = (pattern: RegExp, $comment: string) => ({ type: "string", pattern: pattern.source, $comment });
 
 const GRANT = {
@@ -54,6 +61,14 @@ export function grantOf(written: WrittenGrant): Grant | string {
     kind: written.kind ?? usualKind(to),
     tenant: written.tenant ?? DEFAULT_TENANT,
   };
+}
+
+/** What is wrong with the fields of a grant one by one; undefined: nothing. */
+export function grantProblem(written: object): string | undefined {
+  if (isGrant(written)) return undefined;
+  return describeSchemaErrors(isGrant.errors ?? [])
+    .map(({ field, message }) => `"${field}" ${message}`)
+    .join("; ");
 }
 
 function granteeOf({ cert, issuer, sub, claim, equals }: WrittenGrant): Grantee | undefined {

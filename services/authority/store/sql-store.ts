@@ -69,7 +69,8 @@ const LIST_PRINCIPALS = statement(
   `SELECT ${PRINCIPAL_COLUMNS} FROM principals WHERE tenant = $1 ORDER BY id LIMIT ${MAX_LISTED}`,
 );
 const SET_DISABLED = statement("set-disabled", "UPDATE principals SET disabled = $2 WHERE id = $1");
-const COUNT_CHANGE = statement("count-change", "UPDATE changes SET version = version + 1");
+/** Grows the version of changes. */
+export const COUNT_CHANGE = statement("count-change", "UPDATE changes SET version = version + 1");
 const VERSION = statement("version", "SELECT version FROM changes");
 
 /** The store in SQLite or PostgreSQL. */

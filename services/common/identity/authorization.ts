@@ -71,6 +71,9 @@ export const RULES: Readonly<Record<string, Rule>> = {
     ListKeys: forGateway("key.manage"),
     // A key that was lost may be revoked with the key itself, whatever its role is.
     RevokeKey: forGateway("execution.read"),
+    CreateGrant: forGateway("grant.manage"),
+    ListGrants: forGateway("grant.manage"),
+    DeleteGrant: forGateway("grant.manage"),
     ListPrincipals: forGateway("principal.manage"),
     UpdatePrincipal: forGateway("principal.manage"),
   }),

@@ -48,6 +48,11 @@ export const PERMISSIONS = {
   "metrics.read": { allows: "read /metrics", roles: WHO_WATCH },
   "key.manage": { allows: "make keys for own agents", roles: WHO_RUN, notForAgents: true },
   "key.manage_all": { allows: "make, list and revoke all keys", roles: ADMIN, notForAgents: true },
+  "grant.manage": {
+    allows: "grant roles to tokens and certificates",
+    roles: ADMIN,
+    notForAgents: true,
+  },
   "principal.manage": { allows: "disable principals", roles: ADMIN, notForAgents: true },
 } as const satisfies Record<string, Rights>;
 

@@ -54,10 +54,12 @@ function requestOf(route: string, client: Client): { method: string; path: strin
     .replace("{execution_id}", executionId)
     .replace("{name}", "demo")
     .replace("{key_id}", "a".repeat(16))
+    .replace("{grant_id}", "none")
     .replace("{principal}", "key:nobody");
   const bodies: Record<string, unknown> = {
     "POST /execute": { project: "demo", code: "pass" },
     "POST /executions/{execution_id}/respond": { response: "yes" },
+    "POST /grants": { cert: "billing", role: "observer" },
     "POST /keys": { name: `of-${client}` },
     "PATCH /principals/{principal}": { disabled: true },
     "POST /projects/{name}/up": {},

@@ -33,6 +33,9 @@ export const ACCESS: Readonly<Record<string, string>> = {
   "GET /keys": "401 200 200 200 403 403 401",
   "POST /keys": "401 201 201 201 403 403 401",
   "DELETE /keys/{key_id}": "401 404 404 404 404 404 401",
+  "GET /grants": "401 200 403 403 403 403 401",
+  "POST /grants": "401 201 403 403 403 403 401",
+  "DELETE /grants/{grant_id}": "401 404 403 403 403 403 401",
   "GET /principals": "401 200 403 403 403 403 401",
   "PATCH /principals/{principal}": "401 404 403 403 403 403 401",
 };

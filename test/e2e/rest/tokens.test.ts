@@ -1,6 +1,7 @@
 import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
@@ -163,6 +164,56 @@ describe("tokens over REST", () => {
     await writeGrants(grantsOf());
     await expect.poll(async () => codeOf(await call(dave, "/me"))).toBe("403 no_grant");
     expect((await call(await signed({ sub: "alice" }), "/ready")).body.broken_grants).toBeUndefined();
+  });
+
+  it("tokens over REST get and lose what an admin grants over REST, within a second", async () => {
+    const alice = await signed({ sub: "alice" });
+    const erin = await signed({ sub: "erin" });
+    expect(codeOf(await call(erin, "/me"))).toBe("403 no_grant");
+    const body = { issuer: "airlock", sub: "erin", role: "developer", kind: "human" };
+    const made = await call(alice, "/grants", { method: "POST", body });
+    expect(made.status).toBe(201);
+    expect(made.body).toMatchObject({
+      ...body,
+      grant_id: expect.any(String),
+      cert: null,
+      claim: null,
+      tenant: "default",
+      made_by: "jwt:airlock#alice",
+    });
+    await sleep(1_000);
+    expect((await call(erin, "/me")).body).toMatchObject({
+      principal: "jwt:airlock#erin",
+      role: "developer",
+    });
+    expect(codeOf(await call(erin, "/grants"))).toBe("403 permission_denied");
+    const { grants } = (await call(alice, "/grants")).body as { grants: Record<string, unknown>[] };
+    // Another tenant's grants are not shown.
+    expect(grants.map(({ sub, equals }) => sub ?? equals)).toEqual([
+      "reports",
+      "watcher",
+      "alice",
+      "carol",
+      "erin",
+    ]);
+    expect(grants[0]).toMatchObject({ grant_id: null, made_by: null, created_at: null });
+    const path = `/grants/${made.body.grant_id}`;
+    expect((await call(alice, path, { method: "DELETE" })).status).toBe(204);
+    await sleep(1_000);
+    expect(codeOf(await call(erin, "/me"))).toBe("403 no_grant");
+    expect(codeOf(await call(alice, path, { method: "DELETE" }))).toBe("404 grant_not_found");
+  });
+
+  it.each([
+    [{ issuer: "airlock", sub: "x", role: "root" }, "role"],
+    [{ role: "admin" }, "must have cert, or issuer and sub"],
+    [{ cert: "billing", sub: "x", role: "admin" }, "must have cert, or issuer and sub"],
+    [{ issuer: "airlock", sub: "a\u0000b", role: "admin" }, "without control characters"],
+    [{ cert: "billing", role: "admin", tenant: "acme" }, "tenant"],
+  ])("tokens over REST are granted nothing by the request %j", async (body, words) => {
+    const refused = await call(await signed({ sub: "alice" }), "/grants", { method: "POST", body });
+    expect(codeOf(refused)).toBe("422 invalid_request");
+    expect(JSON.stringify(refused.body)).toContain(words);
   });
 
   it("tokens over REST of known keys count while the provider is away, and others are answered 503", async () => {

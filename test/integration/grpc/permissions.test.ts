@@ -7,7 +7,7 @@ import type { Principal } from "#common/identity/principal.ts";
 import { PERMISSIONS, ROLES, type Role } from "#common/identity/roles.ts";
 import { openTlsIdentity } from "#common/identity/tls-identity.ts";
 import { createLog } from "#common/service/log.ts";
-import { AuthorityServiceClient, CreateKeyRequest } from "#proto/authority.ts";
+import { AuthorityServiceClient, CreateGrantRequest, CreateKeyRequest } from "#proto/authority.ts";
 import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import { RouterServiceClient, SubmitRequest } from "#proto/router.ts";
 import { principal } from "../../harness/principals.ts";
@@ -43,6 +43,9 @@ const MAY: Readonly<Record<string, readonly Role[]>> = {
   "AuthorityService/CreateKey": RUN,
   "AuthorityService/ListKeys": RUN,
   "AuthorityService/RevokeKey": ALL,
+  "AuthorityService/CreateGrant": ["admin"],
+  "AuthorityService/ListGrants": ["admin"],
+  "AuthorityService/DeleteGrant": ["admin"],
   "AuthorityService/ListPrincipals": ["admin"],
   "AuthorityService/UpdatePrincipal": ["admin"],
 };
@@ -94,6 +97,10 @@ async function make(rpc: string, { router, poolManager, authority }: Clients, wh
       toAuthority(authority.createKey, CreateKeyRequest.fromPartial({ name: "Not a name" })),
     "AuthorityService/ListKeys": () => toAuthority(authority.listKeys, {}),
     "AuthorityService/RevokeKey": () => toAuthority(authority.revokeKey, { keyId: "none" }),
+    "AuthorityService/CreateGrant": () =>
+      toAuthority(authority.createGrant, CreateGrantRequest.fromPartial({ cert: "Not a name" })),
+    "AuthorityService/ListGrants": () => toAuthority(authority.listGrants, {}),
+    "AuthorityService/DeleteGrant": () => toAuthority(authority.deleteGrant, { grantId: "none" }),
     "AuthorityService/ListPrincipals": () => toAuthority(authority.listPrincipals, {}),
     "AuthorityService/UpdatePrincipal": () =>
       toAuthority(authority.updatePrincipal, { id: "key:none", disabled: true }),

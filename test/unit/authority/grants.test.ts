@@ -4,10 +4,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "#common/resilience/clock.ts";
 import { createLog } from "#common/service/log.ts";
-import type { Grant } from "../../../services/authority/grants/grant.ts";
 import { principalBy } from "../../../services/authority/grants/grantee.ts";
 import { openGrantsFile } from "../../../services/authority/grants/grants-file.ts";
 import { parseGrants } from "../../../services/authority/grants/parse-grants.ts";
+import type { Grant } from "../../../services/authority/store/grant.ts";
 
 const ISSUER = "https://login.example.com";
 const FILE = `

@@ -22,6 +22,7 @@ const TABLE = {
   "metrics.read": "admin operator observer",
   "key.manage": "admin operator developer",
   "key.manage_all": "admin",
+  "grant.manage": "admin",
   "principal.manage": "admin",
 } as const;
 
@@ -54,11 +55,13 @@ describe("roles", () => {
     expect(found).toEqual(TABLE);
   });
 
-  it("roles give an agent no rights over what others own, nor over keys and principals", () => {
+  it("roles give an agent no rights over what others own, nor over keys, grants and principals", () => {
     const lost = permissionsOf({ role: "admin", kind: "human" }).filter(
       (permission) => !has({ role: "admin", kind: "agent" }, permission),
     );
-    expect(lost).toEqual(Object.keys(TABLE).filter((name) => /_all$|^(key|principal)\.manage/.test(name)));
+    expect(lost).toEqual(
+      Object.keys(TABLE).filter((name) => /_all$|^(key|grant|principal)\.manage/.test(name)),
+    );
   });
 
   it("a principal has no permission that a role of its makers lacks", () => {

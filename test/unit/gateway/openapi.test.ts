@@ -63,6 +63,7 @@ describe("openapi.json", () => {
       Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
     );
     expect(routes.sort()).toEqual([
+      "DELETE /grants/{grant_id}",
       "DELETE /keys/{key_id}",
       "GET /",
       "GET /dead-letters",
@@ -70,6 +71,7 @@ describe("openapi.json", () => {
       "GET /executions",
       "GET /executions/{execution_id}",
       "GET /executions/{execution_id}/redactions",
+      "GET /grants",
       "GET /health",
       "GET /keys",
       "GET /me",
@@ -86,6 +88,7 @@ describe("openapi.json", () => {
       "POST /execute",
       "POST /executions/{execution_id}/cancel",
       "POST /executions/{execution_id}/respond",
+      "POST /grants",
       "POST /keys",
       "POST /projects/{name}/down",
       "POST /projects/{name}/up",
@@ -116,6 +119,7 @@ describe("openapi.json", () => {
     expect(Object.fromEntries(required)).toEqual({
       execute: true,
       respond: true,
+      createGrant: true,
       cancel: false,
       retryDeadLetter: false,
       upProject: false,

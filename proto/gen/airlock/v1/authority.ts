@@ -138,6 +138,57 @@ export interface UpdatePrincipalResponse {
   principal: PrincipalStatus | undefined;
 }
 
+/**
+ * A role in a tenant, for the client certificate with the name `cert`; for the subject `sub` of an issuer of
+ * tokens; or for the subjects of an issuer whose tokens have a `claim` that equals, or is a list with, `equals`.
+ * Fields of the other forms are empty.
+ */
+export interface Grant {
+  /** Empty for a grant of the authority's file. */
+  grantId: string;
+  cert: string;
+  issuer: string;
+  sub: string;
+  claim: string;
+  equals: string;
+  role: Role;
+  kind: PrincipalKind;
+  tenant: string;
+  /** The id of the principal that made the grant; empty for one of the file. */
+  madeBy: string;
+  /** Unset for a grant of the file. */
+  createdAtMs?: number | undefined;
+}
+
+export interface CreateGrantRequest {
+  cert: string;
+  issuer: string;
+  sub: string;
+  claim: string;
+  equals: string;
+  role: Role;
+  /** Unspecified: a service for a certificate, an agent for tokens. */
+  kind: PrincipalKind;
+}
+
+export interface CreateGrantResponse {
+  grant: Grant | undefined;
+}
+
+export interface ListGrantsRequest {
+}
+
+export interface ListGrantsResponse {
+  grants: Grant[];
+}
+
+export interface DeleteGrantRequest {
+  grantId: string;
+}
+
+export interface DeleteGrantResponse {
+}
+
 function createBaseAuthenticateRequest(): AuthenticateRequest {
   return { credential: "", tenant: "" };
 }
@@ -1286,6 +1337,571 @@ export const UpdatePrincipalResponse: MessageFns<UpdatePrincipalResponse> = {
   },
 };
 
+function createBaseGrant(): Grant {
+  return {
+    grantId: "",
+    cert: "",
+    issuer: "",
+    sub: "",
+    claim: "",
+    equals: "",
+    role: 0,
+    kind: 0,
+    tenant: "",
+    madeBy: "",
+    createdAtMs: undefined,
+  };
+}
+
+export const Grant: MessageFns<Grant> = {
+  encode(message: Grant, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.grantId !== "") {
+      writer.uint32(10).string(message.grantId);
+    }
+    if (message.cert !== "") {
+      writer.uint32(18).string(message.cert);
+    }
+    if (message.issuer !== "") {
+      writer.uint32(26).string(message.issuer);
+    }
+    if (message.sub !== "") {
+      writer.uint32(34).string(message.sub);
+    }
+    if (message.claim !== "") {
+      writer.uint32(42).string(message.claim);
+    }
+    if (message.equals !== "") {
+      writer.uint32(50).string(message.equals);
+    }
+    if (message.role !== 0) {
+      writer.uint32(56).int32(message.role);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(64).int32(message.kind);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(74).string(message.tenant);
+    }
+    if (message.madeBy !== "") {
+      writer.uint32(82).string(message.madeBy);
+    }
+    if (message.createdAtMs !== undefined) {
+      writer.uint32(88).int64(message.createdAtMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Grant {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGrant();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.grantId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cert = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.issuer = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.sub = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.claim = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.equals = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.role = reader.int32() as any;
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.madeBy = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.createdAtMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Grant>): Grant {
+    return Grant.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Grant>): Grant {
+    const message = createBaseGrant();
+    message.grantId = object.grantId ?? "";
+    message.cert = object.cert ?? "";
+    message.issuer = object.issuer ?? "";
+    message.sub = object.sub ?? "";
+    message.claim = object.claim ?? "";
+    message.equals = object.equals ?? "";
+    message.role = object.role ?? 0;
+    message.kind = object.kind ?? 0;
+    message.tenant = object.tenant ?? "";
+    message.madeBy = object.madeBy ?? "";
+    message.createdAtMs = object.createdAtMs ?? undefined;
+    return message;
+  },
+};
+
+function createBaseCreateGrantRequest(): CreateGrantRequest {
+  return { cert: "", issuer: "", sub: "", claim: "", equals: "", role: 0, kind: 0 };
+}
+
+export const CreateGrantRequest: MessageFns<CreateGrantRequest> = {
+  encode(message: CreateGrantRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cert !== "") {
+      writer.uint32(10).string(message.cert);
+    }
+    if (message.issuer !== "") {
+      writer.uint32(18).string(message.issuer);
+    }
+    if (message.sub !== "") {
+      writer.uint32(26).string(message.sub);
+    }
+    if (message.claim !== "") {
+      writer.uint32(34).string(message.claim);
+    }
+    if (message.equals !== "") {
+      writer.uint32(42).string(message.equals);
+    }
+    if (message.role !== 0) {
+      writer.uint32(48).int32(message.role);
+    }
+    if (message.kind !== 0) {
+      writer.uint32(56).int32(message.kind);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateGrantRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateGrantRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cert = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.issuer = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.sub = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.claim = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.equals = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.role = reader.int32() as any;
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.kind = reader.int32() as any;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateGrantRequest>): CreateGrantRequest {
+    return CreateGrantRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateGrantRequest>): CreateGrantRequest {
+    const message = createBaseCreateGrantRequest();
+    message.cert = object.cert ?? "";
+    message.issuer = object.issuer ?? "";
+    message.sub = object.sub ?? "";
+    message.claim = object.claim ?? "";
+    message.equals = object.equals ?? "";
+    message.role = object.role ?? 0;
+    message.kind = object.kind ?? 0;
+    return message;
+  },
+};
+
+function createBaseCreateGrantResponse(): CreateGrantResponse {
+  return { grant: undefined };
+}
+
+export const CreateGrantResponse: MessageFns<CreateGrantResponse> = {
+  encode(message: CreateGrantResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.grant !== undefined) {
+      Grant.encode(message.grant, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CreateGrantResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCreateGrantResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.grant = Grant.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CreateGrantResponse>): CreateGrantResponse {
+    return CreateGrantResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CreateGrantResponse>): CreateGrantResponse {
+    const message = createBaseCreateGrantResponse();
+    message.grant = (object.grant !== undefined && object.grant !== null) ? Grant.fromPartial(object.grant) : undefined;
+    return message;
+  },
+};
+
+function createBaseListGrantsRequest(): ListGrantsRequest {
+  return {};
+}
+
+export const ListGrantsRequest: MessageFns<ListGrantsRequest> = {
+  encode(_: ListGrantsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListGrantsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListGrantsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListGrantsRequest>): ListGrantsRequest {
+    return ListGrantsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListGrantsRequest>): ListGrantsRequest {
+    const message = createBaseListGrantsRequest();
+    return message;
+  },
+};
+
+function createBaseListGrantsResponse(): ListGrantsResponse {
+  return { grants: [] };
+}
+
+export const ListGrantsResponse: MessageFns<ListGrantsResponse> = {
+  encode(message: ListGrantsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.grants) {
+      Grant.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListGrantsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListGrantsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.grants.push(Grant.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListGrantsResponse>): ListGrantsResponse {
+    return ListGrantsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListGrantsResponse>): ListGrantsResponse {
+    const message = createBaseListGrantsResponse();
+    message.grants = object.grants?.map((e) => Grant.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseDeleteGrantRequest(): DeleteGrantRequest {
+  return { grantId: "" };
+}
+
+export const DeleteGrantRequest: MessageFns<DeleteGrantRequest> = {
+  encode(message: DeleteGrantRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.grantId !== "") {
+      writer.uint32(10).string(message.grantId);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteGrantRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteGrantRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.grantId = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteGrantRequest>): DeleteGrantRequest {
+    return DeleteGrantRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DeleteGrantRequest>): DeleteGrantRequest {
+    const message = createBaseDeleteGrantRequest();
+    message.grantId = object.grantId ?? "";
+    return message;
+  },
+};
+
+function createBaseDeleteGrantResponse(): DeleteGrantResponse {
+  return {};
+}
+
+export const DeleteGrantResponse: MessageFns<DeleteGrantResponse> = {
+  encode(_: DeleteGrantResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DeleteGrantResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDeleteGrantResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<DeleteGrantResponse>): DeleteGrantResponse {
+    return DeleteGrantResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<DeleteGrantResponse>): DeleteGrantResponse {
+    const message = createBaseDeleteGrantResponse();
+    return message;
+  },
+};
+
 /**
  * AuthorityService knows the principals of this deployment and the API keys by which they prove who they are.
  * It holds no secret of a project and runs nothing.
@@ -1350,6 +1966,36 @@ export const AuthorityServiceService = {
     responseSerialize: (value: RevokeKeyResponse): Buffer => Buffer.from(RevokeKeyResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RevokeKeyResponse => RevokeKeyResponse.decode(value),
   },
+  /** Grants a role to holders of tokens or certificates, in the tenant of the caller's principal. */
+  createGrant: {
+    path: "/airlock.v1.AuthorityService/CreateGrant" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CreateGrantRequest): Buffer => Buffer.from(CreateGrantRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CreateGrantRequest => CreateGrantRequest.decode(value),
+    responseSerialize: (value: CreateGrantResponse): Buffer => Buffer.from(CreateGrantResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CreateGrantResponse => CreateGrantResponse.decode(value),
+  },
+  /** Lists the grants of that tenant: those of the authority's file, then the others, newest first. */
+  listGrants: {
+    path: "/airlock.v1.AuthorityService/ListGrants" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListGrantsRequest): Buffer => Buffer.from(ListGrantsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListGrantsRequest => ListGrantsRequest.decode(value),
+    responseSerialize: (value: ListGrantsResponse): Buffer => Buffer.from(ListGrantsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListGrantsResponse => ListGrantsResponse.decode(value),
+  },
+  /** Deletes a grant. Those of the file have no id and are changed there. */
+  deleteGrant: {
+    path: "/airlock.v1.AuthorityService/DeleteGrant" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DeleteGrantRequest): Buffer => Buffer.from(DeleteGrantRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DeleteGrantRequest => DeleteGrantRequest.decode(value),
+    responseSerialize: (value: DeleteGrantResponse): Buffer => Buffer.from(DeleteGrantResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DeleteGrantResponse => DeleteGrantResponse.decode(value),
+  },
   listPrincipals: {
     path: "/airlock.v1.AuthorityService/ListPrincipals" as const,
     requestStream: false as const,
@@ -1395,6 +2041,12 @@ export interface AuthorityServiceServer extends UntypedServiceImplementation {
   listKeys: handleUnaryCall<ListKeysRequest, ListKeysResponse>;
   /** Ends a key for good. Revoking an ended key changes nothing. */
   revokeKey: handleUnaryCall<RevokeKeyRequest, RevokeKeyResponse>;
+  /** Grants a role to holders of tokens or certificates, in the tenant of the caller's principal. */
+  createGrant: handleUnaryCall<CreateGrantRequest, CreateGrantResponse>;
+  /** Lists the grants of that tenant: those of the authority's file, then the others, newest first. */
+  listGrants: handleUnaryCall<ListGrantsRequest, ListGrantsResponse>;
+  /** Deletes a grant. Those of the file have no id and are changed there. */
+  deleteGrant: handleUnaryCall<DeleteGrantRequest, DeleteGrantResponse>;
   listPrincipals: handleUnaryCall<ListPrincipalsRequest, ListPrincipalsResponse>;
   /**
    * Disables a principal, or enables it again. All keys of a disabled principal, and those of the principals
@@ -1483,6 +2135,54 @@ export interface AuthorityServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RevokeKeyResponse) => void,
+  ): ClientUnaryCall;
+  /** Grants a role to holders of tokens or certificates, in the tenant of the caller's principal. */
+  createGrant(
+    request: CreateGrantRequest,
+    callback: (error: ServiceError | null, response: CreateGrantResponse) => void,
+  ): ClientUnaryCall;
+  createGrant(
+    request: CreateGrantRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CreateGrantResponse) => void,
+  ): ClientUnaryCall;
+  createGrant(
+    request: CreateGrantRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CreateGrantResponse) => void,
+  ): ClientUnaryCall;
+  /** Lists the grants of that tenant: those of the authority's file, then the others, newest first. */
+  listGrants(
+    request: ListGrantsRequest,
+    callback: (error: ServiceError | null, response: ListGrantsResponse) => void,
+  ): ClientUnaryCall;
+  listGrants(
+    request: ListGrantsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListGrantsResponse) => void,
+  ): ClientUnaryCall;
+  listGrants(
+    request: ListGrantsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListGrantsResponse) => void,
+  ): ClientUnaryCall;
+  /** Deletes a grant. Those of the file have no id and are changed there. */
+  deleteGrant(
+    request: DeleteGrantRequest,
+    callback: (error: ServiceError | null, response: DeleteGrantResponse) => void,
+  ): ClientUnaryCall;
+  deleteGrant(
+    request: DeleteGrantRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DeleteGrantResponse) => void,
+  ): ClientUnaryCall;
+  deleteGrant(
+    request: DeleteGrantRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DeleteGrantResponse) => void,
   ): ClientUnaryCall;
   listPrincipals(
     request: ListPrincipalsRequest,
