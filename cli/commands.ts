@@ -71,9 +71,25 @@ export const COMMANDS: readonly Command[] = [
     load: async () => (await import("./commands/run.ts")).run,
   },
   {
+    name: "login",
+    usage: "login < KEY_FILE",
+    summary: "keep an API key for this Airlock, so that commands need no AIRLOCK_KEY",
+    options: [
+      ["", "reads the key from standard input, at a terminal without showing it; keeps it in"],
+      ["", "~/.config/airlock/keys.json (XDG_CONFIG_HOME), for its owner only"],
+    ],
+    load: async () => (await import("./commands/login.ts")).login,
+  },
+  {
+    name: "logout",
+    usage: "logout",
+    summary: "forget the API key that login kept for this Airlock",
+    load: async () => (await import("./commands/login.ts")).logout,
+  },
+  {
     name: "whoami",
     usage: "whoami [--json]",
-    summary: "show who the API key in AIRLOCK_KEY stands for, and what it may do",
+    summary: "show who your API key stands for, and what it may do",
     load: async () => (await import("./commands/keys.ts")).whoami,
   },
   {

@@ -15,7 +15,7 @@ function overview(): string {
   return `Airlock runs AI agents' Python next to real credentials; only redacted output comes back.
 
 Use it:
-${["up", "projects", "run", "logs", "down", "lock", "whoami", "keys", "doctor"].map(line).join("")}
+${["up", "projects", "run", "logs", "down", "lock", "login", "logout", "whoami", "keys", "doctor"].map(line).join("")}
 Deploy it:
 ${["init", "certs"].map(line).join("")}
 Work on it:

@@ -5,7 +5,8 @@ const CERTIFICATE_REFUSED = /SELF_SIGNED|UNABLE_TO_(VERIFY|GET_ISSUER)|CERT_(UNT
 
 /** The failure of a call as one sentence for the person at the terminal. */
 export function sentenceOf({ code, message, url, cause }: ApiError): string {
-  if (code === "unauthenticated") return `${message} Commands show the key in AIRLOCK_KEY.`;
+  if (code === "unauthenticated")
+    return `${message} Commands show the key in AIRLOCK_KEY, or the one of ./airlock login.`;
   if (code !== "unreachable") return message;
   // `fetch` puts the system's error, such as ECONNREFUSED, into the cause of its own error. The system's
   // error is used where there is one, because it says what went wrong.

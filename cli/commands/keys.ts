@@ -14,7 +14,7 @@ const OPTIONS = {
 } as const;
 const DAY_S = 24 * 3_600;
 
-/** `./airlock whoami` says who the key in AIRLOCK_KEY stands for, and what it may do. */
+/** `./airlock whoami` says who the key of this user stands for, and what it may do. */
 export async function whoami(args: readonly string[]): Promise<number> {
   const { values, positionals } = parseFlags("whoami", args, { json: { type: "boolean", default: false } });
   if (positionals.length > 0) throw usageError("whoami", "whoami takes no arguments.");
