@@ -2,7 +2,6 @@
 export const ROW_NAMES = [
   "latency",
   "cpu",
-  "identity",
   "burst",
   "throughput",
   "grpc",

@@ -2,7 +2,7 @@ import { type AuthMode, readAuthMode } from "#common/identity/auth-mode.ts";
 import { readEnvironment } from "#common/service/environment.ts";
 import { isNetwork } from "#common/service/listen-address.ts";
 import { readRestHost, readRestPort } from "#common/service/rest-address.ts";
-import { type CertificateFiles, readCertificateFiles } from "./rest/https/certificate.ts";
+import { type RatesConfig, readRatesConfig } from "./rates/config.ts";
 import { readHostNames } from "./rest/web-pages.ts";
 
 export type GatewayConfig = {
@@ -18,8 +18,6 @@ export type GatewayConfig = {
   readonly port: number;
   /** Host names that clients may use for this gateway, besides localhost and its IP addresses. */
   readonly hostNames?: readonly string[];
-  /** The files of the certificate with which REST is served over HTTPS; undefined: over HTTP. */
-  readonly certificate?: CertificateFiles | undefined;
   /** The gRPC target of the router, `unix:/path` or `host:port`. */
   readonly routerAddress: string;
   /** The gRPC target of the pool-manager, `unix:/path` or `host:port`. */
@@ -31,6 +29,8 @@ export type GatewayConfig = {
    * call each other over Unix sockets.
    */
   readonly tlsDirectory?: string | undefined;
+  /** What limits the requests of clients; undefined: they are not counted. */
+  readonly rates?: RatesConfig | undefined;
 };
 
 /** Reads the gateway's configuration. Throws a ConfigError that names every problem. */
@@ -40,16 +40,17 @@ export function readGatewayConfig(env: Readonly<Record<string, string | undefine
   if (exceptNetwork !== undefined && !isNetwork(exceptNetwork))
     read.refuse(`AIRLOCK_HOST_EXCEPT must be a network such as 10.1.2.0/24, not "${exceptNetwork}".`);
   const host = readRestHost(read);
+  const auth = readAuthMode(read, host);
   const config = Object.freeze({
     host,
     exceptNetwork,
     port: readRestPort(read),
     hostNames: readHostNames(read),
-    certificate: readCertificateFiles(read),
     routerAddress: read.text("AIRLOCK_ROUTER_ADDRESS"),
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
     authorityAddress: read.text("AIRLOCK_AUTHORITY_ADDRESS"),
-    auth: readAuthMode(read, host),
+    auth,
+    rates: readRatesConfig(read, auth),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   });
   read.check();

@@ -2,7 +2,7 @@ import { readAuthMode } from "#common/identity/auth-mode.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
 import { readRestHost, readRestPort } from "#common/service/rest-address.ts";
 import { startGateway } from "./main.ts";
-import { readCertificateFiles } from "./rest/https/certificate.ts";
+import { readRatesConfig } from "./rates/config.ts";
 import { readHostNames } from "./rest/web-pages.ts";
 import type { ListenAt, RunningGateway } from "./serve.ts";
 
@@ -10,13 +10,14 @@ export const gateway: EmbeddedService<ListenAt, RunningGateway> = {
   needs: ["router", "pool-manager", "authority"],
   readSettings: (read, { isMock }) => {
     const host = readRestHost(read);
+    // The mock runs nothing and knows no credentials.
+    const auth = isMock ? "off" : readAuthMode(read, host);
     return {
       host,
       port: readRestPort(read),
       hostNames: readHostNames(read),
-      certificate: readCertificateFiles(read),
-      // The mock runs nothing and knows no credentials.
-      auth: isMock ? "off" : readAuthMode(read, host),
+      auth,
+      rates: readRatesConfig(read, auth),
     };
   },
   start: (site, settings, log, hosted) =>

@@ -9,9 +9,8 @@ import { type Freshness, followChanges } from "./freshness.ts";
 const FRESH_MS = 1_000;
 // Milliseconds for which the answer about a credential still counts while the authority cannot be reached.
 const KEPT_WHILE_AWAY_MS = 5 * 60_000;
-// Milliseconds for which an authority that did not answer is not asked again about a credential that is known,
-// so that requests do not each wait for it.
-const SKIP_MS = 1_000;
+// Milliseconds after which an authority that did not answer is asked again about a credential that is known.
+const ASK_AGAIN_MS = 1_000;
 // Most credentials whose answer is kept; at one more, all are forgotten, so that memory stays bounded.
 const MAX_KNOWN = 10_000;
 // Bytes of the longest credential; a JWT of an OpenID provider has one or two thousand.
@@ -40,7 +39,9 @@ export function createCredentials(authority: AuthorityBackend, clock: Clock): Cr
   // By the credential's hash, so that a heap dump shows no credential for long.
   const known = new Map<string, Known>();
   const asking = new Map<string, Promise<Authenticated>>();
-  let skipUntilMs = 0;
+  // Whether the authority did not answer when it was last asked.
+  let isAway = false;
+  let askAgainAtMs = 0;
 
   const ask = (id: string, credential: string, tenant: string | undefined): Promise<Authenticated> => {
     const underway = asking.get(id);
@@ -48,12 +49,16 @@ export function createCredentials(authority: AuthorityBackend, clock: Clock): Cr
     const asked = authority
       .authenticate(credential, tenant)
       .then((answer) => {
+        isAway = false;
         if (known.size >= MAX_KNOWN) known.clear();
         known.set(id, { answer, askedAtMs: clock.monotonicMs() });
         return answer;
       })
       .catch((error: unknown) => {
         if (isRefusal(error)) known.delete(id);
+        // An authority that cannot reach an issuer answers by itself.
+        isAway = !isRefusal(error) && !isIssuerAway(error);
+        if (isAway) askAgainAtMs = clock.monotonicMs() + ASK_AGAIN_MS;
         throw error;
       })
       .finally(() => asking.delete(id));
@@ -73,16 +78,17 @@ export function createCredentials(authority: AuthorityBackend, clock: Clock): Cr
         kept && isInForce(kept.answer, clock) && clock.monotonicMs() - kept.askedAtMs < KEPT_WHILE_AWAY_MS
           ? kept.answer
           : undefined;
-      if (spare && clock.monotonicMs() < skipUntilMs) return spare;
+      if (spare && isAway) {
+        // Asked in the background, so that no request waits for an authority that hangs.
+        if (clock.monotonicMs() >= askAgainAtMs) void ask(id, credential, tenant).catch(() => undefined);
+        return spare;
+      }
       try {
         return await ask(id, credential, tenant);
       } catch (error) {
         if (isRefusal(error)) throw error;
-        // The authority itself answers, so that other credentials are asked about as before.
-        const isIssuer = asAirlockError(error).code === "issuer_unavailable";
-        if (!isIssuer) skipUntilMs = clock.monotonicMs() + SKIP_MS;
         if (spare) return spare;
-        if (isIssuer) throw error;
+        if (isIssuerAway(error)) throw error;
         throw new AirlockError(
           "unavailable",
           "Airlock cannot check credentials, because its authority does not answer. Try again in a few seconds.",
@@ -115,6 +121,10 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set([
 /** Whether the authority itself refused, and did not just fail to answer. */
 function isRefusal(error: unknown): boolean {
   return REFUSALS.has(asAirlockError(error).code);
+}
+
+function isIssuerAway(error: unknown): boolean {
+  return asAirlockError(error).code === "issuer_unavailable";
 }
 
 function tooLong(): AirlockError {

@@ -16,7 +16,26 @@ export type Authenticated = {
   readonly expiresAtMs: number | undefined;
   /** The authority's version of changes for which this holds. */
   readonly version: number;
+  /** The changes a minute that the key itself allows; undefined: as many as the role. */
+  readonly rate?: number | undefined;
 };
+
+/** Requests that are added to a counter. */
+export type Count = {
+  /** Names the principal or the address, and what is counted of it. */
+  readonly counter: string;
+  /** Negative: that many are taken back; 0: the counter is only read. */
+  readonly requests: number;
+  /** Milliseconds that the counter lasts from its first request on. */
+  readonly windowMs: number;
+  /** All requests that this gateway has counted in the counter, with these. */
+  readonly own: number;
+  /** The least that the counter stood at before, and the milliseconds until it ends, by what this gateway knows. */
+  readonly known: { readonly requests: number; readonly endsInMs: number };
+};
+
+/** What a counter stands at, with the requests that were added. */
+export type Counted = { readonly requests: number; readonly endsInMs: number };
 
 /** The calls that the gateway makes to the authority. Every call rejects with an AirlockError. */
 export type AuthorityBackend = {
@@ -31,6 +50,8 @@ export type AuthorityBackend = {
    * when the authority stops or cannot be reached.
    */
   watchChanges(signal: AbortSignal): AsyncIterable<number>;
+  /** Adds requests to the counters that all gateways share; resolves to what each stands at, in the same order. */
+  countRequests(counts: readonly Count[]): Promise<readonly Counted[]>;
   createKey(request: CreateKeyRequest, call: BackendChange): Promise<CreateKeyResponse>;
   listKeys(call: BackendCall): Promise<Key[]>;
   revokeKey(keyId: string, call: BackendChange): Promise<void>;

@@ -1,14 +1,15 @@
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance } from "fastify";
-import { AirlockError } from "#common/errors.ts";
+import { AirlockError, hasCode } from "#common/errors.ts";
 import { permissionDenied } from "#common/identity/permission-denied.ts";
 import { DEFAULT_TENANT, LOCAL_PRINCIPAL, type Principal } from "#common/identity/principal.ts";
 import { has, type Permission } from "#common/identity/roles.ts";
 import type { Credentials } from "../authentication/credentials.ts";
 import type { Authenticated } from "../backends/authority.ts";
+import type { RequestRates } from "./rate-limit.ts";
 
-/** Who sent a request, and when its credential ends. */
-export type Access = Pick<Authenticated, "principal" | "expiresAtMs">;
+/** Who sent a request, when its credential ends, and how many changes a minute that allows. */
+export type Access = Pick<Authenticated, "principal" | "expiresAtMs" | "rate">;
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -22,21 +23,30 @@ declare module "fastify" {
 }
 
 const LOCAL: Access = { principal: LOCAL_PRINCIPAL, expiresAtMs: undefined };
-const ANONYMOUS: Principal = {
+const ANONYMOUS_PRINCIPAL: Principal = {
   id: "anonymous",
   kind: "service",
   tenant: DEFAULT_TENANT,
   role: "anonymous",
 };
+const ANONYMOUS: Access = { ...LOCAL, principal: ANONYMOUS_PRINCIPAL };
 const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
+
+// The errors of credentials that open nothing.
+const REFUSED = ["unauthenticated", "no_grant", "tenant_required"] as const;
 
 /**
  * Finds out who sends each request, and refuses what that principal may not do: 401 without a valid credential
  * where the route needs one, 403 without the route's permission. `credentials` is undefined where clients need
- * none; every client is then the user of this deployment. Must be registered before the routes, each of which
- * must say its permission.
+ * none; every client is then the user of this deployment. `rates` counts each request before its permission is
+ * looked at: 429 when there were too many; undefined: nothing is counted. Must be registered before the routes,
+ * each of which must say its permission.
  */
-export function controlAccess(app: FastifyInstance, credentials: Credentials | undefined): void {
+export function controlAccess(
+  app: FastifyInstance,
+  credentials: Credentials | undefined,
+  rates: RequestRates | undefined,
+): void {
   app.decorateRequest("access");
   app.addHook("onRoute", ({ url, config }) => {
     if (!config?.permission) throw new Error(`the route ${url} names no permission`);
@@ -48,10 +58,12 @@ export function controlAccess(app: FastifyInstance, credentials: Credentials | u
     try {
       request.access = credentials ? await accessOf(request.raw, credentials) : LOCAL;
     } catch (error) {
-      if (error instanceof AirlockError && error.code === "unauthenticated")
-        reply.header("www-authenticate", 'Bearer error="invalid_token"');
+      // A client that guesses credentials is counted like one without.
+      if (REFUSED.some((code) => hasCode(error, code))) await rates?.count(request, ANONYMOUS);
+      if (hasCode(error, "unauthenticated")) reply.header("www-authenticate", 'Bearer error="invalid_token"');
       throw error;
     }
+    await rates?.count(request, request.access);
     const { principal } = request.access;
     if (has(principal, permission)) return;
     if (principal.role !== "anonymous") throw permissionDenied(principal, permission);
@@ -65,7 +77,7 @@ export function controlAccess(app: FastifyInstance, credentials: Credentials | u
 
 async function accessOf(request: IncomingMessage, credentials: Credentials): Promise<Access> {
   const sent = sentCredentials(request);
-  if (sent.length === 0) return { ...LOCAL, principal: ANONYMOUS };
+  if (sent.length === 0) return ANONYMOUS;
   if (sent.length > 1) {
     throw new AirlockError("unauthenticated", "The request has two Authorization headers. Send one.");
   }

@@ -2,9 +2,10 @@ import { kindFromProto, roleFromProto } from "#common/grpc/principal.ts";
 import { permissionsOf, ROLES } from "#common/identity/roles.ts";
 import type { Grant, Key, PrincipalStatus } from "#proto/authority.ts";
 import type { Access } from "./access.ts";
+import type { RateLeft } from "./rate-limit.ts";
 
 /** The answer to GET /me. */
-export function meView({ principal, expiresAtMs }: Access) {
+export function meView({ principal, expiresAtMs }: Access, rate: RateLeft | undefined) {
   const { id, kind, tenant, role, projects = [] } = principal;
   return {
     principal: id,
@@ -13,6 +14,7 @@ export function meView({ principal, expiresAtMs }: Access) {
     role,
     permissions: permissionsOf(principal),
     projects,
+    rate: rate ?? null,
     expires_at: instant(expiresAtMs),
   };
 }
@@ -35,6 +37,7 @@ export function keyView(key: Key) {
     kind: kindFromProto(key.kind),
     role: roleFromProto(key.role),
     projects: key.projects,
+    rate: key.rate ?? null,
     made_by: key.madeBy,
     created_at: instant(key.createdAtMs),
     expires_at: instant(key.expiresAtMs),

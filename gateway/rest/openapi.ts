@@ -1,5 +1,6 @@
 import { type FastifyInstance, type FastifySchema, fastify } from "fastify";
 import { components, withReferences } from "./schemas/components.ts";
+import { RATE_HEADERS } from "./schemas/rate-headers.ts";
 
 const INFO = {
   title: "Airlock",
@@ -30,7 +31,8 @@ export async function describeApi(addRoutes: (app: FastifyInstance) => void): Pr
   app.setSerializerCompiler(() => JSON.stringify);
   for (const schema of components()) app.addSchema(schema);
   app.addHook("onRoute", (route) => {
-    route.schema = withReferences(route.schema) as FastifySchema;
+    const schema = route.config?.countedAs === "nothing" ? route.schema : withRateHeaders(route.schema);
+    route.schema = withReferences(schema) as FastifySchema;
   });
   const bodyOptional = operationsWithOptionalBody(app);
   await app.register(swagger, {
@@ -50,6 +52,18 @@ export async function describeApi(addRoutes: (app: FastifyInstance) => void): Pr
   await app.register(async (routes) => addRoutes(routes));
   await app.ready();
   return app.swagger();
+}
+
+type Response = { readonly description?: string; readonly headers?: object };
+
+/** The schema with the header fields of the limits in each answer that is no problem. */
+function withRateHeaders(schema: FastifySchema | undefined): FastifySchema {
+  const responses = Object.entries((schema?.response ?? {}) as Record<string, Response>);
+  const response = responses.map(([status, each]) => [
+    status,
+    status.startsWith("2") ? { ...each, headers: { ...each.headers, ...RATE_HEADERS } } : each,
+  ]);
+  return { ...schema, response: Object.fromEntries(response) };
 }
 
 type Operation = { operationId?: string; requestBody?: { required: boolean } };

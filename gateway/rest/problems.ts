@@ -62,9 +62,14 @@ function fieldsOf(error: AirlockError): Pick<Problem, "errors"> {
   return error.field === undefined ? {} : { errors: [{ field: error.field, message: error.message }] };
 }
 
-/** The HTTP headers of a problem document; Retry-After only for codes that may be retried. */
-export function problemHeaders({ code }: Pick<Problem, "code">): Record<string, string> {
-  const seconds = ERROR_RULES[code].retryAfterSeconds;
+/**
+ * The HTTP headers of a problem document; Retry-After only for codes that may be retried. `seconds` is the time
+ * that the error itself names; undefined: that of its code.
+ */
+export function problemHeaders(
+  { code }: Pick<Problem, "code">,
+  seconds = ERROR_RULES[code].retryAfterSeconds,
+): Record<string, string> {
   return {
     "content-type": PROBLEM_MEDIA_TYPE,
     ...(seconds ? { "retry-after": String(seconds) } : {}),

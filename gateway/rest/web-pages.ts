@@ -43,7 +43,8 @@ const PREFLIGHT_HEADERS = {
   "access-control-max-age": "600",
 } as const;
 /** Headers of an answer that a page of these hosts may read. */
-const SHOWN_HEADERS = "idempotent-replayed, location, retry-after, www-authenticate";
+const SHOWN_HEADERS =
+  "idempotent-replayed, location, ratelimit, ratelimit-policy, retry-after, www-authenticate";
 
 /**
  * Refuses calls by web pages of other sites. Where clients need no credential, a hostile page in a person's

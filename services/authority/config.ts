@@ -1,5 +1,7 @@
 import { type DatabaseConfig, readDatabaseConfig } from "#common/database/config.ts";
 import { type AuthMode, readStatedAuthMode } from "#common/identity/auth-mode.ts";
+import { readRateLimits } from "#common/identity/rate-limits.ts";
+import type { Role } from "#common/identity/roles.ts";
 import { readEnvironment } from "#common/service/environment.ts";
 import type { AdminKeyFile } from "./first-admin.ts";
 import { readTokenSettings, type TokenSettings } from "./tokens/settings.ts";
@@ -13,6 +15,8 @@ export type AuthorityConfig = {
   readonly tokens: TokenSettings;
   /** The YAML file with grants of tokens and certificates; undefined: there is none. */
   readonly grantsFile?: string | undefined;
+  /** The changes a minute of each role, above which only an admin may make a key. */
+  readonly rateLimits: Readonly<Record<Role, number>>;
   /** The directory of the authority's TLS certificates; undefined when it listens on a Unix socket. */
   readonly tlsDirectory?: string | undefined;
 };
@@ -27,6 +31,7 @@ export function readAuthorityConfig(env: Readonly<Record<string, string | undefi
     adminKey: { given: read.optionalText("AIRLOCK_ADMIN_KEY_FILE") },
     tokens: readTokenSettings(read),
     grantsFile: read.optionalText("AIRLOCK_GRANTS_FILE"),
+    rateLimits: readRateLimits(read),
     tlsDirectory: read.optionalText("AIRLOCK_TLS_DIR"),
   };
   if (config.auth === "required" && config.adminKey.given === undefined)

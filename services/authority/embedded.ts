@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { readAuthMode } from "#common/identity/auth-mode.ts";
+import { readRateLimits } from "#common/identity/rate-limits.ts";
 import type { EmbeddedService } from "#common/service/embedded.ts";
 import { readRestHost } from "#common/service/rest-address.ts";
 import type { AuthorityConfig } from "./config.ts";
@@ -8,7 +9,7 @@ import { readTokenSettings } from "./tokens/settings.ts";
 
 export type AuthoritySettings = Pick<
   AuthorityConfig,
-  "database" | "auth" | "adminKey" | "tokens" | "grantsFile"
+  "database" | "auth" | "adminKey" | "rateLimits" | "tokens" | "grantsFile"
 >;
 
 export const authority: EmbeddedService<AuthoritySettings> = {
@@ -22,6 +23,7 @@ export const authority: EmbeddedService<AuthoritySettings> = {
     },
     tokens: readTokenSettings(read),
     grantsFile: read.optionalText("AIRLOCK_GRANTS_FILE"),
+    rateLimits: readRateLimits(read),
   }),
   start: (site, settings, log) =>
     startAuthority(

@@ -74,6 +74,7 @@ function addAdmin(store: AuthorityStore, key: ApiKey, onlyFirst: boolean, clock:
     principal: principal.id,
     role: "admin",
     projects: [],
+    rate: undefined,
     expiresAtMs: undefined,
     lastUsedAtMs: undefined,
     revokedAtMs: undefined,

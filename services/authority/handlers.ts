@@ -13,17 +13,19 @@ import {
   principalStatusToProto,
   wishFromProto,
 } from "./messages.ts";
+import type { RequestCounts } from "./request-counts.ts";
 
 export type AuthorityParts = {
   readonly authentication: Authentication;
   readonly keys: Keys;
   readonly grants: Grants;
   readonly changes: Changes;
+  readonly requestCounts: RequestCounts;
 };
 
 /** The gRPC handlers of the authority. Keys themselves, the text that clients show, are never logged. */
 export function authorityHandlers(
-  { authentication, keys, grants, changes }: AuthorityParts,
+  { authentication, keys, grants, changes, requestCounts }: AuthorityParts,
   log: Log,
 ): AuthorityServiceServer {
   const { unary, serverStream } = handlersFor(log);
@@ -35,6 +37,9 @@ export function authorityHandlers(
     watchChanges: serverStream(async function* (_request, { signal }) {
       for await (const version of changes.watch(signal)) yield { version };
     }),
+    countRequests: unary(async ({ gateway, counts }) => ({
+      counts: counts.map((count) => requestCounts.add(gateway, count)),
+    })),
     createKey: unary(async (request, { principal }) => {
       const { key, text } = await keys.create(principal, wishFromProto(request));
       const { keyId: key_id, role } = key;

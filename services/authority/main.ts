@@ -17,6 +17,7 @@ import { createGrants } from "./grants/grants.ts";
 import { type GrantsFile, NO_GRANTS_FILE, openGrantsFile } from "./grants/grants-file.ts";
 import { authorityHandlers } from "./handlers.ts";
 import { createKeys } from "./keys/keys.ts";
+import { createRequestCounts } from "./request-counts.ts";
 import { createGrantStore } from "./store/sql-grants.ts";
 import { createAuthorityStore } from "./store/sql-store.ts";
 import { AUTHORITY_TABLES } from "./store/tables.ts";
@@ -38,13 +39,19 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
   const tokens = await openTokens(config.tokens, systemClock, log);
   const edges = await openEdges("authority", config, log);
   const drain = createDrain();
-  const keys = createKeys(store, systemClock, log);
+  const keys = createKeys(store, systemClock, log, config.rateLimits);
   const grants = createGrants(file, createGrantStore(db), systemClock);
   const authentication = createAuthentication({ keys, tokens, grants }, store);
   const changes = createChanges(store, systemClock, drain);
+  const requestCounts = createRequestCounts(systemClock);
   const server = await startGrpcServer(
     config.listen,
-    [[AuthorityServiceService, authorityHandlers({ authentication, keys, grants, changes }, log)]],
+    [
+      [
+        AuthorityServiceService,
+        authorityHandlers({ authentication, keys, grants, changes, requestCounts }, log),
+      ],
+    ],
     edges.tls,
     async () => [await checkDatabase(db, systemClock), ...readinessOf(file)],
   );

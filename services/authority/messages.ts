@@ -28,6 +28,7 @@ export function keyToProto(key: StoredKey): Key {
     expiresAtMs: key.expiresAtMs,
     lastUsedAtMs: key.lastUsedAtMs,
     revokedAtMs: key.revokedAtMs,
+    rate: key.rate,
   };
 }
 
@@ -38,7 +39,7 @@ export function principalStatusToProto(principal: StoredPrincipal): PrincipalSta
 
 /** What a request for a key asks for. Throws `invalid_request` for a kind or a role that is unknown. */
 export function wishFromProto(request: CreateKeyRequest): KeyWish {
-  const { name, projects, expiresInSeconds, principal } = request;
+  const { name, projects, expiresInSeconds, rate, principal } = request;
   const kind = kindFromProto(request.kind);
   const role = roleFromProto(request.role);
   // A word that this authority does not know must not become the default, which may allow more.
@@ -50,6 +51,7 @@ export function wishFromProto(request: CreateKeyRequest): KeyWish {
     role,
     projects,
     expiresInSeconds,
+    rate,
     principal: principal === "" ? undefined : principal,
   };
 }

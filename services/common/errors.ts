@@ -15,6 +15,8 @@ type ErrorRule = {
 
 // An estimate of the seconds until some runs have ended, so that a full queue has space again.
 const QUEUE_MOVES_SECONDS = 5;
+// The longest that a client waits until its requests are counted from 0 again; most errors name a shorter time.
+const RATE_WINDOW_SECONDS = 60;
 // An estimate of the seconds until an unreachable or overloaded service answers again.
 const IS_BACK_SECONDS = 2;
 
@@ -52,6 +54,7 @@ export const ERROR_RULES = {
   ),
   already_retried: rule(GrpcStatus.FAILED_PRECONDITION, 409, "The execution has already been retried"),
   queue_full: rule(GrpcStatus.RESOURCE_EXHAUSTED, 429, "The queue is full", QUEUE_MOVES_SECONDS),
+  rate_limited: rule(GrpcStatus.RESOURCE_EXHAUSTED, 429, "Too many requests", RATE_WINDOW_SECONDS),
   storage_full: rule(
     GrpcStatus.RESOURCE_EXHAUSTED,
     429,
@@ -124,6 +127,7 @@ type ErrorOptions = {
   readonly field?: string;
   /** "local" when undefined. Only `fromGrpcError` sets another origin. */
   readonly origin?: ErrorOrigin;
+  readonly retryAfterSeconds?: number;
 };
 
 /**
@@ -137,6 +141,8 @@ export class AirlockError extends Error {
   readonly logDetail: string | undefined;
   /** The field of the request that is wrong; undefined when no single field is. */
   readonly field: string | undefined;
+  /** Seconds after which the same call may be sent again; undefined: as the rule of the code says. */
+  readonly retryAfterSeconds: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -145,6 +151,7 @@ export class AirlockError extends Error {
     this.origin = options.origin ?? "local";
     this.logDetail = options.logDetail;
     this.field = options.field;
+    this.retryAfterSeconds = options.retryAfterSeconds;
   }
 }
 

@@ -1,17 +1,21 @@
+import { randomUUID } from "node:crypto";
 import { AirlockError } from "#common/errors.ts";
 import { callStream, callUnary } from "#common/grpc/client.ts";
 import { principalFromProto } from "#common/grpc/principal.ts";
-import type { AuthorityServiceClient } from "#proto/authority.ts";
-import type { AuthorityBackend } from "../authority.ts";
+import type { AuthorityServiceClient, RequestCount } from "#proto/authority.ts";
+import type { AuthorityBackend, Count } from "../authority.ts";
 import { change, read } from "./limits.ts";
 
 // Milliseconds within which the authority must say whose a credential is. Short, because the request waits.
 const AUTHENTICATE_MS = 2_000;
+// Milliseconds within which the authority must count requests, which wait for it.
+const COUNT_MS = 500;
 // Milliseconds after which the stream of changes is opened anew, so that each authority gets its share of
 // gateways again after a restart.
 const WATCH_MS = 10 * 60_000;
 
 export function authorityOver(client: AuthorityServiceClient): AuthorityBackend {
+  const gateway = randomUUID();
   return {
     async authenticate(credential, tenant = "") {
       const limits = { timeoutMs: AUTHENTICATE_MS };
@@ -19,13 +23,20 @@ export function authorityOver(client: AuthorityServiceClient): AuthorityBackend 
       const response = await callUnary(client, client.authenticate, request, "authority", limits);
       const principal = response.principal && principalFromProto(response.principal);
       if (!principal) throw incomplete("principal");
-      const { expiresAtMs, version } = response;
-      return { principal, expiresAtMs, version };
+      const { expiresAtMs, version, rate } = response;
+      return { principal, expiresAtMs, version, rate };
     },
     async *watchChanges(signal) {
       const limits = { timeoutMs: WATCH_MS, signal };
       for await (const { version } of callStream(client, client.watchChanges, {}, "authority", limits))
         yield version;
+    },
+    async countRequests(counts) {
+      const limits = { timeoutMs: COUNT_MS };
+      const request = { gateway, counts: counts.map(countToProto) };
+      const response = await callUnary(client, client.countRequests, request, "authority", limits);
+      if (response.counts.length !== counts.length) throw incomplete("count");
+      return response.counts;
     },
     createKey: (request, call) => callUnary(client, client.createKey, request, "authority", change(call)),
     listKeys: async (call) => (await callUnary(client, client.listKeys, {}, "authority", read(call))).keys,
@@ -55,6 +66,11 @@ export function authorityOver(client: AuthorityServiceClient): AuthorityBackend 
       return principal;
     },
   };
+}
+
+function countToProto({ counter, requests, windowMs, own: ownRequests, known }: Count): RequestCount {
+  const { requests: knownRequests, endsInMs: knownEndsInMs } = known;
+  return { counter, requests, windowMs, ownRequests, knownRequests, knownEndsInMs };
 }
 
 function incomplete(what: string): AirlockError {

@@ -21,6 +21,8 @@ export function createMockAuthority(now: () => number = Date.now): AuthorityBack
     async *watchChanges() {
       yield 1;
     },
+    // The mock demands no credential, so it limits no requests.
+    countRequests: async () => [],
     async createKey(request) {
       const keyId = randomBytes(8).toString("hex");
       const key: Key = {
@@ -36,6 +38,7 @@ export function createMockAuthority(now: () => number = Date.now): AuthorityBack
           now() + (request.expiresInSeconds === undefined ? USUAL_LIFE_MS : request.expiresInSeconds * 1_000),
         lastUsedAtMs: undefined,
         revokedAtMs: undefined,
+        rate: request.rate,
       };
       keys.set(keyId, key);
       return { key, text: `alk_${keyId}_${"mock".padEnd(43, "0")}` };

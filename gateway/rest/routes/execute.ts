@@ -10,6 +10,7 @@ import type { ShownExecution } from "../../execution-text/execution-text.ts";
 import { hold, sendExecution } from "../answers/send-execution.ts";
 import { dropBody } from "../body/body.ts";
 import { InvalidFields } from "../problems.ts";
+import type { RequestRates } from "../rate-limit.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { IDEMPOTENCY_HEADERS, readIdempotencyKey } from "../request/idempotency-key.ts";
 import { textProblem } from "../request/text-rules.ts";
@@ -32,7 +33,12 @@ const headers = {
   },
 } as const;
 
-export function executeRoute(app: FastifyInstance, router: RouterBackend, drain: Drain): void {
+export function executeRoute(
+  app: FastifyInstance,
+  router: RouterBackend,
+  drain: Drain,
+  rates: RequestRates | undefined,
+): void {
   app.post<{ Body: ExecuteBody; Querystring: ExecuteQuery }>(
     "/execute",
     {
@@ -75,7 +81,7 @@ export function executeRoute(app: FastifyInstance, router: RouterBackend, drain:
       },
     },
     async (request, reply) => {
-      const { executionId, status, replayed } = await accept(request, router, backendCall(reply));
+      const { executionId, status, replayed } = await accept(request, router, backendCall(reply), rates);
       dropBody(request);
       const { wait, result } = request.query;
       const pollUrl = `/executions/${executionId}`;
@@ -106,21 +112,21 @@ async function accept(
   request: FastifyRequest<{ Body: ExecuteBody }>,
   router: RouterBackend,
   call: BackendChange,
+  rates: RequestRates | undefined,
 ): Promise<Submitted> {
   const { project, code, timeout, settings = {} } = request.body;
   const problems = badTexts(project, code, settings);
   if (problems.length > 0) throw new InvalidFields(problems);
-  return await router.submit(
-    {
-      project,
-      code,
-      timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout),
-      settings,
-      memoryJson: request.bodyText("memory") ?? "",
-      idempotencyKey: readIdempotencyKey(request.headers["idempotency-key"]),
-    },
-    call,
-  );
+  const submission = {
+    project,
+    code,
+    timeoutMs: timeout === undefined ? undefined : toMilliseconds(timeout),
+    settings,
+    memoryJson: request.bodyText("memory") ?? "",
+    idempotencyKey: readIdempotencyKey(request.headers["idempotency-key"]),
+  };
+  const submit = () => router.submit(submission, call);
+  return await (rates ? rates.countStart(request, project, submit) : submit());
 }
 
 function isUnderWay({ status }: ShownExecution): boolean {

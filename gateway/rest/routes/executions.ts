@@ -61,7 +61,8 @@ export function executionRoutes(app: FastifyInstance, router: RouterBackend, dra
   app.post<{ Params: ExecutionParams; Body: RespondBody; Querystring: WaitQuery }>(
     "/executions/:execution_id/respond",
     {
-      config: { permission: "execution.respond" },
+      // An answer to a question that was asked, so it counts like the poll that showed the question.
+      config: { permission: "execution.respond", countedAs: "read" },
       schema: {
         operationId: "respond",
         tags: ["executions"],

@@ -16,7 +16,7 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
   app.get(
     "/health",
     {
-      config: { permission: "public.read" },
+      config: { permission: "public.read", countedAs: "nothing" },
       schema: {
         operationId: "getHealth",
         tags,
@@ -34,7 +34,7 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
   app.get(
     "/ready",
     {
-      config: { permission: "public.read" },
+      config: { permission: "public.read", countedAs: "nothing" },
       schema: {
         operationId: "getReadiness",
         tags,

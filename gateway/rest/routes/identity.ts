@@ -5,6 +5,7 @@ import { PrincipalKind, Role } from "#proto/principal.ts";
 import type { AuthorityBackend } from "../../backends/authority.ts";
 import { instant, keyView, meView, principalView, rolesView } from "../identity-view.ts";
 import { InvalidFields } from "../problems.ts";
+import type { RequestRates } from "../rate-limit.ts";
 import { backendCall } from "../request/backend-call.ts";
 import { NO_QUERY } from "../schemas/execution.ts";
 import {
@@ -32,7 +33,11 @@ const answer = (description: string, schema: object) => ({
 });
 
 /** Routes that say who the client is, and that manage keys and principals. */
-export function identityRoutes(app: FastifyInstance, authority: AuthorityBackend): void {
+export function identityRoutes(
+  app: FastifyInstance,
+  authority: AuthorityBackend,
+  rates: RequestRates | undefined,
+): void {
   app.get(
     "/me",
     {
@@ -46,7 +51,7 @@ export function identityRoutes(app: FastifyInstance, authority: AuthorityBackend
         response: { 200: answer("You.", ME), ...problemResponses("invalid_request") },
       },
     },
-    async ({ access }) => meView(access),
+    async ({ access }) => meView(access, await rates?.left(access)),
   );
 
   app.get(
@@ -92,6 +97,7 @@ export function identityRoutes(app: FastifyInstance, authority: AuthorityBackend
           role: body.role ? roleToProto(body.role) : Role.UNSPECIFIED,
           projects: projectsIn(request),
           expiresInSeconds: body.expires_in,
+          rate: body.rate,
           principal: body.principal ?? "",
         },
         backendCall(reply),

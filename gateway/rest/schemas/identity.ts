@@ -1,6 +1,7 @@
 import type { FromSchema } from "json-schema-to-ts";
 import { KEY_LIMITS } from "#common/identity/api-key.ts";
 import { CLIENT_NAME } from "#common/identity/identity.ts";
+import { MAX_RATE } from "#common/identity/rate-limits.ts";
 import { KEY_ROLES, PERMISSIONS, PRINCIPAL_KINDS, ROLES } from "#common/identity/roles.ts";
 import { INSTANT } from "./names.ts";
 import { type Given, optional } from "./optional.ts";
@@ -27,7 +28,7 @@ const PERMISSION_LIST = {
 export const ME = {
   $id: "Me",
   type: "object",
-  required: ["principal", "kind", "tenant", "role", "permissions", "projects", "expires_at"],
+  required: ["principal", "kind", "tenant", "role", "permissions", "projects", "rate", "expires_at"],
   properties: {
     principal: PRINCIPAL_ID,
     kind: KIND,
@@ -35,6 +36,16 @@ export const ME = {
     role: ROLE,
     permissions: PERMISSION_LIST,
     projects: PROJECTS,
+    rate: {
+      type: ["object", "null"],
+      description: "The requests that change something; null: they are not counted.",
+      required: ["limit", "remaining", "reset"],
+      properties: {
+        limit: { type: "integer", description: "How many a minute." },
+        remaining: { type: "integer" },
+        reset: { type: "integer", description: "Seconds until all are left again." },
+      },
+    },
     expires_at: {
       ...INSTANT,
       type: ["string", "null"],
@@ -69,6 +80,10 @@ const KEY_FIELDS = {
   kind: KIND,
   role: KEY_ROLE,
   projects: PROJECTS,
+  rate: {
+    type: ["integer", "null"],
+    description: "The changes a minute that the key allows; null: as many as the role.",
+  },
   made_by: { ...PRINCIPAL_ID, description: "The principal that made the key." },
   created_at: INSTANT,
   expires_at: { ...INSTANT, type: ["string", "null"], description: "null: never." },
@@ -86,6 +101,7 @@ export const KEY = {
     "kind",
     "role",
     "projects",
+    "rate",
     "made_by",
     "created_at",
     "expires_at",
@@ -148,6 +164,13 @@ export const KEY_BODY = {
       minimum: 1,
       maximum: KEY_LIMITS.lifeSeconds,
       description: "Seconds until the key ends; 7,776,000 (90 days) unless given.",
+    },
+    rate: {
+      ...optional("integer"),
+      minimum: 1,
+      maximum: MAX_RATE,
+      description:
+        "The requests a minute that change something, ten times as many that read; as many as the role allows unless given. Only an admin may allow more than the own role has.",
     },
     principal: {
       ...optional("string"),

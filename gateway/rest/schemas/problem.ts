@@ -1,6 +1,7 @@
 import { ERROR_RULES, type ErrorCode } from "#common/errors.ts";
 import { PROBLEM_MEDIA_TYPE } from "../problems.ts";
 import { PROBLEM_CODE } from "./names.ts";
+import { RATE_HEADERS } from "./rate-headers.ts";
 
 /** Errors that any path and method can meet before a route is chosen. */
 const OUTSIDE_ROUTES = [
@@ -16,6 +17,7 @@ const BEFORE_ROUTES = [
   "host_not_allowed",
   "origin_not_allowed",
   "unauthenticated",
+  "rate_limited",
   "no_grant",
   "tenant_required",
   "permission_denied",
@@ -91,6 +93,7 @@ function problemResponse(codes: readonly ErrorCode[]): object {
               type: "integer",
               description: "Seconds to wait; without it the same request would not do better.",
             },
+            ...(codes.includes("rate_limited") && RATE_HEADERS),
           },
         }
       : {}),

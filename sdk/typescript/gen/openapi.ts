@@ -779,6 +779,8 @@ export interface components {
             readonly principal: string;
             /** @description The projects that the key is limited to; empty: all. */
             readonly projects: readonly string[];
+            /** @description The changes a minute that the key allows; null: as many as the role. */
+            readonly rate: number | null;
             /**
              * Format: date-time
              * @description null: it is in force.
@@ -807,6 +809,8 @@ export interface components {
             readonly principal?: string | null;
             /** @description The projects that the key is limited to; empty: all. */
             readonly projects?: readonly string[] | null;
+            /** @description The requests a minute that change something, ten times as many that read; as many as the role allows unless given. Only an admin may allow more than the own role has. */
+            readonly rate?: number | null;
             /**
              * @description developer unless given. Never higher than your own.
              * @enum {string|null}
@@ -834,6 +838,14 @@ export interface components {
             readonly principal: string;
             /** @description The projects that the key is limited to; empty: all. */
             readonly projects: readonly string[];
+            /** @description The requests that change something; null: they are not counted. */
+            readonly rate: {
+                /** @description How many a minute. */
+                readonly limit: number;
+                readonly remaining: number;
+                /** @description Seconds until all are left again. */
+                readonly reset: number;
+            } | null;
             /** @enum {string} */
             readonly role: "admin" | "operator" | "developer" | "observer" | "anonymous";
             readonly tenant: string;
@@ -894,7 +906,7 @@ export interface components {
          * @description What a program branches on.
          * @enum {string}
          */
-        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "issuer_unavailable" | "no_grant" | "tenant_required" | "key_not_found" | "grant_not_found" | "principal_not_found" | "last_admin" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
+        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "rate_limited" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "issuer_unavailable" | "no_grant" | "tenant_required" | "key_not_found" | "grant_not_found" | "principal_not_found" | "last_admin" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
         readonly Project: {
             /** @description Addresses that are not public and yet permitted. */
             readonly allow_private: readonly string[];
@@ -1082,6 +1094,10 @@ export interface operations {
             /** @description The page. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1118,6 +1134,21 @@ export interface operations {
             /** @description `route_not_found`: No such route. */
             readonly 404: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1164,6 +1195,10 @@ export interface operations {
             /** @description One page. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1200,6 +1235,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1266,6 +1316,10 @@ export interface operations {
                 headers: {
                     /** @description The same as poll_url. */
                     readonly Location?: string;
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1344,9 +1398,13 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `queue_full`: The queue is full. `storage_full`: The store has no room for the execution. */
+            /** @description `queue_full`: The queue is full. `storage_full`: The store has no room for the execution. `rate_limited`: Too many requests. */
             readonly 429: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     /** @description Seconds to wait; without it the same request would not do better. */
                     readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
@@ -1400,6 +1458,10 @@ export interface operations {
             /** @description The page. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1427,6 +1489,21 @@ export interface operations {
             /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1486,6 +1563,10 @@ export interface operations {
                     readonly "Idempotent-Replayed"?: boolean;
                     /** @description The same as poll_url. */
                     readonly Location?: string;
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1499,6 +1580,10 @@ export interface operations {
                     readonly "Idempotent-Replayed"?: boolean;
                     /** @description The same as poll_url. */
                     readonly Location?: string;
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1586,9 +1671,13 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `queue_full`: The queue is full. `storage_full`: The store has no room for the execution. */
+            /** @description `queue_full`: The queue is full. `storage_full`: The store has no room for the execution. `rate_limited`: Too many requests. */
             readonly 429: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     /** @description Seconds to wait; without it the same request would not do better. */
                     readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
@@ -1652,6 +1741,10 @@ export interface operations {
             /** @description One page. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1688,6 +1781,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1760,6 +1868,10 @@ export interface operations {
             /** @description The execution as it stands. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1805,6 +1917,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1863,6 +1990,10 @@ export interface operations {
             /** @description The execution as it stands. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -1941,6 +2072,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
@@ -1989,6 +2135,10 @@ export interface operations {
             /** @description The redactions of the documents that are complete. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2034,6 +2184,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2100,6 +2265,10 @@ export interface operations {
             /** @description The execution as it stands. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2178,6 +2347,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`: Too many large requests or answers at once. `worker_lost`: The worker was lost. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
@@ -2223,6 +2407,10 @@ export interface operations {
             /** @description Every grant. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2259,6 +2447,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2314,6 +2517,10 @@ export interface operations {
             /** @description The grant. */
             readonly 201: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2374,6 +2581,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
@@ -2421,6 +2643,10 @@ export interface operations {
             /** @description The grant is gone. */
             readonly 204: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content?: never;
@@ -2464,6 +2690,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2551,6 +2792,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
@@ -2585,6 +2841,10 @@ export interface operations {
             /** @description Up to 1,000 keys. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2621,6 +2881,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2676,6 +2951,10 @@ export interface operations {
             /** @description The new key. */
             readonly 201: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2754,6 +3033,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
@@ -2801,6 +3095,10 @@ export interface operations {
             /** @description The key is refused from now on. */
             readonly 204: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content?: never;
@@ -2859,6 +3157,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
@@ -2904,6 +3217,10 @@ export interface operations {
             /** @description You. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -2946,6 +3263,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
@@ -2980,6 +3312,10 @@ export interface operations {
             /** @description Prometheus text format. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3007,6 +3343,21 @@ export interface operations {
             /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3047,6 +3398,10 @@ export interface operations {
             /** @description OpenAPI 3.1. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3074,6 +3429,21 @@ export interface operations {
             /** @description `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. `permission_denied`: Not permitted. */
             readonly 403: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3114,6 +3484,10 @@ export interface operations {
             /** @description Up to 1,000 principals. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3150,6 +3524,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3207,6 +3596,10 @@ export interface operations {
             /** @description The principal as it is now. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3285,6 +3678,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
@@ -3330,6 +3738,10 @@ export interface operations {
             /** @description Every project. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3366,6 +3778,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3420,6 +3847,10 @@ export interface operations {
             /** @description The project. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3465,6 +3896,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3529,6 +3975,10 @@ export interface operations {
             /** @description Where the project stands now. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3598,6 +4048,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `overloaded`: Too many large requests or answers at once. `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
@@ -3653,6 +4118,10 @@ export interface operations {
             /** @description Where the project stands now. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3725,6 +4194,21 @@ export interface operations {
             /** @description `invalid_request`: The request is not valid. */
             readonly 422: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3827,6 +4311,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
             readonly 503: {
                 headers: {
@@ -3861,6 +4360,10 @@ export interface operations {
             /** @description Every role. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3903,6 +4406,21 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `issuer_unavailable`: The issuer of the token cannot be reached. `unavailable`: A part of Airlock cannot be reached. */
             readonly 503: {
                 headers: {
@@ -3937,6 +4455,10 @@ export interface operations {
             /** @description The page. */
             readonly 200: {
                 headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
                     readonly [name: string]: unknown;
                 };
                 content: {
@@ -3964,6 +4486,21 @@ export interface operations {
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
                 headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
                     readonly [name: string]: unknown;
                 };
                 content: {

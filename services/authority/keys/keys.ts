@@ -2,6 +2,7 @@ import { AirlockError, asAirlockError } from "#common/errors.ts";
 import { isSameSecret, KEY_LIMITS, makeApiKey, readApiKey } from "#common/identity/api-key.ts";
 import { CLIENT_NAME } from "#common/identity/identity.ts";
 import { type Principal, SYSTEM_IDS } from "#common/identity/principal.ts";
+import { MAX_RATE, RATE_LIMITS } from "#common/identity/rate-limits.ts";
 import { has, isAtMost, type PrincipalKind, ROLES, type Role } from "#common/identity/roles.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
@@ -20,6 +21,8 @@ export type KeyWish = {
   readonly role: Role | undefined;
   readonly projects: readonly string[];
   readonly expiresInSeconds: number | undefined;
+  /** The changes a minute that the key allows; undefined: as many as its role. */
+  readonly rate: number | undefined;
   /** The id of an existing principal, for one more key; undefined: a new principal with the key's name. */
   readonly principal: string | undefined;
 };
@@ -31,6 +34,8 @@ export type Authenticated = {
   readonly expiresAtMs: number | undefined;
   /** The version of changes for which this holds. */
   readonly version: number;
+  /** The changes a minute that the key itself allows; undefined: as many as its role. */
+  readonly rate?: number | undefined;
 };
 
 export type Keys = {
@@ -45,7 +50,13 @@ export type Keys = {
   setDisabled(admin: Principal, id: string, disabled: boolean): Promise<StoredPrincipal>;
 };
 
-export function createKeys(store: AuthorityStore, clock: Clock, log: Log): Keys {
+/** `rateLimits` are the changes a minute of each role. */
+export function createKeys(
+  store: AuthorityStore,
+  clock: Clock,
+  log: Log,
+  rateLimits: Readonly<Record<Role, number>> = RATE_LIMITS,
+): Keys {
   const noteUse = async ({ keyId, lastUsedAtMs }: StoredKey) => {
     const now = clock.now();
     if (lastUsedAtMs !== undefined && now - lastUsedAtMs < NOTE_USE_EVERY_MS) return;
@@ -64,7 +75,8 @@ export function createKeys(store: AuthorityStore, clock: Clock, log: Log): Keys 
       await noteUse(found.key).catch((error: unknown) =>
         log.warn({ reason: asAirlockError(error).message }, "the last use of a key could not be stored"),
       );
-      return { principal: standing, expiresAtMs: found.key.expiresAtMs, version: found.version };
+      const { expiresAtMs, rate } = found.key;
+      return { principal: standing, expiresAtMs, version: found.version, rate };
     },
 
     async create(maker, wish) {
@@ -74,6 +86,7 @@ export function createKeys(store: AuthorityStore, clock: Clock, log: Log): Keys 
       const role = wish.role ?? "developer";
       refuseBadWish(wish);
       refuseTooHigh(maker, kind, role);
+      refuseTooFast(maker, wish.rate, rateLimits[maker.role]);
       const projects = projectsWithin(maker, wish.projects);
       const principal = wish.principal ?? `key:${name}`;
       const existing = wish.principal === undefined ? undefined : await store.findPrincipal(wish.principal);
@@ -96,6 +109,7 @@ export function createKeys(store: AuthorityStore, clock: Clock, log: Log): Keys 
         tenant: maker.tenant,
         role,
         projects,
+        rate: wish.rate,
         madeBy: maker.id,
         createdAtMs,
         expiresAtMs: createdAtMs + (wish.expiresInSeconds ?? USUAL_LIFE_S) * 1_000,
@@ -166,13 +180,15 @@ function noPrincipal(id: string): AirlockError {
   );
 }
 
-function refuseBadWish({ name, projects, expiresInSeconds }: KeyWish): void {
+function refuseBadWish({ name, projects, expiresInSeconds, rate }: KeyWish): void {
   if (!CLIENT_NAME.test(name))
     throw invalid("name", "must be 1 to 63 of a-z, 0-9 and -, and begin and end with a letter or digit");
   if (projects.length > KEY_LIMITS.projects || projects.some((project) => project === ""))
     throw invalid("projects", `must be at most ${KEY_LIMITS.projects} names`);
   if (expiresInSeconds !== undefined && !isWithin(expiresInSeconds, 1, KEY_LIMITS.lifeSeconds))
     throw invalid("expires_in", `must be from 1 to ${KEY_LIMITS.lifeSeconds} seconds (366 days)`);
+  if (rate !== undefined && !isWithin(rate, 1, MAX_RATE))
+    throw invalid("rate", `must be from 1 to ${MAX_RATE} requests a minute`);
 }
 
 function invalid(field: string, message: string): AirlockError {
@@ -196,6 +212,14 @@ function refuseTooHigh(maker: Principal, kind: PrincipalKind, role: Role): void 
     );
     throw denied(`${maker.id} (${maker.role}) may make keys with the role ${allowed.join(" or ")} only.`);
   }
+}
+
+/** Refuses a key that allows more requests than its maker's role, because only an admin may decide that. */
+function refuseTooFast(maker: Principal, rate: number | undefined, limit: number): void {
+  if (rate === undefined || rate <= limit || has(maker, "key.manage_all")) return;
+  throw denied(
+    `${maker.id} (${maker.role}) may make keys with a rate of at most ${limit} requests a minute; an admin may give more.`,
+  );
 }
 
 /**

@@ -10,7 +10,7 @@ const MAX_LISTED = 1_000;
 
 const RANK = `CASE role ${ROLES.map((role, rank) => `WHEN '${role}' THEN ${rank}`).join(" ")} END`;
 const KEY_COLUMNS = `k.key_id, k.secret_sha256, k.name, k.principal, p.kind, k.tenant, k.role, k.projects,
-  k.made_by, k.created_at_ms, k.expires_at_ms, k.last_used_at_ms, k.revoked_at_ms`;
+  k.made_by, k.created_at_ms, k.expires_at_ms, k.last_used_at_ms, k.revoked_at_ms, k.rate`;
 const KEYS = `FROM keys AS k JOIN principals AS p ON p.id = k.principal`;
 const PRINCIPAL_COLUMNS = "id, kind, tenant, made_by, disabled, created_at_ms";
 
@@ -21,7 +21,7 @@ const ADD_PRINCIPAL = statement(
 const ADD_KEY = statement(
   "add-key",
   `INSERT INTO keys (key_id, secret_sha256, name, principal, tenant, role, projects, made_by, created_at_ms,
-    expires_at_ms) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)`,
+    expires_at_ms, rate) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
 );
 const FIND_KEY = statement(
   "find-key",
@@ -180,6 +180,7 @@ type KeyRow = {
   readonly expires_at_ms: number | null;
   readonly last_used_at_ms: number | null;
   readonly revoked_at_ms: number | null;
+  readonly rate: number | null;
 };
 
 function statement(name: string, text: string): Statement {
@@ -202,6 +203,7 @@ function keyValues(key: NewKey) {
     key.madeBy,
     key.createdAtMs,
     key.expiresAtMs ?? null,
+    key.rate ?? null,
   ];
 }
 
@@ -227,6 +229,7 @@ function keyOf(row: KeyRow): StoredKey {
     tenant: row.tenant,
     role: row.role,
     projects: JSON.parse(row.projects) as string[],
+    rate: row.rate ?? undefined,
     madeBy: row.made_by,
     createdAtMs: row.created_at_ms,
     expiresAtMs: row.expires_at_ms ?? undefined,

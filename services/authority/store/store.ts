@@ -22,6 +22,8 @@ export type StoredKey = {
   readonly role: Role;
   /** The projects that the key is limited to; empty: all of the tenant. */
   readonly projects: readonly string[];
+  /** The changes a minute that the key allows; undefined: as many as the role. */
+  readonly rate: number | undefined;
   readonly madeBy: string;
   readonly createdAtMs: number;
   /** Undefined: the key does not end by itself. */

@@ -67,6 +67,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
     // The gateway asks before it knows the principal.
     Authenticate: forServices("gateway"),
     WatchChanges: forServices("gateway"),
+    // Before the permission is looked at, and for clients without a credential too.
+    CountRequests: forServices("gateway"),
     CreateKey: forGateway("key.manage"),
     ListKeys: forGateway("key.manage"),
     // A key that was lost may be revoked with the key itself, whatever its role is.

@@ -40,11 +40,13 @@ export const VARIABLES = {
   AIRLOCK_PYTHON: "the interpreter that has the worker's own packages",
   AIRLOCK_PYTHON_IMAGE: "what images of workers are built on",
   AIRLOCK_QUEUE: "the largest number of executions of all projects that have not ended",
+  AIRLOCK_RATE_LIMITS: "the requests a minute that change something, of each role",
   AIRLOCK_RETENTION: "how long an ended execution can be polled",
   AIRLOCK_ROUTER_ADDRESS: "the address of the router",
   AIRLOCK_RUN_DIR: "the directory of the workers' sockets",
   AIRLOCK_SANITIZER_ADDRESS: "the address of the sanitizer",
   AIRLOCK_SECRETS_ADDRESS: "the address of the secrets service",
+  AIRLOCK_TRUSTED_PROXIES: "the addresses of proxies whose X-Forwarded-For names the client",
   AIRLOCK_TLS_DIR: "the service's certificates",
   AIRLOCK_URL: "the Airlock that commands call",
   AIRLOCK_VAULT_ADDR: "the address of HashiCorp Vault or OpenBao",
@@ -59,8 +61,9 @@ export const VARIABLES = {
   JWT_ISSUER: "the issuer that tokens signed with JWT_SECRET must name",
   JWT_SECRET: "the secret that signs tokens with HS256",
   JWT_SECRET_FILE: "a file with the secret that signs tokens with HS256",
-  TLS_CERT: "a PEM file with the certificate, and its chain, of the port that REST is served on",
-  TLS_KEY: "a PEM file with the private key of that certificate",
+  REDIS_URL: "the Redis that counts the requests of all gateways",
+  REDIS_URL_FILE: "a file with the URL of that Redis",
+  SANDBOX_RATE_LIMIT: "the executions that one principal may start in one project",
 } as const satisfies Record<string, string>;
 
 /** The name of an environment variable of Airlock. */

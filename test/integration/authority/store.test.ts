@@ -25,6 +25,7 @@ function keyOf(principal: StoredPrincipal, keyId: string, changes: Partial<NewKe
     tenant: principal.tenant,
     role: "developer",
     projects: [],
+    rate: undefined,
     madeBy: principal.madeBy,
     createdAtMs: NOW,
     expiresAtMs: undefined,

@@ -42,8 +42,7 @@ export async function startOver(
     poolManager: { ...mock.poolManager, ...change.poolManager },
   };
   const gateway = await serve({ host: "127.0.0.1", port: 0, ...listenAt }, backends, log);
-  const url = listenAt.certificate ? gateway.url : `http://127.0.0.1:${gateway.port}`;
-  return { ...gateway, url };
+  return { ...gateway, url: `http://127.0.0.1:${gateway.port}` };
 }
 
 /** Holds an execution that stays pending for `waitMs`, as the router does; `calls` tells what became of each call. */

@@ -43,6 +43,46 @@ export interface AuthenticateResponse {
     | undefined;
   /** The version that WatchChanges had when the credential was looked up. */
   version: number;
+  /** The changes a minute that the key itself allows; unset: as many as the role allows. */
+  rate?: number | undefined;
+}
+
+export interface CountRequestsRequest {
+  counts: RequestCount[];
+  /** Names the process of the gateway, which is another one after a restart. */
+  gateway: string;
+}
+
+export interface RequestCount {
+  /** Names the principal or the address, and what is counted of it. */
+  counter: string;
+  /** The requests that are new. Negative: that many are taken back; 0: the counter is only read. */
+  requests: number;
+  /** Milliseconds that the counter lasts from its first request on; then it begins at 0 again. */
+  windowMs: number;
+  /**
+   * The least that the counter stood at before the new requests, by what the gateway knows of other gateways. 0:
+   * it knows nothing.
+   */
+  knownRequests: number;
+  /** Milliseconds until the counter ends, by what the gateway knows. */
+  knownEndsInMs: number;
+  /**
+   * All requests of this gateway in the counter, with the new ones. An authority that has just started, or that
+   * missed some of them, goes on from there.
+   */
+  ownRequests: number;
+}
+
+export interface CountRequestsResponse {
+  /** In the order of the request. */
+  counts: CountedRequests[];
+}
+
+export interface CountedRequests {
+  /** What the counter stands at, with the added requests. */
+  requests: number;
+  endsInMs: number;
 }
 
 export interface WatchChangesRequest {
@@ -70,7 +110,11 @@ export interface Key {
     | undefined;
   /** When the key was last shown, to the minute; unset: never. */
   lastUsedAtMs?: number | undefined;
-  revokedAtMs?: number | undefined;
+  revokedAtMs?:
+    | number
+    | undefined;
+  /** The changes a minute that the key allows; unset: as many as the role allows. */
+  rate?: number | undefined;
 }
 
 export interface CreateKeyRequest {
@@ -88,6 +132,11 @@ export interface CreateKeyRequest {
     | undefined;
   /** The id of an existing principal, which gets one more key; empty: a new principal. */
   principal: string;
+  /**
+   * The changes a minute that the key allows; unset: as many as the role allows. Only an admin may allow more
+   * than the maker's role does.
+   */
+  rate?: number | undefined;
 }
 
 export interface CreateKeyResponse {
@@ -257,7 +306,7 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
 };
 
 function createBaseAuthenticateResponse(): AuthenticateResponse {
-  return { principal: undefined, expiresAtMs: undefined, version: 0 };
+  return { principal: undefined, expiresAtMs: undefined, version: 0, rate: undefined };
 }
 
 export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
@@ -270,6 +319,9 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
     }
     if (message.version !== 0) {
       writer.uint32(24).int64(message.version);
+    }
+    if (message.rate !== undefined) {
+      writer.uint32(32).int64(message.rate);
     }
     return writer;
   },
@@ -311,6 +363,14 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
             message.version = longToNumber(reader.int64());
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.rate = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -333,6 +393,311 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
       : undefined;
     message.expiresAtMs = object.expiresAtMs ?? undefined;
     message.version = object.version ?? 0;
+    message.rate = object.rate ?? undefined;
+    return message;
+  },
+};
+
+function createBaseCountRequestsRequest(): CountRequestsRequest {
+  return { counts: [], gateway: "" };
+}
+
+export const CountRequestsRequest: MessageFns<CountRequestsRequest> = {
+  encode(message: CountRequestsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.counts) {
+      RequestCount.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.gateway !== "") {
+      writer.uint32(18).string(message.gateway);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountRequestsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountRequestsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.counts.push(RequestCount.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.gateway = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CountRequestsRequest>): CountRequestsRequest {
+    return CountRequestsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountRequestsRequest>): CountRequestsRequest {
+    const message = createBaseCountRequestsRequest();
+    message.counts = object.counts?.map((e) => RequestCount.fromPartial(e)) || [];
+    message.gateway = object.gateway ?? "";
+    return message;
+  },
+};
+
+function createBaseRequestCount(): RequestCount {
+  return { counter: "", requests: 0, windowMs: 0, knownRequests: 0, knownEndsInMs: 0, ownRequests: 0 };
+}
+
+export const RequestCount: MessageFns<RequestCount> = {
+  encode(message: RequestCount, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.counter !== "") {
+      writer.uint32(10).string(message.counter);
+    }
+    if (message.requests !== 0) {
+      writer.uint32(16).sint64(message.requests);
+    }
+    if (message.windowMs !== 0) {
+      writer.uint32(24).int64(message.windowMs);
+    }
+    if (message.knownRequests !== 0) {
+      writer.uint32(32).int64(message.knownRequests);
+    }
+    if (message.knownEndsInMs !== 0) {
+      writer.uint32(40).int64(message.knownEndsInMs);
+    }
+    if (message.ownRequests !== 0) {
+      writer.uint32(48).int64(message.ownRequests);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequestCount {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequestCount();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.counter = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.requests = longToNumber(reader.sint64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.windowMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.knownRequests = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.knownEndsInMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.ownRequests = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<RequestCount>): RequestCount {
+    return RequestCount.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequestCount>): RequestCount {
+    const message = createBaseRequestCount();
+    message.counter = object.counter ?? "";
+    message.requests = object.requests ?? 0;
+    message.windowMs = object.windowMs ?? 0;
+    message.knownRequests = object.knownRequests ?? 0;
+    message.knownEndsInMs = object.knownEndsInMs ?? 0;
+    message.ownRequests = object.ownRequests ?? 0;
+    return message;
+  },
+};
+
+function createBaseCountRequestsResponse(): CountRequestsResponse {
+  return { counts: [] };
+}
+
+export const CountRequestsResponse: MessageFns<CountRequestsResponse> = {
+  encode(message: CountRequestsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.counts) {
+      CountedRequests.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountRequestsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountRequestsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.counts.push(CountedRequests.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CountRequestsResponse>): CountRequestsResponse {
+    return CountRequestsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountRequestsResponse>): CountRequestsResponse {
+    const message = createBaseCountRequestsResponse();
+    message.counts = object.counts?.map((e) => CountedRequests.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCountedRequests(): CountedRequests {
+  return { requests: 0, endsInMs: 0 };
+}
+
+export const CountedRequests: MessageFns<CountedRequests> = {
+  encode(message: CountedRequests, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requests !== 0) {
+      writer.uint32(8).int64(message.requests);
+    }
+    if (message.endsInMs !== 0) {
+      writer.uint32(16).int64(message.endsInMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CountedRequests {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCountedRequests();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.requests = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.endsInMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CountedRequests>): CountedRequests {
+    return CountedRequests.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CountedRequests>): CountedRequests {
+    const message = createBaseCountedRequests();
+    message.requests = object.requests ?? 0;
+    message.endsInMs = object.endsInMs ?? 0;
     return message;
   },
 };
@@ -448,6 +813,7 @@ function createBaseKey(): Key {
     expiresAtMs: undefined,
     lastUsedAtMs: undefined,
     revokedAtMs: undefined,
+    rate: undefined,
   };
 }
 
@@ -485,6 +851,9 @@ export const Key: MessageFns<Key> = {
     }
     if (message.revokedAtMs !== undefined) {
       writer.uint32(88).int64(message.revokedAtMs);
+    }
+    if (message.rate !== undefined) {
+      writer.uint32(96).int64(message.rate);
     }
     return writer;
   },
@@ -590,6 +959,14 @@ export const Key: MessageFns<Key> = {
             message.revokedAtMs = longToNumber(reader.int64());
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.rate = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -618,12 +995,13 @@ export const Key: MessageFns<Key> = {
     message.expiresAtMs = object.expiresAtMs ?? undefined;
     message.lastUsedAtMs = object.lastUsedAtMs ?? undefined;
     message.revokedAtMs = object.revokedAtMs ?? undefined;
+    message.rate = object.rate ?? undefined;
     return message;
   },
 };
 
 function createBaseCreateKeyRequest(): CreateKeyRequest {
-  return { name: "", kind: 0, role: 0, projects: [], expiresInSeconds: undefined, principal: "" };
+  return { name: "", kind: 0, role: 0, projects: [], expiresInSeconds: undefined, principal: "", rate: undefined };
 }
 
 export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
@@ -645,6 +1023,9 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
     }
     if (message.principal !== "") {
       writer.uint32(50).string(message.principal);
+    }
+    if (message.rate !== undefined) {
+      writer.uint32(56).int64(message.rate);
     }
     return writer;
   },
@@ -710,6 +1091,14 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
             message.principal = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.rate = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -733,6 +1122,7 @@ export const CreateKeyRequest: MessageFns<CreateKeyRequest> = {
     message.projects = object.projects?.map((e) => e) || [];
     message.expiresInSeconds = object.expiresInSeconds ?? undefined;
     message.principal = object.principal ?? "";
+    message.rate = object.rate ?? undefined;
     return message;
   },
 };
@@ -1936,6 +2326,20 @@ export const AuthorityServiceService = {
       Buffer.from(WatchChangesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): WatchChangesResponse => WatchChangesResponse.decode(value),
   },
+  /**
+   * For the gateway: adds requests to counters that all gateways share, and returns what each stands at. The
+   * gateway decides what is too much.
+   */
+  countRequests: {
+    path: "/airlock.v1.AuthorityService/CountRequests" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CountRequestsRequest): Buffer => Buffer.from(CountRequestsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CountRequestsRequest => CountRequestsRequest.decode(value),
+    responseSerialize: (value: CountRequestsResponse): Buffer =>
+      Buffer.from(CountRequestsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CountRequestsResponse => CountRequestsResponse.decode(value),
+  },
   /** Makes an API key. The response is the only place that ever shows it. */
   createKey: {
     path: "/airlock.v1.AuthorityService/CreateKey" as const,
@@ -2035,6 +2439,11 @@ export interface AuthorityServiceServer extends UntypedServiceImplementation {
    * An answer of Authenticate holds only as long as `version` stays the same.
    */
   watchChanges: handleServerStreamingCall<WatchChangesRequest, WatchChangesResponse>;
+  /**
+   * For the gateway: adds requests to counters that all gateways share, and returns what each stands at. The
+   * gateway decides what is too much.
+   */
+  countRequests: handleUnaryCall<CountRequestsRequest, CountRequestsResponse>;
   /** Makes an API key. The response is the only place that ever shows it. */
   createKey: handleUnaryCall<CreateKeyRequest, CreateKeyResponse>;
   /** Lists the keys that the caller's principal made, or all keys when it may manage all, newest first. */
@@ -2088,6 +2497,25 @@ export interface AuthorityServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<WatchChangesResponse>;
+  /**
+   * For the gateway: adds requests to counters that all gateways share, and returns what each stands at. The
+   * gateway decides what is too much.
+   */
+  countRequests(
+    request: CountRequestsRequest,
+    callback: (error: ServiceError | null, response: CountRequestsResponse) => void,
+  ): ClientUnaryCall;
+  countRequests(
+    request: CountRequestsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CountRequestsResponse) => void,
+  ): ClientUnaryCall;
+  countRequests(
+    request: CountRequestsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CountRequestsResponse) => void,
+  ): ClientUnaryCall;
   /** Makes an API key. The response is the only place that ever shows it. */
   createKey(
     request: CreateKeyRequest,

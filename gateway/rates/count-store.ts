@@ -1,0 +1,13 @@
+import type { Count, Counted } from "../backends/authority.ts";
+
+/** Counters that all gateways share. */
+export type CountStore = {
+  /** The store's name for the log. */
+  readonly name: string;
+  /**
+   * Adds the requests, and resolves to what each counter then stands at, in the same order. Rejects within half
+   * a second when the store does not answer. An empty list only asks whether it answers.
+   */
+  add(counts: readonly Count[]): Promise<readonly Counted[]>;
+  close(): void;
+};
