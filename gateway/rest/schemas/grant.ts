@@ -42,18 +42,41 @@ export const GRANT_LIST = {
   properties: { grants: { type: "array", items: GRANT } },
 } as const;
 
+// As in the authority's file of grants.
+const TEXT = { ...optional("string"), minLength: 1, pattern: "^[^\\u0000-\\u001f\\u007f]*$" } as const;
+
+/** One of the forms of a grant: it has these fields, and none of the others. */
+function form(...fields: readonly (keyof typeof TO)[]) {
+  const others = (Object.keys(TO) as (keyof typeof TO)[]).filter((field) => !fields.includes(field));
+  return {
+    type: "object",
+    required: fields,
+    properties: Object.fromEntries([
+      ...fields.map((field) => [field, { type: "string" }]),
+      ...others.map((field) => [field, { type: "null" }]),
+    ]),
+  };
+}
+
+/** The forms of a grant. */
+const FORMS = {
+  $comment: "cert; issuer and sub; or issuer, claim and equals",
+  oneOf: [form("cert"), form("issuer", "sub"), form("issuer", "claim", "equals")],
+};
+
 export const GRANT_BODY = {
   $id: "GrantRequest",
   type: "object",
   additionalProperties: false,
   required: ["role"],
   description: "For cert; for issuer and sub; or for issuer, claim and equals.",
+  ...(FORMS as object),
   properties: {
     cert: { ...optional("string"), pattern: CLIENT_NAME.source, description: TO.cert },
-    issuer: { ...optional("string"), minLength: 1, maxLength: 512, description: TO.issuer },
-    sub: { ...optional("string"), minLength: 1, maxLength: 255, description: TO.sub },
-    claim: { ...optional("string"), minLength: 1, maxLength: 255, description: TO.claim },
-    equals: { ...optional("string"), minLength: 1, maxLength: 1_024, description: TO.equals },
+    issuer: { ...TEXT, maxLength: 512, description: TO.issuer },
+    sub: { ...TEXT, maxLength: 255, description: TO.sub },
+    claim: { ...TEXT, maxLength: 255, description: TO.claim },
+    equals: { ...TEXT, maxLength: 1_024, description: TO.equals },
     role: { type: "string", enum: KEY_ROLES },
     kind: {
       ...optional("string"),

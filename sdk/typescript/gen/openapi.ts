@@ -748,7 +748,25 @@ export interface components {
             readonly role: "admin" | "operator" | "developer" | "observer";
             /** @description One subject of the issuer. */
             readonly sub?: string | null;
-        };
+        } & ({
+            readonly cert: string;
+            readonly claim?: null;
+            readonly equals?: null;
+            readonly issuer?: null;
+            readonly sub?: null;
+        } | {
+            readonly cert?: null;
+            readonly claim?: null;
+            readonly equals?: null;
+            readonly issuer: string;
+            readonly sub: string;
+        } | {
+            readonly cert?: null;
+            readonly claim: string;
+            readonly equals: string;
+            readonly issuer: string;
+            readonly sub?: null;
+        });
         readonly Key: {
             /** Format: date-time */
             readonly created_at: string;
