@@ -191,10 +191,10 @@ print(open_)
     expect(await rest.run({ code: "set_result(1)" })).toMatchObject({ status: "completed" });
   }, 120_000);
 
-  it("a deployment with docker compose serves through several gateways and sanitizers, and each gateway has a port", async () => {
+  it("a deployment with docker compose serves through several gateways, sanitizers and authorities, and each gateway has a port", async () => {
     await deployment.compose(
       ...["up", "--detach", "--wait", "--no-recreate"],
-      ...["--scale", "gateway=2", "--scale", "sanitizer=2"],
+      ...["--scale", "gateway=2", "--scale", "sanitizer=2", "--scale", "authority=2"],
     );
     const second = await deployment.compose("port", "--index", "2", "gateway", "8000");
     const other = restClient(`http://${second}`, deployment.adminKey);
