@@ -15,6 +15,7 @@ import { type AuthorityConfig, readAuthorityConfig } from "./config.ts";
 import { ensureAdmin } from "./first-admin.ts";
 import { createGrants } from "./grants/grants.ts";
 import { type GrantsFile, NO_GRANTS_FILE, openGrantsFile } from "./grants/grants-file.ts";
+import { createMakers } from "./grants/makers.ts";
 import { authorityHandlers } from "./handlers.ts";
 import { createKeys } from "./keys/keys.ts";
 import { createRequestCounts } from "./request-counts.ts";
@@ -39,8 +40,9 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
   const tokens = await openTokens(config.tokens, systemClock, log);
   const edges = await openEdges("authority", config, log);
   const drain = createDrain();
-  const keys = createKeys(store, systemClock, log, config.rateLimits);
   const grants = createGrants(file, createGrantStore(db), systemClock);
+  const makers = createMakers(grants, store.findPrincipal);
+  const keys = createKeys(store, makers, systemClock, log, config.rateLimits);
   const authentication = createAuthentication({ keys, tokens, grants }, store);
   const changes = createChanges(store, systemClock, drain);
   const requestCounts = createRequestCounts(systemClock);

@@ -6,6 +6,7 @@ import { MAX_RATE, RATE_LIMITS } from "#common/identity/rate-limits.ts";
 import { has, isAtMost, type PrincipalKind, ROLES, type Role } from "#common/identity/roles.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
+import { isByGrants, type Makers } from "../grants/makers.ts";
 import type { AuthorityStore, StoredKey, StoredPrincipal } from "../store/store.ts";
 import { type KeyProblem, standingOf } from "./standing.ts";
 
@@ -53,6 +54,7 @@ export type Keys = {
 /** `rateLimits` are the changes a minute of each role. */
 export function createKeys(
   store: AuthorityStore,
+  makers: Makers,
   clock: Clock,
   log: Log,
   rateLimits: Readonly<Record<Role, number>> = RATE_LIMITS,
@@ -69,7 +71,7 @@ export function createKeys(
       const found = await store.findKey(shown.id, clock.now());
       if (!found || !isSameSecret(found.key.secretSha256, shown.secretSha256))
         throw refusedCredential("The key is none of this deployment.");
-      const standing = standingOf(found, clock.now());
+      const standing = standingOf(await makers.complete(found), clock.now());
       if (typeof standing === "string") throw refusedCredential(PROBLEMS[standing]);
       // A key that is in force must not be refused because the disk is full.
       await noteUse(found.key).catch((error: unknown) =>
@@ -87,6 +89,8 @@ export function createKeys(
       refuseBadWish(wish);
       refuseTooHigh(maker, kind, role);
       refuseTooFast(maker, wish.rate, rateLimits[maker.role]);
+      if (kind === "agent" && isByGrants(maker.id) && !(await makers.named(maker.id, maker.tenant)))
+        throw byClaimOnly(maker);
       const projects = projectsWithin(maker, wish.projects);
       const principal = wish.principal ?? `key:${name}`;
       const existing = wish.principal === undefined ? undefined : await store.findPrincipal(wish.principal);
@@ -147,15 +151,21 @@ export function createKeys(
     listPrincipals: (viewer) => store.listPrincipals(viewer.tenant),
 
     async setDisabled(admin, id, disabled) {
-      const existing = await store.findPrincipal(id);
-      if (existing?.tenant !== admin.tenant) throw noPrincipal(id);
+      const known = await store.findPrincipal(id);
+      // A principal of a token or a certificate has no row until it is disabled.
+      const { tenant } = admin;
+      const first: StoredPrincipal | undefined = isByGrants(id)
+        ? { id, kind: "service", tenant, madeBy: admin.id, disabled, createdAtMs: clock.now() }
+        : undefined;
+      const existing = known ?? first;
+      if (existing?.tenant !== tenant) throw noPrincipal(id);
       if (disabled && id === admin.id) {
         throw new AirlockError(
           "invalid_request",
           "A principal cannot disable itself, because the last admin could lock everybody out. Use the key of another admin.",
         );
       }
-      await store.setDisabled(id, disabled, clock.now());
+      await store.setDisabled(id, disabled, clock.now(), known ? undefined : first);
       return { ...existing, disabled };
     },
   };
@@ -177,6 +187,12 @@ function noPrincipal(id: string): AirlockError {
     "principal_not_found",
     `There is no principal ${id} for which you may make keys. GET /keys lists those that you made.`,
     { field: "principal" },
+  );
+}
+
+function byClaimOnly({ id }: Principal): AirlockError {
+  return denied(
+    `You are ${id} by a claim of your token, which nothing shows when an agent uses its key. Ask an admin for a grant for your subject ("sub"), or for the key.`,
   );
 }
 
@@ -241,6 +257,8 @@ function denied(message: string): AirlockError {
 
 function isManagedBy(principal: StoredPrincipal, manager: Principal): boolean {
   if (principal.tenant !== manager.tenant || principal.id.startsWith(SYSTEM_IDS)) return false;
+  // Its tokens or its certificate say who it is, and grants what it may do.
+  if (isByGrants(principal.id)) return false;
   return principal.madeBy === manager.id || has(manager, "key.manage_all");
 }
 

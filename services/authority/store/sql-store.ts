@@ -125,8 +125,9 @@ export function createAuthorityStore(db: Database): AuthorityStore {
     async listPrincipals(tenant) {
       return (await db.rows<PrincipalRow>(LIST_PRINCIPALS, [tenant])).map(principalOf);
     },
-    setDisabled: (id, disabled, now) =>
+    setDisabled: (id, disabled, now, added) =>
       db.transaction(async (statements) => {
+        if (added) await statements.change(ADD_PRINCIPAL, principalValues(added));
         if ((await statements.change(SET_DISABLED, [id, Number(disabled)])) === 0) return false;
         await statements.change(COUNT_CHANGE);
         if (disabled) await refuseWithoutAdmin(statements, now);

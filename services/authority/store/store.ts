@@ -76,8 +76,11 @@ export type AuthorityStore = {
   noteUse(keyId: string, now: number): Promise<void>;
   findPrincipal(id: string): Promise<StoredPrincipal | undefined>;
   listPrincipals(tenant: string): Promise<StoredPrincipal[]>;
-  /** Resolves to false when there is no such principal. Rejects with `last_admin` as `revokeKey` does. */
-  setDisabled(id: string, disabled: boolean, now: number): Promise<boolean>;
+  /**
+   * Resolves to false when there is no such principal; `added` is added first unless it exists. Rejects with
+   * `last_admin` as `revokeKey` does.
+   */
+  setDisabled(id: string, disabled: boolean, now: number, added?: StoredPrincipal): Promise<boolean>;
   /** The number that grows with each revocation and each change of a principal. */
   version(): Promise<number>;
   /** Grows the version for a change that is not in the store. */

@@ -216,6 +216,53 @@ describe("tokens over REST", () => {
     expect(JSON.stringify(refused.body)).toContain(words);
   });
 
+  it("tokens over REST make keys for agents, which end with their maker's grant and while it is disabled", async () => {
+    const frank = await signed({ sub: "frank" });
+    const post = (body: object) => ({ method: "POST", body });
+    const alice = await signed({ sub: "alice" });
+    const grant = { issuer: "airlock", sub: "frank", role: "developer", kind: "human" };
+    const granted = await call(alice, "/grants", post(grant));
+    await expect.poll(async () => (await call(frank, "/me")).status).toBe(200);
+    const bot = await call(frank, "/keys", post({ name: "franks-bot" }));
+    expect(bot.status).toBe(201);
+    const key = String(bot.body.key);
+    expect((await call(key, "/me")).body).toMatchObject({ principal: "key:franks-bot", role: "developer" });
+    const principal = `/principals/${encodeURIComponent("jwt:airlock#frank")}`;
+    const disable = (disabled: boolean) => call(alice, principal, { method: "PATCH", body: { disabled } });
+    expect((await disable(true)).body).toMatchObject({ principal: "jwt:airlock#frank", disabled: true });
+    await sleep(1_000);
+    for (const each of [frank, key]) expect(codeOf(await call(each, "/me"))).toBe("401 unauthenticated");
+    await disable(false);
+    for (const each of [frank, key]) expect((await call(each, "/me")).status).toBe(200);
+    await call(alice, "/grants", post({ ...grant, sub: "frank", role: "observer" }));
+    await call(alice, `/grants/${granted.body.grant_id}`, { method: "DELETE" });
+    await sleep(1_000);
+    const refused = await call(key, "/execute", post({ project: "demo", code: "1" }));
+    expect(codeOf(refused)).toBe("403 permission_denied");
+    expect(refused.body.detail).toContain("limited by its maker's role observer");
+    const { grants } = (await call(alice, "/grants")).body as { grants: { sub: string; grant_id: string }[] };
+    const last = grants.find(({ sub }) => sub === "frank")?.grant_id;
+    await call(alice, `/grants/${last}`, { method: "DELETE" });
+    await sleep(1_000);
+    expect((await call(key, "/me")).body.detail).toContain("principal that made the key");
+  });
+
+  it("tokens over REST with a grant by a claim make no keys for agents, because nothing shows the claim later", async () => {
+    const grace = await signed({ sub: "grace", groups: ["data-team"] });
+    const body = {
+      issuer: "airlock",
+      claim: "groups",
+      equals: "data-team",
+      role: "developer",
+      kind: "human",
+    };
+    await call(await signed({ sub: "alice" }), "/grants", { method: "POST", body });
+    await expect.poll(async () => (await call(grace, "/me")).status).toBe(200);
+    const refused = await call(grace, "/keys", { method: "POST", body: { name: "graces-bot" } });
+    expect(codeOf(refused)).toBe("403 permission_denied");
+    expect(refused.body.detail).toContain("a grant for your subject");
+  });
+
   it("tokens over REST of known keys count while the provider is away, and others are answered 503", async () => {
     const token = await provider.token(AUDIENCE, "watcher");
     expect((await call(token, "/me")).status).toBe(200);
