@@ -202,9 +202,9 @@ function unlessWithin(first: readonly string[], second: readonly string[]): stri
 /** A URL up to its query; the groups are its user info and its path. */
 const URL_BEGINNING = /[A-Za-z][A-Za-z0-9+.-]*:\/\/(?:([^/?#@\s]*)@)?[^/?#@\s]*([A-Za-z0-9+/=_.~%-]*)/g;
 
-/** The beginning that all RSA and P-256 keys have in PEM, public keys too. */
+/** The first and the last line of PEM, also in Base64, and the beginning that all RSA and P-256 keys have in PEM. */
 const KEY_HEADERS =
-  /MII.{1,12}ANBgkqhkiG9w0BAQEFAA(?:.{4,28}AgEAAo.{1,4}BAQ)?|MIG.{1,8}MBMGByqGSM49AgEGCCqGSM49AwEHB[HG]0wawIBAQQg/g;
+  /-----(?:BEGIN|END) [A-Z0-9 ]{1,40}-----|(?:LS0tLS1(?:CRUdJTi|FTkQg)|S0tLS0tRU5EI|tLS0tLUVORC)[A-Za-z0-9+/]{4,44}?(?:S0tLS0t|LS0tLS0|tLS0tLQ)[A-Za-z0-9+/=]{0,2}|MII.{1,12}ANBgkqhkiG9w0BAQEFAA(?:.{4,28}AgEAAo.{1,4}BAQ)?|MIG.{1,8}MBMGByqGSM49AgEGCCqGSM49AwEHB[HG]0wawIBAQQg/g;
 
 /** Whether a run of letters and digits looks random rather than written by a person. */
 function isRandomLooking(run: string): boolean {

@@ -1,6 +1,8 @@
+import { isWrittenName } from "./words.ts";
+
 /** Names under which a value is secret, whatever the value looks like. */
 export const SECRET_NAME =
-  /key|token|secret|pass(?!ive|port|enger|ed|ing|age|through)|pwd|phrase|mnemonic|credential|signature|auth|(?<![a-z])(?:pw|pin|psk|pat|sig|seed)(?![a-z])/i;
+  /key(?!board|word|space|pad|stroke)|token|secret|pass(?!ive|port|enger|ed|ing|age|through)|pwd|phrase|mnemonic|credential|signature|auth(?!or(?!i[sz]))|(?<![a-z])(?:pw|pin|psk|pat|sig|seed)(?![a-z])/i;
 
 /**
  * Names under which even a word is secret. Under other names, such as `auth` and `key`, a word is a setting:
@@ -13,9 +15,9 @@ const PASSWORD_NAME =
 const SETTING_NAME =
   /(?:type|kind|ur[il]|name|method|mode|provider|scheme|alg|algorithm|user|file|path|host|endpoint|format|version|issuer|store|policy|plugin|backend|server|class|module|scope|audience|realm|strategy|enabled|required|id)s?$/i;
 
-/** Endings of names whose number describes a secret and is none: `token_ttl`, `password_expiry`. */
+/** Names whose number describes a secret and is none: `token_ttl`, `password_expiry`, `max_tokens`. */
 const NUMBER_SETTING =
-  /(?:ttl|timeout|expir\w*|size|length|len|count|limit|lifetime|validity|interval|iterations|retries|seconds?|minutes?|hours?|days?)$|(?:^|[_. -])(?:max|min|age|port|bits?|rounds|cost|secs?|mins?|ms|at|date|time|in)$/i;
+  /(?:ttl|timeout|expir\w*|size|length|len|count|limit|lifetime|validity|interval|iterations|retries|seconds?|minutes?|hours?|days?)$|(?:^|[_. -])(?:max|min|age|port|bits?|rounds|cost|secs?|mins?|ms|at|date|time|in)$|(?:max|min|total|prompt|completion|input|output|context|used|remaining|new)[a-z_. -]*tokens?$/i;
 
 /** Whether a number under this name is a secret. */
 export function namesSecretNumber(name: string): boolean {
@@ -60,6 +62,18 @@ export function namesCommonSetting(name: string): boolean {
   return COMMON_SETTING.test(name);
 }
 
+/** Names of settings whose values are names: of databases, buckets, users, columns of a table. */
+const NAME_SETTING =
+  /(?:(?:^|[_. -])(?:db|table|index|topic|queue|owner|label|title|user|uid|app|service|cluster)|database|catalog|schema|bucket|keyspace|keyboard|namespace|author|description|username|dbname|(?:primary|foreign|sort|partition|range|row|shard(?:ing)?|clustering|surrogate|unique)[_. -]?key)(?:[_. -]?name)?$/i;
+
+/**
+ * Whether a text under this name is the name of something, such as a database or a column, as people write
+ * it: `primary_key: customer_id_2024`. A random key under `primary_key` is none.
+ */
+function givesName(name: string, text: string): boolean {
+  return NAME_SETTING.test(name) && isWrittenName(text);
+}
+
 /**
  * The reason why a text inside a secret value is searched for as a part of the secret, or is not:
  *
@@ -83,6 +97,7 @@ export function roleOf(name: string, text: string): Role {
     return namesHarmlessNumber(name) ? "number" : "setting";
   }
   if (namesPassword(name)) return "password";
+  if (givesName(name, text)) return "setting";
   if (SECRET_NAME.test(name)) return "named";
   return namesCommonSetting(name) ? "setting" : "field";
 }

@@ -5,6 +5,7 @@ import { bytesMeant } from "./other-forms.ts";
 import { MIN_PIECE_CHARACTERS } from "./padding.ts";
 import { isPlaceholderWord, namesSecretNumber, type Role, roleOf, SECRET_NAME } from "./secret-names.ts";
 import { decoded, queryOf, urlsIn, userInfosOf } from "./url-parts.ts";
+import { isWrittenName } from "./words.ts";
 
 /**
  * A part of a secret value that ordinary code takes out of the value, such as the password in a URL, so that
@@ -154,8 +155,11 @@ const COMMON: readonly RegExp[] = [
   /^[a-z]+(?:[-_][a-z]+)+[-_]\d{1,2}$/,
 ];
 
+/** Names of several words with a year, such as `acme-prod-reports-2024`. */
+const NAME_WITH_YEAR = /^[a-z]+(?:[-_][a-z]+)+[-_](?:19|20)\d{2}$/;
+
 function isCommon(text: string): boolean {
-  return COMMON.some((common) => common.test(text));
+  return COMMON.some((common) => common.test(text)) || (NAME_WITH_YEAR.test(text) && isWrittenName(text));
 }
 
 /**
@@ -263,7 +267,11 @@ function leaves(value: unknown, name: string, add: Add): void {
     // A member `value` takes the name of its object when no name is given: `{"db_password": {"type":
     // "string", "value": "…"}}`, as Terraform writes it.
     const given = typeof named === "string" ? named : name;
-    for (const [key, member] of members) leaves(member, /^(?:value|default)$/i.test(key) ? given : key, add);
+    for (const [key, member] of members) {
+      // The names in a document are in the documents of all projects: `auth_provider_x509_cert_url`.
+      if (isWrittenName(key)) add(key, "setting");
+      leaves(member, /^(?:value|default)$/i.test(key) ? given : key, add);
+    }
   }
 }
 

@@ -30,3 +30,11 @@ function isSpoken(small: string): boolean {
     !/[^aeiouy]{3}|[aeiouy]{3}/.test(small) && (small.match(/[aeiouy]/g) ?? []).length * 3 > small.length
   );
 }
+
+/** Words with signs between them, each perhaps with a short number behind it, and short numbers. */
+const WRITTEN_NAME = /^[A-Za-z]+\d{0,4}(?:[ _.-](?:[A-Za-z]+\d{0,4}|\d{1,4}))*$/;
+
+/** Whether a text is a name as people write it, such as `acme_reports_2024`, and no random letters and digits. */
+export function isWrittenName(text: string): boolean {
+  return WRITTEN_NAME.test(text) && looksLikeWords(text.replace(/[^A-Za-z]/g, ""));
+}
