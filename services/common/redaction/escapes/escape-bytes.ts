@@ -1,5 +1,6 @@
 import { SHORT_ESCAPES } from "./escape-names.ts";
 
+const PLUS = 0x2b;
 const [BACKSLASH, EQUALS, ESC, NEWLINE, RETURN, BRACKET] = [0x5c, 0x3d, 0x1b, 0x0a, 0x0d, 0x5b];
 
 /** The result, in place of a code or an offset, for bytes that are no escape. */
@@ -44,11 +45,18 @@ export function isQuote(byte: number): boolean {
 /**
  * Whether the character at `at` is inside a run of itself, such as `{{{{`. If no needle has the character
  * twice in a row, no escape that begins there matters, because the beginning and the end of the run give all
- * readings. Runs of backslashes are excluded, because each backslash may escape the next one.
+ * readings. Runs of backslashes are excluded, because each backslash may escape the next one, and runs of plus
+ * signs, because a plus sign stands for a blank, so that the run may be both in any order.
  */
 export function isWithinRun(text: Uint8Array, at: number): boolean {
   const sign = text[at];
-  return sign === text[at + 1] && sign === text[at + 2] && sign === text[at - 1] && sign !== BACKSLASH;
+  return (
+    sign === text[at + 1] &&
+    sign === text[at + 2] &&
+    sign === text[at - 1] &&
+    sign !== BACKSLASH &&
+    sign !== PLUS
+  );
 }
 
 /**

@@ -72,6 +72,8 @@ function occurrences(
 ): Occurrence[] {
   const { bytes, gaps, tail } = needle;
   const found: Occurrence[] = [];
+  // Several escapes in a row may be read in many ways that come to the same; each is followed once.
+  const followed = new Set<string>();
   const follow = (
     at: number,
     count: number,
@@ -79,6 +81,9 @@ function occurrences(
     isWritten: boolean,
     isBehindNothing = false,
   ): void => {
+    const place = [at, count, tailFrom, isWritten, isBehindNothing].join();
+    if (followed.has(place)) return;
+    followed.add(place);
     if (count === bytes.length) {
       found.push({ end: at, tailFrom, isWritten });
       return;
