@@ -98,7 +98,7 @@ async function problemOf(project: string, secrets: readonly Secret[]): Promise<s
     return undefined;
   } catch (error) {
     if (!hasCode(error, "output_withheld")) throw error;
-    return "The project's secrets are together too large to be searched for in output. There is room for about 50 KB of values with many parts (YAML, JSON, lines of KEY=value), or for 200 KB of others; give the project only the secrets that its scripts need.";
+    return "The project's secrets are together too large to be searched for in output. There is room for about 75 KB of values with many parts (YAML, JSON, lines of KEY=value), or for 250 KB of others; give the project only the secrets that its scripts need.";
   }
 }
 

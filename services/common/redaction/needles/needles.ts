@@ -48,6 +48,15 @@ const MAX_NEEDLE_BYTES = 8 * 1024 * 1024;
 /** Bytes of the largest value for which double encodings, such as Base64 of Base64, are searched for. */
 const MAX_NESTED_BYTES = 128;
 
+/**
+ * The most values and parts of a project for which double encodings of its parts are searched for. Those are
+ * most of the needles, and a file of a thousand lines would have more than fit into memory.
+ */
+const MAX_NESTED_TEXTS = 400;
+
+/** Bytes of the largest value for which Base64 and hexadecimal digits of its UTF-16 are searched for. */
+const MAX_UTF16_BYTES = 4 * 1024;
+
 /** Bytes that Node.js prints of a long Buffer, followed by the number of further bytes. */
 const INSPECTED_BYTES = 50;
 
@@ -103,8 +112,12 @@ export function* needleSteps(values: readonly string[], names: readonly string[]
   }
   // Encoded forms come last, because for equal bytes the first needle is kept, and needles of whole texts
   // have the better markers.
+  const texts = new Set(items.map(({ text }) => text));
+  const isNested = texts.size <= MAX_NESTED_TEXTS;
   for (const item of items) {
-    addEncoded(needles, item);
+    // An encoded text holds the encoded form of what is within it.
+    const core = item.text.trim().replace(/=+$/, "");
+    if (core === item.text || !texts.has(core)) addEncoded(needles, item, isNested || !item.isPart);
     yield;
   }
   for (const item of items) addInspected(needles, item);
@@ -130,7 +143,7 @@ export function wholeNeedlesOf(values: readonly string[]): Needle[] {
     return [value, ...(meant === undefined ? [] : [meant])].map((text) => ({ text, source }));
   });
   for (const item of items) addWholeText(needles, item);
-  for (const item of items) addEncoded(needles, item);
+  for (const item of items) addEncoded(needles, item, true);
   return needles.all;
 }
 
@@ -196,9 +209,10 @@ function addWholeText(needles: NeedleList, { text, source }: Text): void {
 }
 
 /**
- * Adds the Base64 and the hexadecimal digits of a value, of its JSON forms, and of the bytes that it encodes.
+ * Adds the Base64 and the hexadecimal digits of a value, of its JSON forms, and of the bytes that it encodes;
+ * also the double encodings, such as Base64 of Base64, if `isNested`.
  */
-function addEncoded(needles: NeedleList, { text, source }: Text): void {
+function addEncoded(needles: NeedleList, { text, source }: Text, isNested: boolean): void {
   const marker = needles.markerOf(text);
   const addBase64 = (bytes: Uint8Array) => {
     for (const form of base64Forms(bytes)) needles.add(form, source, { marker, gaps: "base64" });
@@ -208,7 +222,7 @@ function addEncoded(needles: NeedleList, { text, source }: Text): void {
       needles.add(form, source, { marker, gaps: isListOfNumbers(form) ? "none" : "hex" });
   };
   const addNested = (bytes: Buffer) => {
-    if (bytes.length > MAX_NESTED_BYTES) return;
+    if (!isNested || bytes.length > MAX_NESTED_BYTES) return;
     addBase64(Buffer.from(bytes.toString("hex")));
     for (const once of base64Forms(bytes)) {
       addBase64(Buffer.from(once));
@@ -225,10 +239,12 @@ function addEncoded(needles: NeedleList, { text, source }: Text): void {
     addBase64(each);
   }
   for (const form of jsonForms(text)) addBase64(Buffer.from(form));
-  // Windows shells take encoded commands as Base64 of UTF-16.
-  addBase64(Buffer.from(text, "utf16le"));
-  // SQL Server shows the bytes of its texts as hexadecimal digits of UTF-16.
-  addHex(Buffer.from(text, "utf16le"));
+  if (bytes.length <= MAX_UTF16_BYTES) {
+    // Windows shells take encoded commands as Base64 of UTF-16.
+    addBase64(Buffer.from(text, "utf16le"));
+    // SQL Server shows the bytes of its texts as hexadecimal digits of UTF-16.
+    addHex(Buffer.from(text, "utf16le"));
+  }
   addNested(bytes);
   if (meant && isHex(text.replaceAll("-", ""))) addNested(meant);
 }

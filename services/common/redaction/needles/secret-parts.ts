@@ -288,8 +288,19 @@ function lines(value: string, add: Add): void {
   if (all.length === 1) return;
   for (const line of all) {
     const isTelling = kindsOf(line) > 1 || /[^\x20-\x7e]/.test(line);
-    if (isTelling && Buffer.byteLength(line) >= MIN_LINE_BYTES && !/^-{5}.*-{5}$/.test(line)) add(line);
+    if (!isTelling || Buffer.byteLength(line) < MIN_LINE_BYTES || /^-{5}.*-{5}$/.test(line)) continue;
+    if (!mostlyGivesSecret(line)) add(line);
   }
+}
+
+/**
+ * Whether most of a line is the value of a secret's name, which is a part by itself. The line is then no part,
+ * because a file of a thousand such lines would have twice as many parts.
+ */
+function mostlyGivesSecret(line: string): boolean {
+  const [name, text] = assignmentIn(line) ?? ["", ""];
+  const role = roleOf(name, text);
+  return (role === "named" || role === "password") && kindsOf(text) > 1 && text.length * 2 > line.length;
 }
 
 /** The number of kinds of characters in a text: small letters, capitals, digits. */
@@ -303,16 +314,20 @@ function kindsOf(text: string): number {
  */
 function assignments(value: string, add: Add): void {
   for (const item of value.split(/[\r\n;]+/)) {
-    const match = /^\s*(?:export\s+|-\s+)?["']?([A-Za-z_][\w. -]*?)["']?\s*(?:=|:\s)\s*(.+?)\s*,?$/.exec(
-      item,
-    );
-    if (!match) continue;
-    const [, name = "", text = ""] = match;
-    const quoted = /^(["'])(.*)\1$/.exec(text);
-    // A URL is not added as a whole, because only its user info and query may be secret.
-    const given = quoted ? (quoted[2] as string) : text;
-    if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) add(given, roleOf(name, given));
+    const [name, given] = assignmentIn(item) ?? ["", ""];
+    if (name !== "") add(given, roleOf(name, given));
   }
+}
+
+/**
+ * The name and the value of `KEY=value` and `key: value`, without quotes; undefined for any other text. A URL is
+ * no such value, because only its user info and query may be secret.
+ */
+function assignmentIn(item: string): readonly [name: string, value: string] | undefined {
+  const match = /^\s*(?:export\s+|-\s+)?["']?([A-Za-z_][\w. -]*?)["']?\s*(?:=|:\s)\s*(.+?)\s*,?$/.exec(item);
+  const [, name = "", text = ""] = match ?? [];
+  if (name === "" || /^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return undefined;
+  return [name, /^(["'])(.*)\1$/.exec(text)?.[2] ?? text];
 }
 
 /**
