@@ -5,8 +5,8 @@ export type CountStore = {
   /** The store's name for the log. */
   readonly name: string;
   /**
-   * Adds the requests, and resolves to what each counter then stands at, in the same order. Rejects within half
-   * a second when the store does not answer. An empty list only asks whether it answers.
+   * Adds the requests, and resolves to what each counter then stands at, in the same order. Rejects within some
+   * seconds when the store does not answer. An empty list only asks whether it answers.
    */
   add(counts: readonly Count[]): Promise<readonly Counted[]>;
   close(): void;

@@ -1,9 +1,11 @@
-import { asAirlockError } from "#common/errors.ts";
+import { AirlockError, asAirlockError } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 import type { Count, Counted } from "../backends/authority.ts";
 import type { CountStore } from "./count-store.ts";
 
+// Milliseconds that a request waits for a store.
+const ANSWER_MS = 500;
 // Milliseconds between two questions whether a store that did not answer does so again.
 const ASK_AGAIN_MS = 1_000;
 
@@ -57,7 +59,7 @@ export function firstAnswering(stores: readonly CountStore[], clock: Clock, log:
     async add(counts) {
       for (const store of stores.filter((each) => !away.has(each))) {
         try {
-          return await store.add(counts);
+          return await within(ANSWER_MS, store.add(counts), clock);
         } catch (error) {
           giveUp(store, error);
         }
@@ -70,4 +72,13 @@ export function firstAnswering(stores: readonly CountStore[], clock: Clock, log:
       for (const store of stores) store.close();
     },
   };
+}
+
+/** Rejects when the work takes longer. The process may have been stopped meanwhile, which the clock allows for. */
+function within<T>(ms: number, work: Promise<T>, clock: Clock): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const late = () => reject(new AirlockError("deadline_exceeded", `There was no answer within ${ms} ms.`));
+    const stop = clock.after(ms, late);
+    work.then(resolve, reject).finally(stop);
+  });
 }

@@ -16,7 +16,7 @@ export async function openCounters(
   log: Log,
 ): Promise<Counters> {
   // Loaded only where there is a Redis, because its client takes as long to load as a service.
-  const redis = redisUrl && (await import("./redis-counts.ts")).redisCounts(redisUrl);
+  const redis = redisUrl && (await (await import("./redis-counts.ts")).redisCounts(redisUrl));
   const stores = [...(redis ? [redis] : []), authorityCounts(authority)];
   return createCounters(firstAnswering(stores, systemClock, log), systemClock);
 }

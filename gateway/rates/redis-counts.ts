@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { once } from "node:events";
 import { Redis } from "ioredis";
 import { RateLimiterRedis } from "rate-limiter-flexible";
 import { AirlockError } from "#common/errors.ts";
@@ -6,9 +7,11 @@ import type { Secret } from "#common/secret.ts";
 import type { Count, Counted } from "../backends/authority.ts";
 import type { CountStore } from "./count-store.ts";
 
-// Milliseconds within which Redis must answer, because requests wait for it.
-const ANSWER_MS = 500;
+// Milliseconds after which a connection on which Redis does not answer is given up.
+const ANSWER_MS = 2_000;
 const CONNECT_MS = 2_000;
+// Milliseconds for which the gateway's start waits for Redis, so that its first requests are counted there.
+const START_MS = 500;
 // Milliseconds before the first attempt to connect again; doubled before each further one.
 const RECONNECT_MS = 100;
 const MAX_RECONNECT_MS = 2_000;
@@ -18,9 +21,9 @@ const PREFIX = "airlock:requests";
 
 /**
  * Counters in Redis. The connection is made anew when it breaks; while there is none, `add` rejects at once and
- * nothing is queued. The URL's password is in no message.
+ * nothing is queued. Resolves when Redis answers, or after half a second. The URL's password is in no message.
  */
-export function redisCounts(url: Secret): CountStore {
+export async function redisCounts(url: Secret): Promise<CountStore> {
   const redis = new Redis(url.reveal(), {
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -32,6 +35,8 @@ export function redisCounts(url: Secret): CountStore {
   });
   // The errors of the connection come with each call, too, and need no second report.
   redis.on("error", () => undefined);
+  const started = AbortSignal.timeout(START_MS);
+  await once(redis, "ready", { signal: started }).catch(() => undefined);
   const limiters = new Map<number, RateLimiterRedis>();
   const limiterFor = (windowMs: number): RateLimiterRedis => {
     const known = limiters.get(windowMs);

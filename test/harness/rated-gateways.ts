@@ -83,3 +83,54 @@ export async function startRatedGateways(): Promise<RatedGateways> {
     },
   };
 }
+
+const NO_EXECUTION = "/executions/00000000-0000-4000-8000-000000000000";
+/** A request that changes something, and finds nothing to change. */
+export const CANCEL = `${NO_EXECUTION}/cancel`;
+
+export type Asked = {
+  readonly key?: string | undefined;
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>>;
+};
+
+/** Sends one request; the body is sent as JSON. */
+export function ask(method: string, url: string, { key, body, headers }: Asked = {}): Promise<Response> {
+  return fetch(url, {
+    method,
+    headers: {
+      ...(key !== undefined && { authorization: `Bearer ${key}` }),
+      ...(body !== undefined && { "content-type": "application/json" }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: JSON.stringify(body) }),
+  });
+}
+
+let names = 0;
+
+/** Makes a key of a new principal with this role. */
+export async function newKey(
+  url: string,
+  adminKey: string,
+  role: string,
+  more: object = {},
+): Promise<string> {
+  const body = { name: `test-${++names}`, kind: "human", role, ...more };
+  const made = await ask("POST", `${url}/keys`, { key: adminKey, body });
+  if (made.status !== 201) throw new Error(`POST /keys was answered ${made.status}: ${await made.text()}`);
+  return String(((await made.json()) as { key: string }).key);
+}
+
+/** Sends requests that change something, one after the other, each to the next of the gateways. */
+export async function changes(urls: readonly string[], count: number, asked: Asked): Promise<number[]> {
+  const statuses: number[] = [];
+  for (let n = 0; n < count; n++)
+    statuses.push((await ask("POST", `${urls[n % urls.length]}${CANCEL}`, asked)).status);
+  return statuses;
+}
+
+/** The number of the first of these changes that is refused as one too many. */
+export async function firstRefused(urls: readonly string[], atMost: number, asked: Asked): Promise<number> {
+  return (await changes(urls, atMost, asked)).indexOf(429) + 1;
+}

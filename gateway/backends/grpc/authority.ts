@@ -8,8 +8,8 @@ import { change, read } from "./limits.ts";
 
 // Milliseconds within which the authority must say whose a credential is. Short, because the request waits.
 const AUTHENTICATE_MS = 2_000;
-// Milliseconds within which the authority must count requests, which wait for it.
-const COUNT_MS = 500;
+// Milliseconds after which a call that counts requests is given up; the requests wait a shorter time for it.
+const COUNT_MS = 2_000;
 // Milliseconds after which the stream of changes is opened anew, so that each authority gets its share of
 // gateways again after a restart.
 const WATCH_MS = 10 * 60_000;

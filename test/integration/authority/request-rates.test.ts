@@ -1,66 +1,36 @@
-import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { type RatedGateways, startRatedGateways } from "../../harness/rated-gateways.ts";
-import { REDIS_PASSWORD, redisMissing, startRedis, type TestRedis } from "../../harness/redis.ts";
-
-const NO_EXECUTION = "/executions/00000000-0000-4000-8000-000000000000";
-const CANCEL = `${NO_EXECUTION}/cancel`;
+import { randomUUID } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import {
+  ask,
+  CANCEL,
+  changes,
+  firstRefused,
+  newKey,
+  type RatedGateways,
+  startRatedGateways,
+} from "../../harness/rated-gateways.ts";
 
 let gateways: RatedGateways;
-let one: string;
-let two: string;
-let names = 0;
+let url: string;
+let another: string;
 
 beforeAll(async () => {
   gateways = await startRatedGateways();
-  one = await gateways.addGateway();
-  two = await gateways.addGateway({ AIRLOCK_TRUSTED_PROXIES: "127.0.0.1" });
+  // Each request of this test comes from 127.0.0.1, which stands for a proxy in front of both gateways.
+  const env = { AIRLOCK_TRUSTED_PROXIES: "127.0.0.0/8" };
+  url = await gateways.addGateway(env);
+  another = await gateways.addGateway(env);
 }, 60_000);
 afterAll(() => gateways.close());
 
-async function call(
-  url: string,
-  key: string | undefined,
-  method: string,
-  path: string,
-  body?: unknown,
-  headers: Record<string, string> = {},
-): Promise<Response> {
-  return await fetch(url + path, {
-    method,
-    headers: {
-      ...(key !== undefined && { authorization: `Bearer ${key}` }),
-      ...(body !== undefined && { "content-type": "application/json" }),
-      ...headers,
-    },
-    ...(body !== undefined && { body: JSON.stringify(body) }),
+const keyOf = (role: string, more: object = {}) => newKey(url, gateways.adminKey, role, more);
+const from = (address: string) => ({ headers: { "x-forwarded-for": address } });
+const run = (base: string, key: string, more: { project?: string; idempotencyKey?: string } = {}) =>
+  ask("POST", `${base}/execute`, {
+    key,
+    body: { project: more.project ?? "mock-project", code: "print(1)" },
+    ...(more.idempotencyKey && { headers: { "idempotency-key": more.idempotencyKey } }),
   });
-}
-
-/** Makes a key of a new principal with this role. */
-async function newKey(role: string, more: object = {}): Promise<string> {
-  const request = { name: `test-${++names}`, kind: "human", role, ...more };
-  const made = await call(two, gateways.adminKey, "POST", "/keys", request);
-  expect(made.status).toBe(201);
-  return String(((await made.json()) as { key: string }).key);
-}
-
-/** Sends requests that change something, one after the other, each to the next of the gateways. */
-async function statuses(urls: readonly string[], key: string | undefined, count: number): Promise<number[]> {
-  const all: number[] = [];
-  for (let n = 0; n < count; n++)
-    all.push((await call(urls[n % urls.length] as string, key, "POST", CANCEL)).status);
-  return all;
-}
-
-/** The place of the first request that was refused as one too many, from 1. */
-async function firstRefused(
-  urls: readonly string[],
-  key: string | undefined,
-  atMost: number,
-): Promise<number> {
-  return (await statuses(urls, key, atMost)).indexOf(429) + 1;
-}
 
 describe("requests a minute", () => {
   it.each([
@@ -68,121 +38,140 @@ describe("requests a minute", () => {
     ["developer", 31],
     ["operator", 51],
     ["admin", 101],
-  ])(
-    "a gateway refuses the first request of the role %s that is one too many, number %i",
-    async (role, first) => {
-      expect(await firstRefused([one], await newKey(role), first + 2)).toBe(first);
-    },
-  );
+  ])("a gateway refuses the change of the role %s that is one too many, number %i", async (role, first) => {
+    const key = await keyOf(role);
+    expect(await firstRefused([url], first + 2, { key })).toBe(first);
+    expect(await firstRefused([another], 1, { key })).toBe(1);
+  });
+
+  it("a gateway refuses the sixth change of an address without a key, and counts other addresses apart", async () => {
+    expect(await changes([url, another], 7, from("203.0.113.1"))).toEqual([...Array(5).fill(401), 429, 429]);
+    expect(await changes([url], 1, from("203.0.113.2"))).toEqual([401]);
+    // One client usually has all IPv6 addresses of a network of 64 bits.
+    for (let n = 1; n <= 5; n++) expect(await changes([url], 1, from(`2001:db8:0:7::${n}`))).toEqual([401]);
+    expect(await changes([url], 1, from("2001:db8:0:7:ffff::1"))).toEqual([429]);
+    expect(await changes([url], 1, from("2001:db8:0:8::1"))).toEqual([401]);
+  });
+
+  it("a gateway counts a client whose key is not valid by its address", async () => {
+    const asked = { ...from("203.0.113.3"), key: `alk_${"a".repeat(16)}_${"b".repeat(43)}` };
+    expect(await changes([url], 6, asked)).toEqual([...Array(5).fill(401), 429]);
+  });
+
+  it("a gateway counts requests before it looks at their permission", async () => {
+    const key = await keyOf("observer");
+    expect(await changes([url], 21, { key })).toEqual([...Array(20).fill(403), 429]);
+  });
+
+  it("a 429 says when to come again, and the fields of every answer say how many requests are left", async () => {
+    const key = await keyOf("observer", { rate: 2 });
+    const first = await ask("POST", `${url}${CANCEL}`, { key });
+    expect(first.headers.get("ratelimit-policy")).toBe('"change";q=2;w=60');
+    expect(first.headers.get("ratelimit")).toMatch(/^"change";r=1;t=(60|5\d)$/);
+    await ask("POST", `${url}${CANCEL}`, { key });
+    const refused = await ask("POST", `${url}${CANCEL}`, { key });
+    expect(refused.status).toBe(429);
+    const seconds = Number(refused.headers.get("retry-after"));
+    expect(seconds).toBeGreaterThan(30);
+    expect(seconds).toBeLessThanOrEqual(60);
+    expect(refused.headers.get("ratelimit")).toBe(`"change";r=0;t=${seconds}`);
+    expect(await refused.json()).toMatchObject({
+      code: "rate_limited",
+      status: 429,
+      detail: `You have sent more than 2 requests that change something in a minute. Send the request again in ${seconds} s.`,
+    });
+    const me = await ask("GET", `${url}/me`, { key });
+    expect(me.headers.get("ratelimit-policy")).toBe('"read";q=20;w=60');
+    expect(await me.json()).toMatchObject({ rate: { limit: 2, remaining: 0, reset: expect.any(Number) } });
+  });
+
+  it("polls, lists and responses count as reads, ten times as many, and probes count as nothing", async () => {
+    const key = await keyOf("developer", { rate: 1 });
+    const { execution_id: id } = (await (await run(url, key)).json()) as { execution_id: string };
+    const paths = [`/executions/${id}`, "/executions", "/projects", `/executions/${id}?wait=1`];
+    for (let n = 0; n < 8; n++)
+      expect((await ask("GET", `${url}${paths[n % paths.length]}`, { key })).status).toBe(200);
+    for (let n = 0; n < 2; n++) {
+      const body = { response: "yes" };
+      expect((await ask("POST", `${url}/executions/${id}/respond`, { key, body })).status).toBe(409);
+    }
+    expect((await ask("GET", `${url}/executions`, { key })).status).toBe(429);
+    for (let n = 0; n < 60; n++) {
+      const probed = await ask("GET", `${url}/health`, from("203.0.113.4"));
+      expect(probed.status).toBe(200);
+      expect(probed.headers.has("ratelimit")).toBe(false);
+    }
+  });
+
+  it("two gateways tell each other of reads within a second", async () => {
+    const key = await keyOf("developer", { rate: 2 });
+    for (let n = 0; n < 20; n++) await ask("GET", `${url}/projects`, { key });
+    await ask("GET", `${another}/projects`, { key });
+    await expect
+      .poll(async () => (await ask("GET", `${another}/projects`, { key })).status, { timeout: 10_000 })
+      .toBe(429);
+  });
+
+  it("a key's own rate is shown, and only an admin gives more than the own role has", async () => {
+    const carol = await keyOf("developer");
+    const make = (name: string, rate: number) =>
+      ask("POST", `${url}/keys`, { key: carol, body: { name, rate } });
+    expect((await make("carols-bot", 30)).status).toBe(201);
+    const refused = await make("carols-fast-bot", 31);
+    expect(refused.status).toBe(403);
+    expect(await refused.json()).toMatchObject({
+      detail: expect.stringContaining("a rate of at most 30 requests a minute; an admin may give more"),
+    });
+    expect((await make("carols-odd-bot", 0)).status).toBe(422);
+    const listed = await (await ask("GET", `${url}/keys`, { key: carol })).json();
+    expect(listed).toMatchObject({ keys: [{ name: "carols-bot", rate: 30 }] });
+    const fast = await keyOf("developer", { rate: 1_000 });
+    const me = await (await ask("GET", `${url}/me`, { key: fast })).json();
+    expect(me).toMatchObject({ rate: { limit: 1_000, remaining: 1_000 } });
+  });
 });
 
-describe("counters that all gateways share", () => {
-  it("two gateways count a principal's requests together, in the authority", async () => {
-    expect(await firstRefused([one, two], await newKey("developer"), 33)).toBe(31);
+describe("SANDBOX_RATE_LIMIT", () => {
+  it("two gateways refuse the eleventh execution that a principal starts in a project within a minute", async () => {
+    const [key, other] = [await keyOf("developer"), await keyOf("developer")];
+    const statuses: number[] = [];
+    for (let n = 0; n < 11; n++) statuses.push((await run(n % 2 ? url : another, key)).status);
+    expect(statuses).toEqual([...Array(10).fill(202), 429]);
+    const refused = await run(url, key);
+    expect(refused.headers.get("ratelimit-policy")).toBe('"change";q=30;w=60, "execute";q=10;w=60');
+    expect(refused.headers.get("ratelimit")).toMatch(/^"change";r=18;t=\d+, "execute";r=0;t=\d+$/);
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(30);
+    expect(await refused.json()).toMatchObject({
+      code: "rate_limited",
+      detail: expect.stringContaining("more than 10 executions in this project"),
+    });
+    expect((await run(url, other)).status).toBe(202);
   });
 
-  it("two gateways count together after a restart of the authority, which remembers nothing", async () => {
-    const key = await newKey("developer");
-    expect(await firstRefused([one, two], key, 20)).toBe(0);
-    await gateways.authority().kill();
-    await gateways.startAuthority();
-    await answersAgain([one, two]);
-    expect(await firstRefused([one, two], key, 12)).toBe(11);
-  });
-
-  it.each(["SIGKILL", "SIGSTOP"] as const)(
-    "gateways go on by themselves when the authority gets %s, and no request fails or waits",
-    async (signal) => {
-      const key = await newKey("developer");
-      expect(await statuses([one, two], key, 10)).toEqual(Array(10).fill(404));
-      gateways.authority().signal(signal);
-      await sleep(50);
-      const answers: { readonly status: number; readonly ms: number }[] = [];
-      for (let n = 0; n < 50; n++) {
-        const began = performance.now();
-        const { status } = await call(n % 2 ? one : two, key, "POST", CANCEL);
-        answers.push({ status, ms: performance.now() - began });
-      }
-      // Each gateway knows of the 10 requests, except that one does not know of the last.
-      const allowed = answers.filter(({ status }) => status === 404).length;
-      expect(allowed + answers.filter(({ status }) => status === 429).length).toBe(50);
-      expect(allowed).toBeGreaterThanOrEqual(40);
-      expect(allowed).toBeLessThanOrEqual(41);
-      const slow = answers.filter(({ ms }) => ms > 400);
-      expect(slow.length).toBeLessThanOrEqual(2 * 2);
-      if (signal === "SIGSTOP") gateways.authority().signal("SIGCONT");
-      else await gateways.startAuthority();
-      await answersAgain([one, two]);
-    },
-    30_000,
-  );
-});
-
-/** Waits until the gateways count in the authority again. */
-async function answersAgain(urls: readonly string[]): Promise<void> {
-  const key = gateways.adminKey;
-  for (const url of urls) {
-    const untilMs = performance.now() + 10_000;
-    while ((await call(url, key, "GET", "/keys")).status !== 200) {
-      if (performance.now() > untilMs) throw new Error("the authority does not answer");
-      await sleep(50);
+  it("a submission that starts no execution is not counted", async () => {
+    const key = await keyOf("operator");
+    const idempotencyKey = randomUUID();
+    for (let n = 0; n < 12; n++) {
+      expect((await run(url, key, { idempotencyKey })).status).toBe(202);
+      expect((await run(url, key, { project: "mock" })).status).toBe(404);
     }
-  }
-  // The counters are asked every second whether they answer again.
-  await sleep(1_200);
-}
-
-const missing = redisMissing();
-describe.skipIf(missing)(`counters in Redis${missing ? ` (${missing})` : ""}`, () => {
-  let redis: TestRedis;
-  let urls: readonly string[];
-  beforeAll(async () => {
-    redis = await startRedis();
-    const env = { REDIS_URL: redis.url.reveal() };
-    urls = [await gateways.addGateway(env), await gateways.addGateway(env)];
-    await sleep(100);
-  });
-  afterEach(async () => {
-    redis.signal("SIGCONT");
-    await redis.kill();
-    await redis.start();
-    await sleep(2_500);
-  });
-  afterAll(() => redis.kill());
-
-  it("two gateways count a principal's requests together in Redis", async () => {
-    expect(await firstRefused(urls, await newKey("developer"), 33)).toBe(31);
+    const last = await run(url, key, { idempotencyKey: randomUUID() });
+    expect(last.headers.get("ratelimit")).toMatch(/"execute";r=8;t=\d+$/);
   });
 
-  it("two gateways count together to the end when Redis is killed midway, and no request fails", async () => {
-    const key = await newKey("developer");
-    expect(await statuses(urls, key, 16)).toEqual(Array(16).fill(404));
-    await redis.kill();
-    const rest = await statuses(urls, key, 20);
-    expect(rest.filter((status) => status !== 404 && status !== 429)).toEqual([]);
-    expect(rest.indexOf(429) + 1 + 16).toBe(31);
-  });
-
-  it("a request waits no longer than half a second for a Redis that is frozen, and the next do not wait", async () => {
-    const key = await newKey("operator");
-    expect(await statuses(urls, key, 4)).toEqual(Array(4).fill(404));
-    redis.signal("SIGSTOP");
-    const times: number[] = [];
-    for (let n = 0; n < 30; n++) {
-      const began = performance.now();
-      expect((await call(urls[n % 2] as string, key, "POST", CANCEL)).status).toBe(404);
-      times.push(performance.now() - began);
-    }
-    expect(times.filter((ms) => ms > 400).length).toBeLessThanOrEqual(2);
-  });
-
-  it("no line of a gateway's log has the password of Redis, and one says when Redis is away", async () => {
-    const ofRedis = gateways
-      .logs()
-      .split("\n")
-      .filter((line) => line.includes('"store":"redis"'));
-    expect(ofRedis.some((line) => line.includes("do not answer"))).toBe(true);
-    expect(ofRedis.some((line) => line.includes("answer again"))).toBe(true);
-    expect(gateways.logs().includes(REDIS_PASSWORD)).toBe(false);
+  it("the operator sets another number and another length of time, or none", async () => {
+    const hourly = await gateways.addGateway({ SANDBOX_RATE_LIMIT: "2/hour" });
+    const free = await gateways.addGateway({
+      SANDBOX_RATE_LIMIT: "none",
+      AIRLOCK_RATE_LIMITS: "developer=13",
+    });
+    const [one, two] = [await keyOf("developer"), await keyOf("developer")];
+    expect([await run(hourly, one), await run(hourly, one)].map(({ status }) => status)).toEqual([202, 202]);
+    const refused = await run(hourly, one);
+    expect(refused.headers.get("ratelimit-policy")).toContain('"execute";q=2;w=3600');
+    expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(3_000);
+    const statuses: number[] = [];
+    for (let n = 0; n < 14; n++) statuses.push((await run(free, two)).status);
+    expect(statuses).toEqual([...Array(13).fill(202), 429]);
   });
 });
