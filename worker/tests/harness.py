@@ -26,6 +26,17 @@ MIB = 1 << 20
 _OPTIONS = [("grpc.max_receive_message_length", 128 * MIB), ("grpc.max_send_message_length", 128 * MIB)]
 
 
+def _interpreter(version: str) -> str | None:
+    if sys.version.startswith(f"{version}."):
+        return sys.executable
+    found = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python{version}"))
+    return str(found[-1]) if found else None
+
+
+# The worker's own, and the others that stand beside it: a machine needs no more than one.
+INTERPRETERS = {v: python for v in ("3.11", "3.12", "3.13") if (python := _interpreter(v))} or {"own": sys.executable}
+
+
 @dataclass
 class Ended:
     """All that a Run call gave."""

@@ -229,6 +229,9 @@ def prepare_output() -> None:
     os.close(read)
     sys.stdout = sys.__stdout__ = _output(1)  # type: ignore[misc]
     sys.stderr = sys.__stderr__ = _output(2)  # type: ignore[misc]
+    # The names that the interpreter gives to its own streams.
+    sys.stdout.buffer.raw.name = "<stdout>"  # type: ignore[attr-defined]
+    sys.stderr.buffer.raw.name = "<stderr>"  # type: ignore[attr-defined]
 
 
 def _output(fd: int) -> io.TextIOWrapper:

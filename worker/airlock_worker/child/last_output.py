@@ -8,15 +8,17 @@ from __future__ import annotations
 import ctypes
 import gc
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fcntl import F_GETFL
-from gc import collect, get_objects
+from gc import collect, get_objects, get_referrers
 from io import BufferedRandom, BufferedWriter, TextIOWrapper
 from os import O_NONBLOCK, fstat, set_blocking
 from os.path import samestat
-from sys import _current_frames
+from sys import modules
 from typing import Any
 from weakref import ref
+
+from . import other_threads
 
 # The original `gc.freeze`, which scripts do not get: theirs is `_freeze` below.
 freeze_all = gc.freeze
@@ -39,15 +41,7 @@ def flush_outputs() -> None:
 
 def flush_all() -> None:
     """At the script's end: flushes all streams, or only stdout and stderr while another thread still runs."""
-    _flush_streams(_flush if _is_alone() else _flush_if_output)
-
-
-def _is_alone() -> bool:
-    """Whether no other thread runs; False where an audit hook of the script does not let that be known."""
-    try:
-        return len(_current_frames()) == 1
-    except BaseException:
-        return False
+    _flush_streams(_flush_if_output if other_threads.are_there() else _flush)
 
 
 def _flush_streams(flush: Callable[[Any], None]) -> None:
@@ -116,18 +110,51 @@ def _flush(stream: Any) -> None:
         stream.flush()
 
 
-def let_go(names: dict[str, Any]) -> None:
-    """Removes the names of the script's module, so that their objects end now: a generator runs its `finally`, a file
-    is written. Does nothing while another thread still runs, because that would miss the names.
+class _Mark:
+    """Stands among the names of a script's module, and is gone when they are."""
+
+
+def let_go(module: list[dict[str, Any]], own: Mapping[str, Any]) -> None:
+    """Lets the objects of the script's module end: a generator runs its `finally`, a file is written. Other threads
+    must be stopped, because they would miss the names. `module` holds the only reference to the names, and is emptied.
+    `own`: Airlock's objects, whose names stay, because what ends now may call them.
     """
-    if not _is_alone():
-        return
-    for is_first in (True, False):
-        for name in list(names):
-            is_private = name[:1] == "_" and name[:2] != "__"
-            if name != "__builtins__" and is_private == is_first:
-                names[name] = None
+    mark = _Mark()
+    mark_ref = ref(mark)
+    module[0]["__airlock__"] = mark
+    del mark, modules["__main__"], module[0]
+    # Nothing refers to the module now but its own functions and classes. So the collector calls the finalizers while
+    # all names are there, as in CPython.
     _try(collect)
+    if mark_ref() is not None:
+        # Something else refers to the module, such as a stopped thread or a hook.
+        for names in [each for each in get_referrers(mark_ref()) if type(each) is dict]:
+            _empty(names, own)
+        _try(collect)
+
+
+def _empty(names: dict[str, Any], own: Mapping[str, Any]) -> None:
+    for is_first in (True, False):
+        # The names that were bound last go first, because they may need functions and modules that were bound before.
+        for name in reversed(list(names)):
+            is_private = name[:1] == "_" and name[:2] != "__"
+            is_own = name == "__builtins__" or (name in own and names[name] is own[name])
+            if not is_own and is_private == is_first:
+                names[name] = None
+
+
+def end_subinterpreters() -> None:
+    """Ends the interpreters that the script has made and left, because their streams hold what they have printed. An
+    interpreter that a thread still runs stays.
+    """
+    module = modules.get("_interpreters") or modules.get("_xxsubinterpreters")
+    if module is None:
+        return
+    for found in module.list_all():
+        # Python 3.13 and later list pairs of an id and of what made the interpreter.
+        ident = found[0] if type(found) is tuple else found
+        if ident != 0:
+            _try(module.destroy, ident)
 
 
 def _try(do: Callable[..., Any], *arguments: Any) -> None:

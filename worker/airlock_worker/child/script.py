@@ -10,15 +10,13 @@ import builtins
 import linecache
 import sys
 import types
-from _thread import get_ident
-from atexit import _run_exitfuncs
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fcntl import F_DUPFD_CLOEXEC, fcntl
 from functools import partial
+from gc import collect
 from os import _exit, close, getpid
-from signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, valid_signals
-from sys import getrecursionlimit, modules, setprofile, setrecursionlimit, settrace
+from sys import getrecursionlimit, modules, setrecursionlimit
 from typing import Any
 
 from ..sandbox import privileges
@@ -28,19 +26,19 @@ from . import determinism, no_network, script_channel, sdk, spawning
 from .display import call_hook
 from .encoding.encode import encode
 from .encoding.json_path import NotJson
+from .encoding.keys import keep_limit
 from .encoding.plain_json import ascii_of, value_of
 from .hints import Hints
-from .last_output import flush_all, flush_outputs, let_go
+from .last_output import flush_all, flush_outputs
 from .script_channel import ScriptChannel
 from .script_ending import ScriptEnding, is_success, keep_source, script_ending_of
-from .signals_heard import SignalsHeard
+from .tracing import stop_tracing
+from .wind_down import ATTEMPTS, call_no_handlers, join_threads, wind_down
 
 FILE_NAME = "script.py"
 _SECRET = "a secret of the project: its value is redacted wherever it leaves the run"
 # Recursion limit for Airlock's own calls; the script may have set a lower one.
 _LEAST_RECURSION = 1000
-_SIGNALS = valid_signals()
-_ATTEMPTS = 100
 _CUT_OFF = "The exception was raised while Airlock waited for the script's threads; threads that still ran were ended."
 _NO_MEMORY = ascii_of({"end": "out_of_memory", "error": "There was no memory left to hand over the result."})
 _told: list[bool] = []
@@ -100,7 +98,7 @@ def _prepared(
     check = sdk.only_in_process(getpid())
     result = sdk.Result(limits.max_result_bytes, check)
     memory = sdk.Memory(carried, limits.max_result_bytes, check)
-    names = {
+    own = {
         "settings": sdk.Settings(plain_settings, given.secrets, given.descriptions),
         "memory": memory,
         "llm": sdk.Llm(partial(_ask, channel), check),
@@ -110,12 +108,13 @@ def _prepared(
     code = code.removeprefix("\ufeff")
     # The pid is read before the script, because a large number is an object, and would take a block on the script's
     # heap.
-    return partial(_run, code, _main_module(code, names), result, memory, channel, control, getpid(), limits)
+    return partial(_run, code, [_main_module(code, own)], own, result, memory, channel, control, getpid(), limits)
 
 
 def _run(
     code: str,
-    names: dict[str, Any],
+    module: list[dict[str, Any]],
+    own: dict[str, Any],
     result: sdk.Result,
     memory: sdk.Memory,
     channel: ScriptChannel,
@@ -123,7 +122,7 @@ def _run(
     main_process: int,
     limits: Limits,
 ) -> None:
-    failed, mask = _executed(code, names, result, main_process, limits)
+    failed, mask = _executed(code, module[0], result, main_process, limits)
     if getpid() != main_process and failed is not None:
         try:
             sys.stderr.write(f"{failed.error}\n" if failed.stderr is None else failed.stderr)
@@ -134,12 +133,12 @@ def _run(
     last = _copy_of(control)
     channel.move_to(last)
     try:
-        raised = _join_threads(mask)
+        raised = join_threads(mask)
     except BaseException as error:
         # A signal handler of the script raised an exception while Airlock's own lines around the wait ran.
         raised = error
-    _call_no_handlers()
-    _wind_down(names, mask)
+    call_no_handlers()
+    wind_down(module, own, mask, (memory.keep, channel.keep, keep_limit))
     if getpid() != main_process:
         # A process that the script forked ends like any program, and reports nothing to the supervisor.
         _exit(0 if failed is None else failed.status)
@@ -180,7 +179,7 @@ def rehearse() -> None:
     encode({"rows": [1, 2.5, "text"]}, "rehearsal")
     exec(compile("def f(x):\n    return [x]\nf(1)\n", FILE_NAME, "exec", dont_inherit=True), {})
     linecache.checkcache(FILE_NAME)
-    let_go({})
+    collect()
     flush_all()
 
 
@@ -216,11 +215,11 @@ def _executed(
     work.
     """
     try:
-        return _execute(code, names, result, main_process, limits), _call_no_handlers()
+        return _execute(code, names, result, main_process, limits), call_no_handlers()
     except BaseException as error:
         # A signal handler of the script raised an exception while Airlock's own lines ran. It ends the script like any
         # other.
-        mask = _call_no_handlers()
+        mask = call_no_handlers()
         return _failure_of(error, result, main_process, limits), mask
 
 
@@ -246,38 +245,16 @@ def _execute(
         # `issubclass` of the type is used and not `isinstance`, because an exception can lie about its `__class__`.
         if issubclass(type(error), MemoryError):
             privileges.allow_reporting()
-        _look_at_nothing()
+        _work_undisturbed()
         return _failure_of(call_hook(error), result, main_process, limits)
-    _look_at_nothing()
+    _work_undisturbed()
     return None
 
 
-def _look_at_nothing() -> None:
-    """Removes the script's tracing functions and a low recursion limit, because they would affect Airlock's own
-    calls.
-    """
-    settrace(None)
-    setprofile(None)
+def _work_undisturbed() -> None:
+    """Ends the script's tracing and a low recursion limit, because they would affect Airlock's own calls."""
+    stop_tracing()
     setrecursionlimit(max(getrecursionlimit(), _LEAST_RECURSION))
-
-
-def _wind_down(names: dict[str, Any], mask: Iterable[int]) -> None:
-    """Does what an interpreter does at its end; the script may have broken any step. Signal handlers no longer run once
-    the objects that they need are freed.
-    """
-    for step in (partial(_run_exit_functions, mask), _call_no_handlers, partial(let_go, names), flush_all):
-        try:
-            step()
-        except BaseException:
-            pass
-
-
-def _run_exit_functions(mask: Iterable[int]) -> None:
-    pthread_sigmask(SIG_SETMASK, mask)
-    try:
-        _run_exitfuncs()
-    finally:
-        flush_all()
 
 
 def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
@@ -289,40 +266,6 @@ def _give_up(channel: ScriptChannel, main_process: int, error: str) -> None:
         channel.say_last((frames.DONE, ascii_of({"end": "script_error", "error": error})))
     finally:
         _exit(1)
-
-
-def _join_threads(mask: Iterable[int]) -> BaseException | None:
-    """Waits for the script's threads. Returns the exception that ended the wait, None if there was none.
-
-    Only an exception of a signal handler counts, because it is the script's own. Any other comes from something that
-    the script has replaced, and does not change the ending.
-    """
-    # The function by which the interpreter itself waits for threads. A library may have replaced or removed it.
-    step: Callable[[], None] | None = getattr(modules.get("threading"), "_shutdown", None)
-    exited = None
-    with SignalsHeard() as signals:
-        for _ in range(_ATTEMPTS):
-            try:
-                pthread_sigmask(SIG_SETMASK, mask)
-                if step is not None:
-                    step()
-                _call_no_handlers()
-                return exited
-            except SystemExit as error:
-                if not signals.came():
-                    return exited
-                # A SystemExit from a signal handler does not end the wait for threads. They are joined one by one now,
-                # because a second call of `_shutdown` would not wait.
-                exited, step = error, _join_each
-            except BaseException as error:
-                return error if signals.came() else exited
-    return exited
-
-
-def _join_each() -> None:
-    for thread in [*modules["threading"]._active.values()]:
-        if not thread.daemon and thread.ident != get_ident():
-            thread.join()
 
 
 def has_told() -> bool:
@@ -341,10 +284,10 @@ def _tell(channel: ScriptChannel, ending: ScriptEnding, result: sdk.Result, memo
         words.append((frames.MEMORY, updates.encode()))
     words.append((frames.DONE, ascii_of({"end": ending.end, "error": ending.error})))
     last = tuple(words)
-    _call_no_handlers()
+    call_no_handlers()
     _told.append(True)
     # Sending is repeated, because another thread may raise an exception in the middle of the frames.
-    for _ in range(_ATTEMPTS):
+    for _ in range(ATTEMPTS):
         try:
             channel.say_last(*last)
             return
@@ -357,20 +300,6 @@ def _tell(channel: ScriptChannel, ending: ScriptEnding, result: sdk.Result, memo
         channel.say_last((frames.DONE, _NO_MEMORY))
     except BaseException:
         pass
-
-
-def _call_no_handlers() -> Iterable[int]:
-    """Blocks all signals, because a handler that raises would interrupt the last frames. Returns those blocked
-    before.
-    """
-    for _ in range(_ATTEMPTS):
-        try:
-            return pthread_sigmask(SIG_BLOCK, _SIGNALS)
-        except BaseException:
-            # A signal came before the block, and its handler in the script raised an exception. The block is tried
-            # again.
-            pass
-    return ()
 
 
 def _ask(channel: ScriptChannel, llm_request: bytes) -> str:

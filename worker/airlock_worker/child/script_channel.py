@@ -55,6 +55,10 @@ class ScriptChannel:
         """From now on writes the control pipe through this descriptor."""
         self._control = control
 
+    def keep(self) -> None:
+        """Lets no other thread send from now on."""
+        self._sending.acquire()
+
     def ask(self, llm_request: bytes) -> bytearray:
         """Sends an llm request and returns the response as JSON. One thread at a time. Raises RuntimeError when the
         supervisor is gone.

@@ -111,6 +111,10 @@ class Memory:
             self._sizes[category, key] = size
             self._updates.setdefault(category, {})[key] = value_text
 
+    def keep(self) -> None:
+        """Lets no other thread set values from now on."""
+        self._lock.acquire()
+
     def delete(self, category: str, key: str) -> None:
         """Deletes an entry; `memory_updates` has null for it."""
         self.set(category, key, None)

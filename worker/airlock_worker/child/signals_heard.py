@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from os import close, pipe, read, set_blocking
 from signal import set_wakeup_fd
-from sys import _current_frames
 
-
-def _has_threads() -> bool:
-    try:
-        return len(_current_frames()) > 1
-    except BaseException:
-        # An audit hook of the script has refused the call.
-        return True
+from . import other_threads
 
 
 class SignalsHeard:
@@ -25,7 +18,7 @@ class SignalsHeard:
         self._before = -1
 
     def __enter__(self) -> SignalsHeard:
-        if _has_threads():
+        if other_threads.are_there():
             try:
                 self._pipe = pipe()
                 set_blocking(self._pipe[0], False)

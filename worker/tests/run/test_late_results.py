@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ..harness import Worker
+from ..harness import INTERPRETERS, Worker, worker
 
 LATE_RESULTS = {
     "nothing": "",
@@ -50,12 +50,76 @@ AUDIT_HOOKS = {
     # `seen` is gone when the script's names have been removed, so the hook raises from then on.
     "that only watches": "seen = []\nsys.addaudithook(lambda event, args: seen.append(event))",
     "that refuses what Airlock calls at the end": """
-REFUSED = ("fcntl.", "resource.", "sys._current_frames")
+REFUSED = ("fcntl.", "resource.", "sys._current_frames", "sys.settrace", "sys.setprofile", "sys.monitoring")
 def refuse(event, args):
     if event.startswith(REFUSED): raise RuntimeError(event)
 sys.addaudithook(refuse)
 """,
 }
+
+LATE_SETTERS = {
+    "a finalizer": "class Late:\n    def __del__(self): last()\nlate = Late()",
+    "a finalizer in a circle": "class Late:\n    def __del__(self): last()\nlate = Late(); late.me = late",
+    "a generator": "def late():\n    try: yield\n    finally: last()\nopen_one = late(); next(open_one)",
+}
+THREADS = {
+    "no other thread": "",
+    "a daemon thread that sleeps": "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()",
+    "daemon threads that run": """
+def tick(): return time
+def run():
+    while True:
+        try: tick().sleep(0)
+        except BaseException: pass
+for _ in range(3): threading.Thread(target=run, daemon=True).start()
+""",
+    "a daemon thread that prints": """
+def run():
+    while True: print(end="", flush=True)
+threading.Thread(target=run, daemon=True).start()
+""",
+}
+
+
+@pytest.mark.parametrize("threads", THREADS.values(), ids=THREADS)
+@pytest.mark.parametrize("setter", LATE_SETTERS.values(), ids=LATE_SETTERS)
+async def test_what_ends_with_the_script_may_still_set_and_print(shared: Worker, setter: str, threads: str) -> None:
+    code = f"""
+import threading, time
+set_result(1)
+{setter.replace("last()", "set_result(2); memory.set('a', 'b', 3); print('out')")}
+{threads}
+"""
+    ended = await shared.run(code)
+    assert (ended.end, ended.stdout, ended.stderr) == ("completed", b"out\n", b"")
+    assert (ended.value, ended.memory_updates) == (2, '{"a":{"b":3}}')
+
+
+async def test_a_name_of_airlock_that_the_script_has_bound_anew_ends_as_any_other(shared: Worker) -> None:
+    ended = await shared.run("class Late:\n    def __del__(self): print('out')\nsettings = Late()")
+    assert (ended.end, ended.stdout) == ("completed", b"out\n")
+
+
+FOLLOWERS = {
+    "sys.settrace": "def follow(*a): seen.append(1); return follow\nseen = []; sys.settrace(follow)",
+    "sys.setprofile": "def follow(*a): seen.append(1)\nseen = []; sys.setprofile(follow)",
+    "sys.monitoring": """
+def follow(code, at): seen.append(1)
+seen, tools = [], getattr(sys, "monitoring", None)
+if tools is not None:
+    tools.use_tool_id(3, "mine")
+    for event in (tools.events.PY_START, tools.events.LINE): tools.register_callback(3, event, follow)
+    tools.set_events(3, tools.events.PY_START | tools.events.LINE)
+""",
+}
+
+
+@pytest.mark.parametrize("follower", FOLLOWERS.values(), ids=FOLLOWERS)
+@pytest.mark.parametrize("python", INTERPRETERS.values(), ids=INTERPRETERS)
+async def test_a_script_that_follows_its_own_lines_completes(python: str, follower: str) -> None:
+    async with worker(python=python) as target:
+        ended = await target.run(f"import sys\n{follower}\nset_result(1)")
+        assert (ended.end, ended.stderr, ended.result) == ("completed", b"", "1")
 
 
 @pytest.mark.parametrize("hook", AUDIT_HOOKS.values(), ids=AUDIT_HOOKS)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -13,8 +12,9 @@ import pytest_asyncio
 
 from airlock_worker.supervisor.zygote_link import CLEAN_ENVIRONMENT
 
-from ..harness import Ended, Worker, worker
+from ..harness import INTERPRETERS, Ended, Worker, worker
 
+_SUBINTERPRETERS = "try: import _interpreters as i\nexcept ImportError: import _xxsubinterpreters as i"
 SCRIPTS = {
     # Output, wherever it waits.
     "two streams": "import sys\nprint('out')\nprint('err', file=sys.stderr)\nprint('no newline', end='')",
@@ -28,6 +28,13 @@ SCRIPTS = {
     "an object that is left": "class C:\n    def __del__(self): print('gone')\nc = C()\nprint('end')",
     "an exit stack that is left": "import contextlib\ns = contextlib.ExitStack(); s.callback(print, 'left')\ns.__enter__()",
     "a thread that prints last": "import threading, time\nthreading.Thread(target=lambda: (time.sleep(.1), print('t'))).start()\nprint('m')",
+    "an object that is left and needs a module": "import math\nclass C:\n    def __del__(self): print(math.pi)\nc = C()",
+    "names of streams": "import sys\nprint(sys.stdout.name, sys.stderr.name, sys.stdout.buffer.name, sys.__stderr__.buffer.raw.name, sys.stdout.mode)",
+    "an object that is left beside a daemon thread": "import threading, time\nclass C:\n    def __del__(self): print('gone')\nc = C()\nthreading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
+    "a generator that is open beside a daemon thread": "import threading, time\ndef g():\n    try: yield 1\n    finally: print('closed', sum([1.5, 2.5]))\ng = g(); next(g)\nthreading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
+    "an object in a circle beside a daemon thread": "import threading, time\nclass C:\n    def __del__(self): print('gone')\nc = C(); c.me = c\nthreading.Thread(target=time.sleep, args=(9,), daemon=True).start()",
+    "a subinterpreter that is left": f"{_SUBINTERPRETERS}\nk = i.create()\ni.run_string(k, 'print(1)')\nprint('main')",
+    "a subinterpreter that a thread runs at the end": f"{_SUBINTERPRETERS}\nimport threading\nk = i.create()\nthreading.Thread(target=lambda: i.run_string(k, 'import time; time.sleep(.3); print(1)')).start()",
     "bytes that are no text": "import sys\nsys.stdout.buffer.write(bytes(range(256)))",
     "annotations of the module": "print('__annotations__' in globals())\nx: int = 1\nprint(list(__annotations__))",
     # Ends.
@@ -95,21 +102,10 @@ _STATUS = re.compile(r"exit status (\d+)[.:]")
 _BY_NATURE = re.compile("0x[0-9a-f]+|(?<=repeated )[0-9]+")
 
 
-def _interpreter(version: str) -> str | None:
-    if sys.version.startswith(f"{version}."):
-        return sys.executable
-    found = sorted(Path(sys.base_prefix).parent.glob(f"{version}.*/bin/python{version}"))
-    return str(found[-1]) if found else None
-
-
-# The worker's own, and the others that stand beside it: a machine needs no more than one.
-_INTERPRETERS = {v: python for v in ("3.11", "3.12", "3.13") if (python := _interpreter(v))} or {"own": sys.executable}
-
-
-@pytest_asyncio.fixture(scope="module", params=_INTERPRETERS)
+@pytest_asyncio.fixture(scope="module", params=INTERPRETERS)
 async def pair(request: pytest.FixtureRequest) -> AsyncIterator[tuple[Worker, str]]:
     """A worker, and the interpreter that its scripts run in."""
-    python = _INTERPRETERS[request.param]
+    python = INTERPRETERS[request.param]
     async with worker(python=python) as target:
         yield target, python
 

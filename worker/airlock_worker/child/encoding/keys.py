@@ -118,3 +118,8 @@ class any_digits:
             _lifted.inside = max(0, _lifted.inside - 1)
             if _lifted.inside == 0:
                 set_int_max_str_digits(_lifted.limit)
+
+
+def keep_limit() -> None:
+    """Lets no other thread change the interpreter's limit of digits from now on."""
+    _lifted.lock.acquire()
