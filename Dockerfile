@@ -26,7 +26,7 @@ USER 10001:10001
 FROM service AS gateway
 COPY gateway gateway
 HEALTHCHECK --interval=5s --timeout=10s --start-period=30s --retries=6 \
-    CMD ["node", "-e", "fetch('http://127.0.0.1:8000/health').then((answer) => process.exit(answer.ok ? 0 : 1), () => process.exit(1))"]
+    CMD ["node", "-e", "require(process.env.TLS_CERT ? 'node:https' : 'node:http').get({ host: '127.0.0.1', port: process.env.AIRLOCK_PORT || 8000, path: '/health', rejectUnauthorized: false }, (answer) => process.exit(answer.statusCode === 200 ? 0 : 1)).on('error', () => process.exit(1))"]
 CMD ["node", "gateway/main.ts"]
 
 FROM service AS router

@@ -3,6 +3,7 @@ import { readEnvironment } from "#common/service/environment.ts";
 import { isNetwork } from "#common/service/listen-address.ts";
 import { readRestHost, readRestPort } from "#common/service/rest-address.ts";
 import { type RatesConfig, readRatesConfig } from "./rates/config.ts";
+import { type CertificateFiles, readCertificateFiles } from "./rest/https/certificate.ts";
 import { readHostNames } from "./rest/web-pages.ts";
 
 export type GatewayConfig = {
@@ -18,6 +19,8 @@ export type GatewayConfig = {
   readonly port: number;
   /** Host names that clients may use for this gateway, besides localhost and its IP addresses. */
   readonly hostNames?: readonly string[];
+  /** The files of the certificate with which REST is served over HTTPS; undefined: over HTTP. */
+  readonly certificate?: CertificateFiles | undefined;
   /** The gRPC target of the router, `unix:/path` or `host:port`. */
   readonly routerAddress: string;
   /** The gRPC target of the pool-manager, `unix:/path` or `host:port`. */
@@ -46,6 +49,7 @@ export function readGatewayConfig(env: Readonly<Record<string, string | undefine
     exceptNetwork,
     port: readRestPort(read),
     hostNames: readHostNames(read),
+    certificate: readCertificateFiles(read),
     routerAddress: read.text("AIRLOCK_ROUTER_ADDRESS"),
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
     authorityAddress: read.text("AIRLOCK_AUTHORITY_ADDRESS"),

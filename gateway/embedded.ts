@@ -3,6 +3,7 @@ import type { EmbeddedService } from "#common/service/embedded.ts";
 import { readRestHost, readRestPort } from "#common/service/rest-address.ts";
 import { startGateway } from "./main.ts";
 import { readRatesConfig } from "./rates/config.ts";
+import { readCertificateFiles } from "./rest/https/certificate.ts";
 import { readHostNames } from "./rest/web-pages.ts";
 import type { ListenAt, RunningGateway } from "./serve.ts";
 
@@ -18,6 +19,7 @@ export const gateway: EmbeddedService<ListenAt, RunningGateway> = {
       hostNames: readHostNames(read),
       auth,
       rates: readRatesConfig(read, auth),
+      certificate: readCertificateFiles(read),
     };
   },
   start: (site, settings, log, hosted) =>

@@ -53,7 +53,7 @@ async function startMock(config: EmbeddedConfig): Promise<Running> {
   const { createLog } = await import("#common/service/log.ts");
   const { startMockGateway } = await import("../../gateway/mock.ts");
   const gateway = await startMockGateway(config.settings.gateway, createLog("gateway", "warn"));
-  return { url: `http://${config.settings.gateway.host}:${gateway.port}`, drain: gateway.drain };
+  return gateway;
 }
 
 async function startReal(config: EmbeddedConfig): Promise<Running> {

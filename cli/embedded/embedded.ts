@@ -65,7 +65,7 @@ export async function startEmbedded(
     for (const name of START_ORDER.filter((each) => each !== "gateway")) await composition.start(name);
     const gateway = await composition.start("gateway");
     return {
-      url: `http://${settings.gateway.host}:${gateway.port}`,
+      url: gateway.url,
       routerAddress: address("router"),
       drain: drainAll,
     };

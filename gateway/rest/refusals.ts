@@ -1,10 +1,15 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { constants } from "node:http2";
 import type { Socket } from "node:net";
+import { Duplex } from "node:stream";
+import { TLSSocket } from "node:tls";
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { AirlockError, asAirlockError, type ErrorCode } from "#common/errors.ts";
 import { closeAfterOwedAnswers, hasBegunAnswer, owesAnswers } from "#common/http/owed-answers.ts";
 import type { Log } from "#common/service/log.ts";
+import { headersTooLarge } from "./ambiguous-requests.ts";
 import { discardRest } from "./body/discard-rest.ts";
+import { streamOf } from "./https/http2.ts";
 import { problemHeaders, toProblem } from "./problems.ts";
 import { PAGE_HEADERS } from "./web-pages.ts";
 
@@ -28,16 +33,24 @@ export async function refuse(
   if (code === "internal") log.error({ err: known.cause ?? known, ...call }, "request failed");
   else if (detail !== undefined && code !== "cancelled") log.warn(call, "request refused");
   const problem = toProblem(known);
-  if (!(await discardRest(request.raw))) reply.header("connection", "close");
+  if (!(await discardRest(request.raw))) closeAfter(reply);
   return reply
     .code(problem.status)
     .headers(problemHeaders(problem, known.retryAfterSeconds))
     .send(JSON.stringify(problem));
 }
 
+/** Takes nothing more of the client on this connection, with HTTP/2 on this stream, once the answer is sent. */
+function closeAfter(reply: FastifyReply): void {
+  const stream = streamOf(reply.raw);
+  if (stream) stream.once("finish", () => stream.close(constants.NGHTTP2_NO_ERROR));
+  else reply.header("connection", "close");
+}
+
 /** Whether the error only says that the client disconnected in the middle of its request. */
 function isBrokenOff(error: Error, { raw }: FastifyRequest): boolean {
-  return !(error instanceof AirlockError) && raw.destroyed && !raw.complete;
+  const isGone = streamOf(raw) ? raw.aborted : raw.destroyed && !raw.complete;
+  return !(error instanceof AirlockError) && isGone;
 }
 
 function clientGone(cause: Error): AirlockError {
@@ -75,15 +88,15 @@ function fromFramework(error: Error & { code?: string; statusCode?: number }): E
 }
 
 const CONNECTION_ERRORS: Readonly<Record<string, [ErrorCode, string]>> = {
-  HPE_HEADER_OVERFLOW: [
-    "headers_too_large",
-    "The request line and headers together are larger than 16 KiB. Send fewer or shorter headers.",
-  ],
+  HPE_HEADER_OVERFLOW: ["headers_too_large", headersTooLarge().message],
   ERR_HTTP_REQUEST_TIMEOUT: [
     "request_timeout",
     "The request did not arrive completely in time. Send it again over a faster connection.",
   ],
 };
+
+/** The codes of Node's errors about HTTP/1.1, as opposed to those about TLS. */
+const HTTP_ERROR = /^(HPE_|ERR_HTTP_)/;
 
 /**
  * Closes a connection whose bytes are no valid HTTP request. Complete requests that arrived before these
@@ -92,6 +105,8 @@ const CONNECTION_ERRORS: Readonly<Record<string, [ErrorCode, string]>> = {
  */
 export function refuseConnection(error: Error & { code?: string }, socket: Socket): void {
   if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  // A connection on which TLS itself failed takes no answer.
+  if (socket instanceof TLSSocket && !HTTP_ERROR.test(error.code ?? "")) return void socket.destroy();
   if (closeAfterOwedAnswers(socket)) return;
   if (hasBegunAnswer(socket)) return void socket.destroy();
   const [code, detail] = CONNECTION_ERRORS[error.code ?? ""] ?? [
@@ -110,7 +125,8 @@ export function answerSpecialRequests(server: Server): void {
   server.on("checkExpectation", (request: IncomingMessage, response: ServerResponse) =>
     server.emit("request", request, response),
   );
-  server.on("connect", (_request: IncomingMessage, socket: Socket) => {
+  server.on("connect", (_request: IncomingMessage, socket: Socket | ServerResponse) => {
+    if (!(socket instanceof Duplex)) return refuseStream(socket, connectRefused(), ALLOWED);
     // The connection is closed when the refusal is sent, because Node's server gives a connection up at
     // CONNECT, so nothing would close it when the gateway stops.
     socket.once("finish", () => socket.destroy());
@@ -118,10 +134,24 @@ export function answerSpecialRequests(server: Server): void {
     // An earlier request on this connection has no answer yet, and the client would take the refusal for that
     // answer. So the connection is closed without one.
     if (owesAnswers(socket)) return void socket.destroy();
-    const detail =
-      "The gateway is not a proxy, so it does not accept CONNECT. Send GET or POST with the path only.";
-    endWithProblem(socket, new AirlockError("method_not_allowed", detail), { allow: "GET, POST" });
+    endWithProblem(socket, connectRefused(), ALLOWED);
   });
+}
+
+const ALLOWED = { allow: "GET, POST" };
+
+function connectRefused(): AirlockError {
+  return new AirlockError(
+    "method_not_allowed",
+    "The gateway is not a proxy, so it does not accept CONNECT. Send GET or POST with the path only.",
+  );
+}
+
+/** Refuses a request over HTTP/2 that reaches no route, on its own stream. */
+function refuseStream(response: ServerResponse, error: AirlockError, more: Record<string, string>): void {
+  const problem = toProblem(error);
+  response.writeHead(problem.status, { ...PAGE_HEADERS, ...problemHeaders(problem), ...more });
+  response.end(JSON.stringify(problem));
 }
 
 function endWithProblem(socket: Socket, error: AirlockError, more: Record<string, string> = {}): void {

@@ -181,7 +181,7 @@ async function bannerUrl(child: ChildProcessWithoutNullStreams, output: () => st
   });
   const found = (async () => {
     for await (const line of lines) {
-      const url = / is up at (http:\S+)/.exec(line)?.[1];
+      const url = / is up at (https?:\S+)/.exec(line)?.[1];
       if (url) return url;
     }
     return await closed;

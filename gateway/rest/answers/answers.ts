@@ -1,8 +1,8 @@
 import type { FastifyInstance, FastifyReply } from "fastify";
-import { onceClosed } from "#common/http/response-closed.ts";
+import { isClosed, onceClosed } from "#common/http/response-closed.ts";
 import { clientSignal } from "../request/client-signal.ts";
 import { AnswerBudget, type AnswerHold, SMALL_BYTES } from "./answer-budget.ts";
-import { StalledAnswers, takenBy } from "./stalled-answers.ts";
+import { StalledAnswers, wayOf } from "./stalled-answers.ts";
 
 /**
  * Bytes of the largest answer that is not counted against the answer budget, because the kernel's send buffer
@@ -41,7 +41,7 @@ export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void
   app.addHook("onSend", async (request, reply, payload) => {
     // The client has disconnected, and this answer is the refusal (`cancelled`) for that: there is no client
     // to send it to.
-    if (reply.raw.destroyed) return;
+    if (isClosed(reply.raw)) return;
     const isText = typeof payload === "string";
     if (isText || payload instanceof Buffer) {
       const bytes = isText ? Buffer.byteLength(payload) : payload.length;
@@ -62,16 +62,11 @@ export function boundAnswers(app: FastifyInstance, stalledAfterMs: number): void
 
 /** Counts an answer of `bytes` against the answer budget until the client has read it or disconnected. */
 export function countAnswer({ answerHold, raw }: FastifyReply, bytes: number): void {
-  const { socket } = raw;
-  if (!socket || bytes <= UNCOUNTED_BYTES) {
+  const way = wayOf(raw);
+  if (!way || bytes <= UNCOUNTED_BYTES) {
     answerHold.release();
     return;
   }
-  const before = takenBy(socket);
-  answerHold.sending(bytes, {
-    taken: () => takenBy(socket) - before,
-    giveUp() {
-      socket.destroy();
-    },
-  });
+  const before = way.taken();
+  answerHold.sending(bytes, { ...way, taken: () => way.taken() - before });
 }

@@ -4,6 +4,7 @@ import { ByteCollector } from "#common/byte-collector.ts";
 import { AirlockError, callCancelled } from "#common/errors.ts";
 import { onceClosed } from "#common/http/response-closed.ts";
 import { MAX_BODY_BYTES } from "#common/submission/limits.ts";
+import { streamOf } from "../https/http2.ts";
 import { clientSignal } from "../request/client-signal.ts";
 import { BodyBudget, type BodyHold } from "./body-budget.ts";
 import { EMPTY_BODY, emptyBody, type JsonBody, parseJsonBody } from "./json-body.ts";
@@ -104,7 +105,7 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
     );
   }
   if (Number(request.headers["content-length"]) > MAX_BODY_BYTES) return tooLarge();
-  if (payload.destroyed) throw callCancelled();
+  if (payload.destroyed || streamOf(request.raw)?.destroyed) throw callCancelled();
   return new Promise((resolve, reject) => {
     // The bytes are copied into one buffer instead of a list of chunks, because a client may send each byte
     // as a chunk of its own.
@@ -129,6 +130,8 @@ async function receive(request: FastifyRequest, payload: Readable, budget: BodyB
     request.bodyHold = hold;
     payload.on("data", take);
     payload.once("end", () => {
+      // With HTTP/2 a body that was broken off ends like a whole one.
+      if (streamOf(request.raw)?.aborted) return reject(callCancelled());
       hold.complete();
       if (collected) resolve(collected.bytes);
       // The reference to the bytes is dropped, because these listeners live as long as the request, which may

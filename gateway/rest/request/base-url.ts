@@ -1,3 +1,4 @@
+import type { TLSSocket } from "node:tls";
 import type { FastifyRequest } from "fastify";
 
 /** Matches a host name or an address with an optional port, and nothing else. */
@@ -9,6 +10,7 @@ export const PLAIN_HOST = /^([A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(:\d{
  */
 export function baseUrl(request: FastifyRequest): string {
   const { host = "", "x-forwarded-proto": forwarded } = request.headers;
-  const scheme = forwarded === "https" ? "https" : "http";
+  const isSecure = forwarded === "https" || (request.socket as Partial<TLSSocket>).encrypted === true;
+  const scheme = isSecure ? "https" : "http";
   return `${scheme}://${PLAIN_HOST.test(host) ? host : `127.0.0.1:${request.socket.localPort}`}`;
 }

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import type { FastifyReply } from "fastify";
-import { onceClosed } from "#common/http/response-closed.ts";
+import { onceClosed, wasSent } from "#common/http/response-closed.ts";
 
 const signals = new WeakMap<ServerResponse, AbortSignal>();
 
@@ -14,7 +14,7 @@ export function clientSignal({ raw }: FastifyReply): AbortSignal {
   const gone = new AbortController();
   signals.set(raw, gone.signal);
   onceClosed(raw, () => {
-    if (!raw.writableFinished) gone.abort();
+    if (!wasSent(raw)) gone.abort();
   });
   return gone.signal;
 }

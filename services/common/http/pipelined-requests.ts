@@ -1,5 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http";
-import { onceClosed } from "./response-closed.ts";
+import { isClosed, onceClosed } from "./response-closed.ts";
 
 /**
  * The most requests of one connection that may wait for earlier answers; more than any client sends before it
@@ -54,5 +54,5 @@ export async function awaitTurn(request: IncomingMessage, response: ServerRespon
   line.waiting++;
   await before;
   line.waiting--;
-  return !response.destroyed;
+  return !isClosed(response);
 }

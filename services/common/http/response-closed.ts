@@ -1,4 +1,10 @@
+import type { EventEmitter } from "node:events";
 import type { ServerResponse } from "node:http";
+
+/** The HTTP/2 stream of a response, which Node's types of HTTP/1.1 do not know. */
+type Streamed = {
+  readonly stream?: EventEmitter & { readonly destroyed: boolean; readonly aborted: boolean };
+};
 
 const actions = new WeakMap<ServerResponse, (() => void)[]>();
 
@@ -9,7 +15,7 @@ const actions = new WeakMap<ServerResponse, (() => void)[]>();
  * some listeners of its own.
  */
 export function onceClosed(response: ServerResponse, action: () => void): void {
-  if (response.closed) {
+  if (isClosed(response)) {
     setImmediate(action);
     return;
   }
@@ -20,7 +26,21 @@ export function onceClosed(response: ServerResponse, action: () => void): void {
   }
   const all = [action];
   actions.set(response, all);
-  response.once("close", () => {
+  // Over HTTP/2 the response itself does not emit "close" when a HEAD request is broken off.
+  ((response as Streamed).stream ?? response).once("close", () => {
     for (const each of all) each();
   });
+}
+
+/** Whether nothing more can be sent: the response was sent completely, or its connection broke. */
+export function isClosed(response: ServerResponse): boolean {
+  const { stream } = response as Streamed;
+  return stream ? stream.destroyed : response.closed || response.destroyed;
+}
+
+/** Whether the whole response was handed over to the kernel, or with HTTP/2 to its stream. */
+export function wasSent(response: ServerResponse): boolean {
+  const { stream } = response as Streamed;
+  // A stream that the client breaks off is ended by Node, and counts as finished then.
+  return stream ? response.writableEnded && !stream.aborted : response.writableFinished;
 }

@@ -64,6 +64,8 @@ export const VARIABLES = {
   REDIS_URL: "the Redis that counts the requests of all gateways",
   REDIS_URL_FILE: "a file with the URL of that Redis",
   SANDBOX_RATE_LIMIT: "the executions that one principal may start in one project",
+  TLS_CERT: "a PEM file with the certificate, and its chain, of the port that REST is served on",
+  TLS_KEY: "a PEM file with the private key of that certificate",
 } as const satisfies Record<string, string>;
 
 /** The name of an environment variable of Airlock. */

@@ -57,7 +57,9 @@ describe("the sentence of a failed call", () => {
       /^Airlock at http:\/\/no-such-host\.invalid cannot be reached: [a-z ]+\.$/,
     );
     server = await startScriptedServer(hangUp);
-    expect(await sentence(connect({ AIRLOCK_URL: server.url }))).toContain(": it ended the connection.");
+    expect(await sentence(connect({ AIRLOCK_URL: server.url }))).toContain(
+      ": it ended the connection; where it serves HTTPS, try https://.",
+    );
     const overTls = connect({ AIRLOCK_URL: server.url.replace("http", "https") });
     expect(await sentence(overTls)).toContain(": it does not speak TLS; try http:// for https://.");
   });

@@ -42,7 +42,8 @@ export async function startOver(
     poolManager: { ...mock.poolManager, ...change.poolManager },
   };
   const gateway = await serve({ host: "127.0.0.1", port: 0, ...listenAt }, backends, log);
-  return { ...gateway, url: `http://127.0.0.1:${gateway.port}` };
+  const url = listenAt.certificate ? gateway.url : `http://127.0.0.1:${gateway.port}`;
+  return { ...gateway, url };
 }
 
 /** Holds an execution that stays pending for `waitMs`, as the router does; `calls` tells what became of each call. */
