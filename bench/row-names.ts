@@ -2,6 +2,7 @@
 export const ROW_NAMES = [
   "latency",
   "cpu",
+  "identity",
   "burst",
   "throughput",
   "grpc",

@@ -3,6 +3,7 @@ import type { RowName } from "./row-names.ts";
 import { burst } from "./rows/burst.ts";
 import { cpu } from "./rows/cpu.ts";
 import { grpc } from "./rows/grpc.ts";
+import { identity } from "./rows/identity.ts";
 import { latency } from "./rows/latency.ts";
 import { memory } from "./rows/memory.ts";
 import { output } from "./rows/output.ts";
@@ -16,6 +17,7 @@ import { throughput } from "./rows/throughput.ts";
 export const ROWS: Readonly<Record<RowName, Row>> = {
   latency,
   cpu,
+  identity,
   burst,
   throughput,
   grpc,

@@ -1,6 +1,7 @@
 import type { Bound } from "./bound.ts";
 import { type Plan, TARGET_CLIENTS } from "./plan.ts";
 import { poolNames } from "./pool.ts";
+import { COST, REQUIRED } from "./rows/identity.ts";
 import { pausedName } from "./rows/paused.ts";
 
 /** The speed targets that Airlock promises. */
@@ -37,6 +38,14 @@ export function targetsOf(plan: Plan): Bound[] {
           ...{ row: "latency", subject: `${where}: REST, wait`, metric: "p50", of: "ratio", atMost: 2 },
         };
       }),
+    {
+      says: "an API key: at most 5 % of p50",
+      ...{ row: "identity", subject: REQUIRED, metric: "p50", of: "ratio", atMost: 1.05 },
+    },
+    {
+      says: "an API key: at most 0.1 × a fork's CPU",
+      ...{ row: "identity", subject: COST, metric: "cpu", of: "median", atMost: 0.1 },
+    },
     {
       says: "a paused execution: at most 3 MB private",
       ...{ row: "paused", subject: pausedName(many), metric: "private, each", of: "median", atMost: 3 },

@@ -14,7 +14,6 @@ import type { RatesConfig } from "./rates/config.ts";
 import { openCounters } from "./rates/open-counters.ts";
 import { STALLED_AFTER_MS } from "./rest/answers/stalled-answers.ts";
 import { buildApp } from "./rest/app.ts";
-import { createRequestRates } from "./rest/rate-limit.ts";
 import {
   type Certificate,
   type CertificateFiles,
@@ -23,6 +22,7 @@ import {
   type SecureServer,
 } from "./rest/https/certificate.ts";
 import { trackSessions } from "./rest/https/http2.ts";
+import { createRequestRates } from "./rest/rate-limit.ts";
 
 export type RunningGateway = RunningService & {
   readonly port: number;

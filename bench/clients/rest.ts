@@ -20,11 +20,12 @@ const ATTEMPT_MS = 120_000;
 
 /**
  * Makes a client that costs little, because its own cost is part of every figure, and that repeats nothing,
- * because a repetition would be measured as one slow call. `around` wraps the transport.
+ * because a repetition would be measured as one slow call. `around` wraps the transport; `key` is the API key.
  */
-export function restClient(url: string, around = (send: Transport) => send): RestClient {
+export function restClient(url: string, around = (send: Transport) => send, key?: string): RestClient {
   const { send, close } = createNodeTransport();
-  return { ...createAirlock({ url, transport: around(send), retry: "never", attemptMs: ATTEMPT_MS }), close };
+  const attempts = { retry: "never", attemptMs: ATTEMPT_MS } as const;
+  return { ...createAirlock({ url, key, transport: around(send), ...attempts }), close };
 }
 
 /** Submits a script. Resolves to its execution id. */

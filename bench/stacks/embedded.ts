@@ -5,10 +5,13 @@ import { environmentPython } from "./environment.ts";
 import type { Stack } from "./stack.ts";
 
 /** Starts `./airlock up`: all services in one process, SQLite, workers as processes. */
-export async function startEmbeddedStack(options: TestAirlockOptions = {}): Promise<Stack> {
+export async function startEmbeddedStack(
+  options: TestAirlockOptions = {},
+): Promise<Stack & { readonly dataDirectory: string }> {
   const airlock = await startAirlock({ projects: PROJECTS, ...options });
   return {
     name: "embedded",
+    dataDirectory: airlock.dataDirectory,
     url: airlock.url,
     routerAddress: routerAddressOf(airlock.dataDirectory),
     processes: { "all services": airlock.pid },
