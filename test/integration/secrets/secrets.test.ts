@@ -98,8 +98,8 @@ describe("the secrets service", () => {
   });
 
   it.each([
-    ["a configuration of many users", configOf(560), configOf(100)],
-    ["an environment", envOf(1_100), envOf(200)],
+    ["a configuration of many users", configOf(2_500), configOf(480)],
+    ["an environment", envOf(3_500), envOf(1_000)],
     ["keys in Base64", randomBytes(600_000).toString("base64"), randomBytes(40_000).toString("base64")],
   ])(
     "the secrets service gives no script a secret too large to search for, and says so beforehand: %s",
