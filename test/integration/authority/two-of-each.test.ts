@@ -32,7 +32,8 @@ async function statusOf(url: string, key: string): Promise<number> {
   return response.status;
 }
 
-describe.skipIf(postgresMissing())("two gateways and two authorities over one database", () => {
+const missing = postgresMissing();
+describe.skipIf(missing)(`two gateways and two authorities over one database (${missing})`, () => {
   beforeAll(async () => {
     directory = await mkdtemp(join(tmpdir(), "airlock-two-"));
     await makeCertificates(join(directory, "certificates"));

@@ -15,7 +15,7 @@ describe("./airlock bench", () => {
   });
 
   it.each([
-    [["--only", "speed"], /--only takes latency, cpu, burst.*not "speed"/],
+    [["--only", "speed"], /--only takes latency, cpu, identity, burst.*not "speed"/],
     [["--bounds", "x.json"], /--bounds belongs to --guard/],
     [["--write-readme", "--only", "cpu"], /--write-readme writes every row/],
     [["latency"], /latency is no flag/],

@@ -1,11 +1,11 @@
 import { pino } from "pino";
 import { describe, expect, it } from "vitest";
-import type { Count } from "../../../gateway/backends/authority.ts";
-import type { CountStore } from "../../../gateway/rates/count-store.ts";
-import { createCounters } from "../../../gateway/rates/counters.ts";
-import { firstAnswering } from "../../../gateway/rates/first-answering.ts";
-import { createRequestCounts } from "../../../services/authority/request-counts.ts";
-import { createFakeClock, type FakeClock } from "../../support/fake-clock.ts";
+import type { Count } from "../../../../gateway/backends/authority.ts";
+import type { CountStore } from "../../../../gateway/rates/count-store.ts";
+import { createCounters } from "../../../../gateway/rates/counters.ts";
+import { firstAnswering } from "../../../../gateway/rates/first-answering.ts";
+import { createRequestCounts } from "../../../../services/authority/request-counts.ts";
+import { createFakeClock, type FakeClock } from "../../../support/fake-clock.ts";
 
 const MINUTE = 60_000;
 const KIND = { name: "x", windowMs: MINUTE };

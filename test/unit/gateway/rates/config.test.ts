@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { readEnvironment } from "#common/service/environment.ts";
-import { clientNetwork } from "../../../gateway/rates/client-address.ts";
-import { readRatesConfig } from "../../../gateway/rates/config.ts";
+import { clientNetwork } from "../../../../gateway/rates/client-address.ts";
+import { readRatesConfig } from "../../../../gateway/rates/config.ts";
 
 function read(env: Readonly<Record<string, string>>) {
   const reader = readEnvironment(env);
