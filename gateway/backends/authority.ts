@@ -36,6 +36,8 @@ export type Count = {
 
 /** What a counter stands at, with the requests that were added. */
 export type Counted = { readonly requests: number; readonly endsInMs: number };
+/** A session for a browser. `id` is what the browser shows. */
+export type NewSession = Pick<Authenticated, "principal" | "expiresAtMs"> & { readonly id: string };
 
 /** The calls that the gateway makes to the authority. Every call rejects with an AirlockError. */
 export type AuthorityBackend = {
@@ -52,6 +54,10 @@ export type AuthorityBackend = {
   watchChanges(signal: AbortSignal): AsyncIterable<number>;
   /** Adds requests to the counters that all gateways share; resolves to what each stands at, in the same order. */
   countRequests(counts: readonly Count[]): Promise<readonly Counted[]>;
+  /** Makes a session that stands for an API key. */
+  createSession(key: string, call: BackendChange): Promise<NewSession>;
+  /** Ends a session. Nothing happens when it has ended before. */
+  endSession(id: string, call: BackendChange): Promise<void>;
   createKey(request: CreateKeyRequest, call: BackendChange): Promise<CreateKeyResponse>;
   listKeys(call: BackendCall): Promise<Key[]>;
   revokeKey(keyId: string, call: BackendChange): Promise<void>;

@@ -1,15 +1,20 @@
 import type { IncomingMessage } from "node:http";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply } from "fastify";
 import { AirlockError, hasCode } from "#common/errors.ts";
 import { permissionDenied } from "#common/identity/permission-denied.ts";
 import { DEFAULT_TENANT, LOCAL_PRINCIPAL, type Principal } from "#common/identity/principal.ts";
 import { has, type Permission } from "#common/identity/roles.ts";
+import { isSessionId } from "#common/identity/session-id.ts";
 import type { Credentials } from "../authentication/credentials.ts";
 import type { Authenticated } from "../backends/authority.ts";
 import type { RequestRates } from "./rate-limit.ts";
+import { cookieRemoval, refuseForeignChange, shownSession } from "./session-cookie.ts";
 
 /** Who sent a request, when its credential ends, and how many changes a minute that allows. */
-export type Access = Pick<Authenticated, "principal" | "expiresAtMs" | "rate">;
+export type Access = Pick<Authenticated, "principal" | "expiresAtMs" | "rate"> & {
+  /** What the client showed; undefined: nothing, because it is anonymous or needs no credential. */
+  readonly shown?: { readonly bearer: string } | { readonly session: string };
+};
 
 declare module "fastify" {
   interface FastifyRequest {
@@ -56,12 +61,21 @@ export function controlAccess(
     // A path that no route serves; every other route has a permission.
     if (!permission) return;
     try {
+      if (credentials) describeCaching(request.raw, reply);
       request.access = credentials ? await accessOf(request.raw, credentials) : LOCAL;
     } catch (error) {
-      // A client that guesses credentials is counted like one without.
-      if (REFUSED.some((code) => hasCode(error, code))) await rates?.count(request, ANONYMOUS);
-      if (hasCode(error, "unauthenticated")) reply.header("www-authenticate", 'Bearer error="invalid_token"');
-      throw error;
+      const isBySession = hasCode(error, "unauthenticated") && sentCredentials(request.raw).length === 0;
+      // A page's script cannot drop the cookie of an ended session.
+      if (isBySession) dropCookie(request.raw, reply);
+      // What is public can be read with an ended session, too, or a person would see no page to log in on.
+      if (!isBySession || !has(ANONYMOUS.principal, permission)) {
+        // A client that guesses credentials is counted like one without.
+        if (REFUSED.some((code) => hasCode(error, code))) await rates?.count(request, ANONYMOUS);
+        if (hasCode(error, "unauthenticated"))
+          reply.header("www-authenticate", 'Bearer error="invalid_token"');
+        throw error;
+      }
+      request.access = ANONYMOUS;
     }
     await rates?.count(request, request.access);
     const { principal } = request.access;
@@ -75,8 +89,22 @@ export function controlAccess(
   });
 }
 
+/** Says that the answer depends on the cookie, and that the answer to a session is kept nowhere. */
+function describeCaching(request: IncomingMessage, { raw }: FastifyReply): void {
+  const vary = raw.getHeader("vary");
+  raw.setHeader("vary", vary === undefined ? "cookie" : `${vary}, cookie`);
+  if (request.headers.cookie !== undefined) raw.setHeader("cache-control", "no-store");
+}
+
+function dropCookie(request: IncomingMessage, reply: FastifyReply): void {
+  const removal = cookieRemoval(request);
+  if (removal !== undefined) reply.header("set-cookie", removal);
+}
+
 async function accessOf(request: IncomingMessage, credentials: Credentials): Promise<Access> {
   const sent = sentCredentials(request);
+  const session = shownSession(request);
+  if (session !== undefined) return await accessBySession(request, session, sent, credentials);
   if (sent.length === 0) return ANONYMOUS;
   if (sent.length > 1) {
     throw new AirlockError("unauthenticated", "The request has two Authorization headers. Send one.");
@@ -88,8 +116,37 @@ async function accessOf(request: IncomingMessage, credentials: Credentials): Pro
       'The Authorization header is not "Bearer KEY" with an API key of Airlock (alk_...) or a token.',
     );
   }
-  const tenant = request.headers["airlock-tenant"];
-  return await credentials.whose(credential, tenant === undefined ? undefined : String(tenant));
+  if (isSessionId(credential)) {
+    throw new AirlockError(
+      "unauthenticated",
+      "The Authorization header has the id of a session, which only a browser's cookie may show. Send an API key.",
+    );
+  }
+  return { ...(await credentials.whose(credential, tenantOf(request))), shown: { bearer: credential } };
+}
+
+async function accessBySession(
+  request: IncomingMessage,
+  session: string,
+  sent: readonly string[],
+  credentials: Credentials,
+): Promise<Access> {
+  if (sent.length > 0) {
+    throw new AirlockError(
+      "unauthenticated",
+      "The request has a session's cookie and an Authorization header. Send one of them.",
+    );
+  }
+  if (!isSessionId(session))
+    throw new AirlockError("unauthenticated", "The cookie is no session of Airlock. Log in (POST /session).");
+  const authenticated = await credentials.whose(session, tenantOf(request));
+  refuseForeignChange(request);
+  return { ...authenticated, shown: { session } };
+}
+
+function tenantOf({ headers }: IncomingMessage): string | undefined {
+  const tenant = headers["airlock-tenant"];
+  return tenant === undefined ? undefined : String(tenant);
 }
 
 /** All Authorization headers. Node itself keeps only the first, and would not tell that there was another. */

@@ -13,6 +13,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { identityRoutes } from "./routes/identity.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { redactionsRoute } from "./routes/redactions.ts";
+import { sessionRoutes } from "./routes/session.ts";
 
 export type RouteParts = {
   readonly backends: Backends;
@@ -32,6 +33,7 @@ export function addRoutes(app: FastifyInstance, { backends, drain, documents, ra
   projectRoutes(app, backends);
   identityRoutes(app, backends.authority, rates);
   grantRoutes(app, backends.authority);
+  sessionRoutes(app, backends.authority, rates);
   healthRoutes(app, backends);
   documentRoutes(app, backends, documents);
   frontPageRoute(app);

@@ -1,25 +1,34 @@
 import { AirlockError } from "#common/errors.ts";
 import { TENANT } from "#common/identity/principal.ts";
+import { isSessionId } from "#common/identity/session-id.ts";
 import { idOf, type Proven, principalBy } from "./grants/grantee.ts";
 import type { Grants } from "./grants/grants.ts";
 import type { Authenticated, Keys } from "./keys/keys.ts";
+import type { Sessions } from "./sessions/sessions.ts";
 import type { AuthorityStore } from "./store/store.ts";
 import type { Tokens } from "./tokens/tokens.ts";
 
 export type Authentication = {
   /**
-   * Says who shows a credential, an API key or a token. `tenant` is the one that the client asks for; undefined:
+   * Says who shows a credential, an API key, the id of a session or a token. `tenant` is the one that the client asks for; undefined:
    * the only one that it has. Rejects with `unauthenticated`, `no_grant`, `tenant_required` and
    * `issuer_unavailable`.
    */
   whose(credential: string, tenant: string | undefined): Promise<Authenticated>;
 };
 
+type Means = {
+  readonly keys: Keys;
+  readonly sessions: Sessions;
+  readonly tokens: Tokens;
+  readonly grants: Grants;
+};
+
 const IS_KEY = /^alk_/;
 
 /** Authentication by keys, which say themselves what they may do, and by tokens, of which grants say so. */
 export function createAuthentication(
-  { keys, tokens, grants }: { readonly keys: Keys; readonly tokens: Tokens; readonly grants: Grants },
+  { keys, sessions, tokens, grants }: Means,
   store: Pick<AuthorityStore, "findPrincipal" | "version">,
 ): Authentication {
   const byGrants = async (proven: Proven, tenant: string | undefined, expiresAtMs: number | undefined) => {
@@ -39,6 +48,11 @@ export function createAuthentication(
       if (tenant !== undefined && !TENANT.test(tenant)) throw badTenant();
       if (IS_KEY.test(credential)) {
         const authenticated = await keys.authenticate(credential);
+        refuseOtherTenant(authenticated, tenant);
+        return authenticated;
+      }
+      if (isSessionId(credential)) {
+        const authenticated = await sessions.whose(credential);
         refuseOtherTenant(authenticated, tenant);
         return authenticated;
       }

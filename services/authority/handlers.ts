@@ -14,10 +14,12 @@ import {
   wishFromProto,
 } from "./messages.ts";
 import type { RequestCounts } from "./request-counts.ts";
+import type { Sessions } from "./sessions/sessions.ts";
 
 export type AuthorityParts = {
   readonly authentication: Authentication;
   readonly keys: Keys;
+  readonly sessions: Sessions;
   readonly grants: Grants;
   readonly changes: Changes;
   readonly requestCounts: RequestCounts;
@@ -25,7 +27,7 @@ export type AuthorityParts = {
 
 /** The gRPC handlers of the authority. Keys themselves, the text that clients show, are never logged. */
 export function authorityHandlers(
-  { authentication, keys, grants, changes, requestCounts }: AuthorityParts,
+  { authentication, keys, sessions, grants, changes, requestCounts }: AuthorityParts,
   log: Log,
 ): AuthorityServiceServer {
   const { unary, serverStream } = handlersFor(log);
@@ -40,6 +42,17 @@ export function authorityHandlers(
     countRequests: unary(async ({ gateway, counts }) => ({
       counts: counts.map((count) => requestCounts.add(gateway, count)),
     })),
+    createSession: unary(async ({ key }) => {
+      const { id, authenticated } = await sessions.create(key);
+      const { principal, keyId: key_id, expiresAtMs } = authenticated;
+      log.info({ principal: principal.id, key_id }, "a session was made");
+      return { session: id, principal: principalToProto(principal), expiresAtMs };
+    }),
+    endSession: unary(async ({ session }, { principal }) => {
+      await sessions.end(session);
+      log.info({ principal: principal.id }, "a session was ended");
+      return {};
+    }),
     createKey: unary(async (request, { principal }) => {
       const { key, text } = await keys.create(principal, wishFromProto(request));
       const { keyId: key_id, role } = key;

@@ -19,7 +19,9 @@ import { createMakers } from "./grants/makers.ts";
 import { authorityHandlers } from "./handlers.ts";
 import { createKeys } from "./keys/keys.ts";
 import { createRequestCounts } from "./request-counts.ts";
+import { createSessions } from "./sessions/sessions.ts";
 import { createGrantStore } from "./store/sql-grants.ts";
+import { createSessionStore } from "./store/sql-sessions.ts";
 import { createAuthorityStore } from "./store/sql-store.ts";
 import { AUTHORITY_TABLES } from "./store/tables.ts";
 import { openTokens } from "./tokens/tokens.ts";
@@ -43,7 +45,8 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
   const grants = createGrants(file, createGrantStore(db), systemClock);
   const makers = createMakers(grants, store.findPrincipal);
   const keys = createKeys(store, makers, systemClock, log, config.rateLimits);
-  const authentication = createAuthentication({ keys, tokens, grants }, store);
+  const sessions = createSessions(createSessionStore(db), keys, systemClock, log);
+  const authentication = createAuthentication({ keys, sessions, tokens, grants }, store);
   const changes = createChanges(store, systemClock, drain);
   const requestCounts = createRequestCounts(systemClock);
   const server = await startGrpcServer(
@@ -51,7 +54,7 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
     [
       [
         AuthorityServiceService,
-        authorityHandlers({ authentication, keys, grants, changes, requestCounts }, log),
+        authorityHandlers({ authentication, keys, sessions, grants, changes, requestCounts }, log),
       ],
     ],
     edges.tls,

@@ -38,6 +38,15 @@ export function authorityOver(client: AuthorityServiceClient): AuthorityBackend 
       if (response.counts.length !== counts.length) throw incomplete("count");
       return response.counts;
     },
+    async createSession(key, call) {
+      const request = { key };
+      const response = await callUnary(client, client.createSession, request, "authority", change(call));
+      const principal = response.principal && principalFromProto(response.principal);
+      if (!principal) throw incomplete("principal");
+      return { id: response.session, principal, expiresAtMs: response.expiresAtMs };
+    },
+    endSession: async (session, call) =>
+      void (await callUnary(client, client.endSession, { session }, "authority", change(call))),
     createKey: (request, call) => callUnary(client, client.createKey, request, "authority", change(call)),
     listKeys: async (call) => (await callUnary(client, client.listKeys, {}, "authority", read(call))).keys,
     revokeKey: async (keyId, call) =>

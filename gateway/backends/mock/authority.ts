@@ -23,6 +23,10 @@ export function createMockAuthority(now: () => number = Date.now): AuthorityBack
     },
     // The mock demands no credential, so it limits no requests.
     countRequests: async () => [],
+    async createSession() {
+      throw new AirlockError("unauthenticated", "The mock knows no credentials. Send none.");
+    },
+    endSession: async () => undefined,
     async createKey(request) {
       const keyId = randomBytes(8).toString("hex");
       const key: Key = {

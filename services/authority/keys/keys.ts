@@ -7,7 +7,7 @@ import { has, isAtMost, type PrincipalKind, ROLES, type Role } from "#common/ide
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
 import { isByGrants, type Makers } from "../grants/makers.ts";
-import type { AuthorityStore, StoredKey, StoredPrincipal } from "../store/store.ts";
+import type { AuthorityStore, FoundKey, StoredKey, StoredPrincipal } from "../store/store.ts";
 import { type KeyProblem, standingOf } from "./standing.ts";
 
 const DAY_S = 24 * 3_600;
@@ -39,9 +39,13 @@ export type Authenticated = {
   readonly rate?: number | undefined;
 };
 
+export type AuthenticatedByKey = Authenticated & { readonly keyId: string };
+
 export type Keys = {
   /** Says who shows the key. Rejects with `unauthenticated` when it proves nothing. */
-  authenticate(credential: string): Promise<Authenticated>;
+  authenticate(credential: string): Promise<AuthenticatedByKey>;
+  /** Says for whom the key with this id stands. Rejects with `unauthenticated` when it has ended. */
+  authenticateById(keyId: string): Promise<AuthenticatedByKey>;
   /** Makes a key for `maker`. `text` is the whole key, which is nowhere else. */
   create(maker: Principal, wish: KeyWish): Promise<{ key: StoredKey; text: string }>;
   list(viewer: Principal): Promise<StoredKey[]>;
@@ -64,6 +68,16 @@ export function createKeys(
     if (lastUsedAtMs !== undefined && now - lastUsedAtMs < NOTE_USE_EVERY_MS) return;
     await store.noteUse(keyId, now);
   };
+  const standing = async (found: FoundKey): Promise<AuthenticatedByKey> => {
+    const principal = standingOf(await makers.complete(found), clock.now());
+    if (typeof principal === "string") throw refusedCredential(PROBLEMS[principal]);
+    // A key that is in force must not be refused because the disk is full.
+    await noteUse(found.key).catch((error: unknown) =>
+      log.warn({ reason: asAirlockError(error).message }, "the last use of a key could not be stored"),
+    );
+    const { keyId, expiresAtMs, rate } = found.key;
+    return { principal, keyId, expiresAtMs, version: found.version, rate };
+  };
   return {
     async authenticate(credential) {
       const shown = readApiKey(credential);
@@ -71,14 +85,13 @@ export function createKeys(
       const found = await store.findKey(shown.id, clock.now());
       if (!found || !isSameSecret(found.key.secretSha256, shown.secretSha256))
         throw refusedCredential("The key is none of this deployment.");
-      const standing = standingOf(await makers.complete(found), clock.now());
-      if (typeof standing === "string") throw refusedCredential(PROBLEMS[standing]);
-      // A key that is in force must not be refused because the disk is full.
-      await noteUse(found.key).catch((error: unknown) =>
-        log.warn({ reason: asAirlockError(error).message }, "the last use of a key could not be stored"),
-      );
-      const { expiresAtMs, rate } = found.key;
-      return { principal: standing, expiresAtMs, version: found.version, rate };
+      return await standing(found);
+    },
+
+    async authenticateById(keyId) {
+      const found = await store.findKey(keyId, clock.now());
+      if (!found) throw refusedCredential("The key is none of this deployment.");
+      return await standing(found);
     },
 
     async create(maker, wish) {

@@ -69,6 +69,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
     WatchChanges: forServices("gateway"),
     // Before the permission is looked at, and for clients without a credential too.
     CountRequests: forServices("gateway"),
+    CreateSession: forGateway("execution.read"),
+    EndSession: forGateway("execution.read"),
     CreateKey: forGateway("key.manage"),
     ListKeys: forGateway("key.manage"),
     // A key that was lost may be revoked with the key itself, whatever its role is.

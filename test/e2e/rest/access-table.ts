@@ -36,6 +36,9 @@ export const ACCESS: Readonly<Record<string, string>> = {
   "GET /grants": "401 200 403 403 403 403 401",
   "POST /grants": "401 201 403 403 403 403 401",
   "DELETE /grants/{grant_id}": "401 404 403 403 403 403 401",
+  "POST /session": "401 201 201 201 201 201 401",
+  // Without a session nothing happens.
+  "DELETE /session": "401 204 204 204 204 204 401",
   "GET /principals": "401 200 403 403 403 403 401",
   "PATCH /principals/{principal}": "401 404 403 403 403 403 401",
 };

@@ -40,6 +40,8 @@ const MAY: Readonly<Record<string, readonly Role[]>> = {
   "PoolManagerService/UpProject": OPERATE,
   "PoolManagerService/DownProject": OPERATE,
   "PoolManagerService/GetPoolManagerReadiness": ALL,
+  "AuthorityService/CreateSession": ALL,
+  "AuthorityService/EndSession": ALL,
   "AuthorityService/CreateKey": RUN,
   "AuthorityService/ListKeys": RUN,
   "AuthorityService/RevokeKey": ALL,
@@ -95,6 +97,8 @@ async function make(rpc: string, { router, poolManager, authority }: Clients, wh
     "PoolManagerService/UpProject": () => toPools(poolManager.upProject, { name: "none" }),
     "PoolManagerService/DownProject": () => toPools(poolManager.downProject, { name: "none" }),
     "PoolManagerService/GetPoolManagerReadiness": () => toPools(poolManager.getPoolManagerReadiness, {}),
+    "AuthorityService/CreateSession": () => toAuthority(authority.createSession, { key: "none" }),
+    "AuthorityService/EndSession": () => toAuthority(authority.endSession, { session: "none" }),
     "AuthorityService/CreateKey": () =>
       toAuthority(authority.createKey, CreateKeyRequest.fromPartial({ name: "Not a name" })),
     "AuthorityService/ListKeys": () => toAuthority(authority.listKeys, {}),

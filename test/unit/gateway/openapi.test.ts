@@ -65,6 +65,7 @@ describe("openapi.json", () => {
     expect(routes.sort()).toEqual([
       "DELETE /grants/{grant_id}",
       "DELETE /keys/{key_id}",
+      "DELETE /session",
       "GET /",
       "GET /dead-letters",
       "GET /docs",
@@ -92,6 +93,7 @@ describe("openapi.json", () => {
       "POST /keys",
       "POST /projects/{name}/down",
       "POST /projects/{name}/up",
+      "POST /session",
     ]);
     const ids = operations().map(({ operationId }) => operationId);
     expect(new Set(ids).size).toBe(ids.length);

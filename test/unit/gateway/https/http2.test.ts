@@ -4,9 +4,9 @@ import { Readable } from "node:stream";
 import { setTimeout as sleep } from "node:timers/promises";
 import { connect } from "node:tls";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import type { RouterBackend } from "../../../gateway/backends/router.ts";
-import { answerOf, ask, openHttp2, rawHttp2Request } from "../../support/http2-client.ts";
-import { makeWebCertificate, type WebCertificate } from "../../support/web-certificate.ts";
+import type { RouterBackend } from "../../../../gateway/backends/router.ts";
+import { answerOf, ask, openHttp2, rawHttp2Request } from "../../../support/http2-client.ts";
+import { makeWebCertificate, type WebCertificate } from "../../../support/web-certificate.ts";
 import {
   EXECUTION_ID,
   execution,
@@ -14,7 +14,7 @@ import {
   startOver,
   type TestGateway,
   until,
-} from "./fake-backends.ts";
+} from "../fake-backends.ts";
 
 const MIB = 1024 * 1024;
 const JSON_POST = { ":method": "POST", "content-type": "application/json" };

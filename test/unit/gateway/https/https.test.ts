@@ -9,10 +9,10 @@ import { connect, type TLSSocket } from "node:tls";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { Log } from "#common/service/log.ts";
 import { createNodeTransport } from "#sdk/node-transport.ts";
-import { boundConnections } from "../../../gateway/rest/connections.ts";
-import { ask, openHttp2 } from "../../support/http2-client.ts";
-import { makeWebCertificate, type WebCertificate } from "../../support/web-certificate.ts";
-import { startOver, type TestGateway, until } from "./fake-backends.ts";
+import { boundConnections } from "../../../../gateway/rest/connections.ts";
+import { ask, openHttp2 } from "../../../support/http2-client.ts";
+import { makeWebCertificate, type WebCertificate } from "../../../support/web-certificate.ts";
+import { startOver, type TestGateway, until } from "../fake-backends.ts";
 
 let certificate: WebCertificate;
 beforeAll(async () => {
