@@ -138,14 +138,15 @@ def _run(
         # A signal handler of the script raised an exception while Airlock's own lines around the wait ran.
         raised = error
     call_no_handlers()
-    wind_down(module, own, mask, (memory.keep, channel.keep, keep_limit))
+    wind_down(module, own, mask, (partial(sdk.keep_memory, memory), channel.keep, keep_limit))
     if getpid() != main_process:
         # A process that the script forked ends like any program, and reports nothing to the supervisor.
         _exit(0 if failed is None else failed.status)
     # The ending is decided only after the wait, because a thread or an exit handler may have called set_result after
     # the script's last line.
     if failed is None:
-        failed = script_ending_of(raised, result.problem, lambda chain: [*Hints(limits).of(chain), _CUT_OFF])
+        hints = lambda chain: [*Hints(limits).of(chain), _CUT_OFF]  # noqa: E731
+        failed = script_ending_of(raised, result.problem, hints, sdk.failure_of(memory))
     _tell(channel, failed, result, memory)
     # Closes outputs and control pipe, so that the supervisor sees their end and need not wait for the process to be
     # gone. The outputs are not closed before the last frames, because the supervisor would wake once more.

@@ -49,12 +49,14 @@ def script_ending_of(
     error: BaseException | None,
     result_problem: NotJson | None,
     hints: Callable[[list[BaseException]], list[str]] = lambda chain: [],
+    memory_failure: NotJson | None = None,
 ) -> ScriptEnding:
     """The ending of a script. `error`: the exception that it did not catch; `result_problem`: why its last set_result
-    failed; `hints` returns sentences that are added to the error.
+    failed; `hints` returns sentences that are added to the error; `memory_failure`: a sentence about a memory.set that
+    failed and left an earlier value.
     """
-    if error is None:
-        return _ended_by_itself(result_problem)
+    if error is None or is_success(error):
+        return _ended_by_itself(result_problem, memory_failure)
     try:
         ending = _raised(error, result_problem)
         if ending.end in ("script_error", "out_of_memory"):
@@ -75,18 +77,18 @@ def is_success(error: BaseException) -> bool:
     return code is None or (issubclass(type(code), int) and int.__int__(code) == 0)
 
 
-def _ended_by_itself(result_problem: NotJson | None) -> ScriptEnding:
-    if result_problem is None:
-        return ScriptEnding("completed", "", 0, stderr="")
-    return ScriptEnding(_result_end(result_problem), f"The last set_result failed: {result_problem}")
+def _ended_by_itself(result_problem: NotJson | None, memory_failure: NotJson | None) -> ScriptEnding:
+    if result_problem is not None:
+        return ScriptEnding(_result_end(result_problem), f"The last set_result failed: {result_problem}")
+    if memory_failure is not None:
+        return ScriptEnding(_result_end(memory_failure), cut(long_texts.slices(str(memory_failure))))
+    return ScriptEnding("completed", "", 0, stderr="")
 
 
 def _raised(error: BaseException, result_problem: NotJson | None) -> ScriptEnding:
     # `issubclass` of the type is used and not `isinstance`, because an exception can lie about its `__class__`.
     kind = type(error)
     if issubclass(kind, SystemExit):
-        if is_success(error):
-            return _ended_by_itself(result_problem)
         code = error.code  # type: ignore[attr-defined]
         if not issubclass(type(code), int):
             text = _exit_text(code)

@@ -73,6 +73,8 @@ class Memory:
         # What the script has set, as JSON texts, by category and key.
         self._updates: dict[str, dict[str, str]] = {}
         self._sizes: dict[tuple[str, str], int] = {}
+        # Why the last `set` of an entry failed, by category and key.
+        self._failures: dict[tuple[str, str], NotJson] = {}
         self._bytes = 2
         self._max_bytes = max_bytes
         self._check = check
@@ -94,6 +96,13 @@ class Memory:
 
     def set(self, category: str, key: str, value: Any, *, nan: Any = ...) -> None:
         self._check("memory.set")
+        try:
+            self._set(category, key, value, nan)
+        except BaseException as error:
+            self._note_failure(category, key, error)
+            raise
+
+    def _set(self, category: str, key: str, value: Any, nan: Any) -> None:
         names = []
         for name, text in (("category", category), ("key", key)):
             if not isinstance(text, str):
@@ -110,14 +119,31 @@ class Memory:
             self._bytes = total
             self._sizes[category, key] = size
             self._updates.setdefault(category, {})[key] = value_text
+            self._failures.pop((category, key), None)
 
-    def keep(self) -> None:
-        """Lets no other thread set values from now on."""
-        self._lock.acquire()
+    def _note_failure(self, category: str, key: str, error: BaseException) -> None:
+        """Remembers the failure where the entry has an earlier value, because that would be taken for the new one."""
+        if isinstance(category, str) and isinstance(key, str) and self.get(category, key) is not None:
+            kind = ResultTooLarge if issubclass(type(error), ResultTooLarge) else NotJson
+            why = str(error) if issubclass(type(error), NotJson) else f"it raised {type(error).__name__}"
+            with self._lock:
+                # A new exception, because the first one keeps the objects of its traceback from ending.
+                self._failures[category, key] = kind(f"The last memory.set({category!r}, {key!r}, …) failed: {why}")
 
     def delete(self, category: str, key: str) -> None:
         """Deletes an entry; `memory_updates` has null for it."""
         self.set(category, key, None)
+
+
+def failure_of(memory: Memory) -> NotJson | None:
+    """Why the last `set` of an entry failed, as a sentence, while the entry has an earlier value."""
+    with memory._lock:
+        return next(iter(memory._failures.values()), None)
+
+
+def keep_memory(memory: Memory) -> None:
+    """Lets no other thread set values from now on."""
+    memory._lock.acquire()
 
 
 def updates_of(memory: Memory) -> str | None:

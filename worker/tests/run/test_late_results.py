@@ -128,3 +128,56 @@ async def test_a_script_with_an_audit_hook_completes_with_its_result(shared: Wor
     assert (ended.end, ended.error, ended.stdout) == ("completed", None, b"said\n")
     assert ended.value == 1
     assert ended.memory_updates == '{"a":{"b":1}}'
+
+
+SETS_THAT_FAIL = {
+    "in a thread": "t = threading.Thread(target=put, args=(nan,)); t.start(); t.join()",
+    "caught": "try: put(nan)\nexcept Exception: pass",
+    "at the end": "atexit.register(put, nan)",
+    "in a thread, before sys.exit()": "threading.Thread(target=put, args=(nan,)).start(); sys.exit()",
+    "by a wrong argument": "try: memory.set('totals', 'march', 2.0, nan=0)\nexcept TypeError: pass",
+    "by an interruption": """
+class Rows(dict):
+    def items(self): raise KeyboardInterrupt
+try: put(Rows(a=1))
+except BaseException: pass
+""",
+}
+
+
+@pytest.mark.parametrize("carried", [True, False])
+@pytest.mark.parametrize("fails", SETS_THAT_FAIL.values(), ids=SETS_THAT_FAIL)
+async def test_an_entry_whose_last_set_failed_leaves_no_earlier_value(
+    shared: Worker, fails: str, carried: bool
+) -> None:
+    code = f"""
+import atexit, sys, threading
+nan = float("nan")
+def put(value): memory.set("totals", "march", value)
+{"" if carried else "put(1.0)"}
+set_result("done")
+{fails}
+"""
+    ended = await shared.run(code, memory='{"totals":{"march":1.0}}' if carried else "")
+    assert (ended.end, ended.result, ended.memory_updates) == ("result_invalid", None, None)
+    assert (ended.error or "").startswith("The last memory.set('totals', 'march', …) failed: ")
+
+
+async def test_a_memory_that_is_too_large_leaves_no_earlier_value(shared: Worker) -> None:
+    code = "memory.set('a', 'b', 1)\ntry: memory.set('a', 'b', 'x' * 11_000_000)\nexcept Exception: pass"
+    ended = await shared.run(code)
+    assert ended.end == "result_too_large"
+    assert "The last memory.set('a', 'b', …) failed: memory updates would be " in (ended.error or "")
+
+
+@pytest.mark.parametrize("mends", ["memory.set('a', 'b', 2)", "memory.delete('a', 'b')"])
+async def test_an_entry_that_is_set_again_after_a_failure_counts(shared: Worker, mends: str) -> None:
+    code = f"memory.set('a', 'b', 1)\ntry: memory.set('a', 'b', {{1: open}})\nexcept Exception: pass\n{mends}"
+    ended = await shared.run(code)
+    assert (ended.end, ended.error) == ("completed", None)
+    assert ended.memory_updates in ('{"a":{"b":2}}', '{"a":{"b":null}}')
+
+
+async def test_a_new_entry_that_could_not_be_set_is_just_not_there(shared: Worker) -> None:
+    ended = await shared.run("memory.set('a', 'b', 1)\ntry: memory.set('a', 'c', open)\nexcept Exception: pass")
+    assert (ended.end, ended.memory_updates) == ("completed", '{"a":{"b":1}}')
