@@ -14,11 +14,13 @@ const REFUSED = new AirlockError("unauthenticated", "The principal that made the
 let clock: FakeClock;
 let answer: () => Promise<Authenticated>;
 let asked: number;
+let version: number;
 let credentials: Credentials;
 
 beforeEach(async () => {
   clock = createFakeClock();
   asked = 0;
+  version = 1;
   answer = async () => ANSWER;
   const backend: Pick<AuthorityBackend, "authenticate" | "watchChanges"> = {
     authenticate() {
@@ -28,7 +30,7 @@ beforeEach(async () => {
     // An authority of which no key and no principal changes: it says the same version every half second.
     async *watchChanges(signal) {
       while (!signal.aborted) {
-        yield 1;
+        yield version;
         await new Promise<void>((resolve) => clock.after(500, resolve));
       }
     },
@@ -78,5 +80,18 @@ describe("the gateway's answers about credentials", () => {
     await expect(credentials.whose("eyJ", "acme")).rejects.toMatchObject({ code: "no_grant" });
     await expect(credentials.whose("eyJ")).rejects.toMatchObject({ code: "no_grant" });
     await expect(credentials.whose("eyJ", "default")).resolves.toBe(ANSWER);
+  });
+
+  it("an answer from before a change does not count while the authority is away, because it may have been revoked", async () => {
+    await credentials.whose("alk_x");
+    await credentials.whose("alk_y");
+    version = 2;
+    answer = async () => ({ ...ANSWER, version });
+    await clock.advance(1_000);
+    await credentials.whose("alk_y");
+    answer = () => Promise.reject(new AirlockError("unavailable", "away"));
+    await clock.advance(10_000);
+    await expect(credentials.whose("alk_y")).resolves.toMatchObject({ version: 2 });
+    await expect(credentials.whose("alk_x")).rejects.toMatchObject({ code: "unavailable" });
   });
 });

@@ -1,5 +1,4 @@
-import type { Clock } from "#common/resilience/clock.ts";
-import type { AuthorityBackend } from "../backends/authority.ts";
+import type { Clock } from "../resilience/clock.ts";
 
 // Milliseconds without a word from the authority after which its changes count as unknown. It speaks every
 // half second, and a revocation must be obeyed within a second.
@@ -7,16 +6,22 @@ const SILENT_AFTER_MS = 900;
 // Milliseconds between two attempts to follow the authority's changes.
 const RETRY_MS = 250;
 
+/** A stream of the authority's versions of changes; ends or throws when the authority stops or is away. */
+export type WatchChanges = (signal: AbortSignal) => AsyncIterable<number>;
+
 export type Freshness = {
   /** The authority's newest version of changes. Undefined while the authority is silent or cannot be reached. */
   version(): number | undefined;
+  /** The version that was heard last, also while the authority is away; 0 before the first. */
+  lastVersion(): number;
   close(): void;
 };
 
 /** Follows the authority's changes, and tries again whenever the stream ends. */
-export function followChanges(authority: Pick<AuthorityBackend, "watchChanges">, clock: Clock): Freshness {
+export function followChanges(watchChanges: WatchChanges, clock: Clock): Freshness {
   const abort = new AbortController();
   let version: number | undefined;
+  let lastVersion = 0;
   let heardAtMs = 0;
   const isSilent = () => clock.monotonicMs() - heardAtMs >= SILENT_AFTER_MS;
   const follow = async () => {
@@ -31,8 +36,9 @@ export function followChanges(authority: Pick<AuthorityBackend, "watchChanges">,
     };
     let stopCheck = clock.after(SILENT_AFTER_MS, check);
     try {
-      for await (const newest of authority.watchChanges(stream.signal)) {
+      for await (const newest of watchChanges(stream.signal)) {
         version = newest;
+        lastVersion = newest;
         heardAtMs = clock.monotonicMs();
       }
     } catch {
@@ -49,6 +55,7 @@ export function followChanges(authority: Pick<AuthorityBackend, "watchChanges">,
   run();
   return {
     version: () => (isSilent() ? undefined : version),
+    lastVersion: () => lastVersion,
     close() {
       abort.abort();
       stopRetry();
