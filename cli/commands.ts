@@ -117,11 +117,16 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "certs",
-    usage: "certs DIR [--client NAME]... [--days N] [--new-ca | --drop-old-ca]",
+    usage: "certs DIR [--client NAME]... [--role R [--tenant T]] [--days N] [--new-ca | --drop-old-ca]",
     summary: "make or renew the certificates by which services on a network know each other",
     options: [
       ["DIR", "gets ca/ and a directory for each service: its AIRLOCK_TLS_DIR"],
       ["--client NAME", "one more, for an internal system that calls the router and the pool-manager"],
+      [
+        "--role R",
+        "grant the clients a role, in the file of grants (AIRLOCK_GRANTS_FILE, or DIR/grants.yaml)",
+      ],
+      ["--tenant T", "the tenant in which the role counts (default)"],
       ["--days N", "how long they are valid (30); run it again before that"],
       ["--new-ca", "begin to trust a new authority; the next run after it issues by it"],
       ["--drop-old-ca", "trust the newest authority only, once every service has a certificate by it"],

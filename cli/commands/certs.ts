@@ -1,10 +1,15 @@
 import { CLIENT_NAME } from "#common/identity/identity.ts";
+import { DEFAULT_TENANT, TENANT } from "#common/identity/principal.ts";
+import { KEY_ROLES } from "#common/identity/roles.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import { type Renewed, renewCertificates } from "../certificates/certs-directory.ts";
+import { appendGrant, grantsFileFor } from "../certificates/grants-file.ts";
 import { parseFlags } from "../flags.ts";
 
 const OPTIONS = {
   client: { type: "string", multiple: true },
+  role: { type: "string" },
+  tenant: { type: "string" },
   days: { type: "string", default: "30" },
   "new-ca": { type: "boolean", default: false },
   "drop-old-ca": { type: "boolean", default: false },
@@ -19,13 +24,27 @@ export async function certs(args: readonly string[]): Promise<number> {
   const [directory, ...more] = positionals;
   const days = Number(values.days);
   const problems = [
-    ...(directory === undefined || more.length > 0 ? ["Usage: ./airlock certs DIR [--client NAME]..."] : []),
+    ...(directory === undefined || more.length > 0
+      ? ["Usage: ./airlock certs DIR [--client NAME [--role R [--tenant T]]]..."]
+      : []),
     ...(Number.isInteger(days) && days >= 1 && days <= MAX_DAYS
       ? []
       : [`--days must be a whole number from 1 to ${MAX_DAYS}, not "${values.days}"`]),
     ...(values.client ?? [])
       .filter((name) => !CLIENT_NAME.test(name))
       .map((name) => `--client must be of a-z, 0-9 and -, not "${name}"`),
+    ...(values.role === undefined || KEY_ROLES.some((role) => role === values.role)
+      ? []
+      : [`--role must be one of ${KEY_ROLES.join(", ")}, not "${values.role}"`]),
+    ...(values.role !== undefined && (values.client ?? []).length === 0
+      ? ["--role says what a client may do; name the client with --client NAME"]
+      : []),
+    ...(values.tenant !== undefined && values.role === undefined
+      ? ["--tenant says where a role counts; give --role, too"]
+      : []),
+    ...(values.tenant === undefined || TENANT.test(values.tenant)
+      ? []
+      : [`--tenant must be 1 to 40 of a-z, 0-9 and -, not "${values.tenant}"`]),
     ...(values["new-ca"] && values["drop-old-ca"] ? ["--new-ca and --drop-old-ca are two steps"] : []),
   ];
   if (problems.length > 0) throw new ConfigError(problems);
@@ -39,8 +58,22 @@ export async function certs(args: readonly string[]): Promise<number> {
   process.stdout.write(
     `${made.names.map((name) => `${name}\n`).join("")}in ${directory} are valid until ${made.validTo.toISOString().slice(0, 10)}.\nGive each service its own directory as AIRLOCK_TLS_DIR, and no service the directory ca.\n`,
   );
+  await grantRoles(directory as string, values);
   process.stdout.write(stepOf(directory as string, values, made));
   return 0;
+}
+
+/** Appends the role that was asked for to the file of grants, for each client that was named. */
+async function grantRoles(
+  directory: string,
+  { client = [], role, tenant = DEFAULT_TENANT }: { client?: string[]; role?: string; tenant?: string },
+): Promise<void> {
+  if (role === undefined) return;
+  const path = await grantsFileFor(directory, process.env.AIRLOCK_GRANTS_FILE);
+  for (const cert of client) await appendGrant(path, { cert, role, tenant });
+  process.stdout.write(
+    `${path} grants ${client.join(" and ")} the role ${role}; the authority reads it as AIRLOCK_GRANTS_FILE.\n`,
+  );
 }
 
 /**

@@ -6,6 +6,7 @@ import { makeApiKey } from "#common/identity/api-key.ts";
 import { ConfigError } from "#common/service/environment.ts";
 import { systemReason } from "#common/system-reason.ts";
 import { renewCertificates } from "../certificates/certs-directory.ts";
+import { makeGrantsFile } from "../certificates/grants-file.ts";
 import { parseFlags, usageError } from "../flags.ts";
 import { neededDirectory } from "../make-directory.ts";
 
@@ -16,7 +17,7 @@ const DOCKER_SOCKET = "/var/run/docker.sock";
 
 /**
  * `./airlock init` prepares docker-compose.yml for this machine. It makes `deployment/` (certificates, the
- * database's password, the first admin's API key, a directory for secret files) and `.env`. A second run
+ * database's password, the first admin's API key, the file of grants, a directory for secret files) and `.env`. A second run
  * renews the certificates and adds what is missing.
  */
 export async function init(args: readonly string[]): Promise<number> {
@@ -42,6 +43,7 @@ export async function init(args: readonly string[]): Promise<number> {
   const url = `postgres://airlock:${encodeURIComponent(password)}@postgres:5432/airlock?sslmode=disable`;
   await written(join(deployment, "database-url"), url, 0o600);
   await written(join(deployment, "admin-key"), makeApiKey().text, 0o600);
+  await makeGrantsFile(join(deployment, "grants", "grants.yaml"));
   await written(join(deployment, "version-key"), randomBytes(32).toString("hex"), 0o600);
   await completed(join(directory, ".env"), await environmentOf(owner));
   if (process.getuid?.() === 0) await giveTo(owner, deployment);
