@@ -95,13 +95,14 @@ export const COMMANDS: readonly Command[] = [
   {
     name: "keys",
     usage:
-      "keys create NAME [--role R] [--kind K] [--project NAME]... [--expires-in DAYSd] [--principal ID]\nkeys list [--json]\nkeys revoke KEY_ID",
+      "keys create NAME [--role R] [--kind K] [--project NAME]... [--principal ID]\n            [--expires-in DAYSd] [--rate N]\nkeys list [--json]\nkeys revoke KEY_ID",
     summary: "make, list and revoke API keys",
     options: [
       ["--role R", "admin, operator, developer (which is the default) or observer"],
       ["--kind K", "agent (which is the default), human or service; only an admin makes the last two"],
       ["--project NAME", "only for this project; may be given several times"],
       ["--expires-in DAYSd", "how long it is valid, such as 30d (90d)"],
+      ["--rate N", "how many requests a minute may change something (as many as the role allows)"],
       ["--principal ID", "one more key of an existing principal, such as key:bot"],
       ["--json", "print the service's answer"],
       ["", "the new key stands alone on standard output, and is shown only once"],

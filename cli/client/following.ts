@@ -8,8 +8,11 @@ import { quoted } from "../terminal/terminal.ts";
 import { type LineReader, openLineReader } from "./line-reader.ts";
 import { sentenceOf } from "./sentence-of.ts";
 
-/** Milliseconds between two reads of the execution. */
+// Milliseconds between two reads of the execution at first, and after SOON_MS: a longer script would otherwise be
+// read more often than a principal may read in a minute.
 const POLL_MS = 150;
+const LATER_POLL_MS = 500;
+const SOON_MS = 10_000;
 /** Milliseconds between two attempts of a call while Airlock does not answer. */
 const RETRY_MS = 500;
 // Milliseconds before the first line that says what a pending execution waits for, and between two such
@@ -35,6 +38,7 @@ export class Following {
   #answers: LineReader | undefined;
   /** Whether the last standard output that was printed does not end with a line end. */
   endsWithinLine = false;
+  readonly #startedMs = performance.now();
   #reportedWaiting = "";
   #reportedWaitingMs = performance.now();
 
@@ -67,7 +71,8 @@ export class Following {
           isCancelled = !(await this.#answer(execution, interrupt));
         } else {
           const wake = isCancelled ? {} : { signal: interrupt };
-          await sleep(POLL_MS, undefined, wake).catch(() => undefined);
+          const isSoon = performance.now() - this.#startedMs < SOON_MS;
+          await sleep(isSoon ? POLL_MS : LATER_POLL_MS, undefined, wake).catch(() => undefined);
         }
       }
     } finally {
@@ -126,8 +131,10 @@ export class Following {
    */
   async #withRetries(call: (options: CallOptions) => Promise<Execution>): Promise<Execution> {
     let isReported = false;
-    const onRetry = () => {
-      if (!isReported)
+    const onRetry = ({ code, retryAfterSeconds }: ApiError) => {
+      if (code === "rate_limited")
+        process.stderr.write(`(too many requests; going on in ${retryAfterSeconds} s)\n`);
+      else if (!isReported)
         process.stderr.write(`(Airlock does not answer; trying again for ${AWAY_MS / 1_000} s)\n`);
       isReported = true;
     };

@@ -9,6 +9,7 @@ const OPTIONS = {
   kind: { type: "string" },
   project: { type: "string", multiple: true },
   "expires-in": { type: "string" },
+  rate: { type: "string" },
   principal: { type: "string" },
   json: { type: "boolean", default: false },
 } as const;
@@ -22,9 +23,12 @@ export async function whoami(args: readonly string[]): Promise<number> {
   if (values.json) process.stdout.write(`${forOutput(JSON.stringify(me))}\n`);
   else {
     const projects = me.projects.length > 0 ? `projects: ${me.projects.join(", ")}\n` : "";
+    const rate = me.rate
+      ? `changes left this minute: ${me.rate.remaining} of ${me.rate.limit}, all again in ${me.rate.reset} s\n`
+      : "";
     process.stdout.write(
       forOutput(
-        `${me.principal} (${me.kind}, ${me.role}) in the tenant ${me.tenant}\nmay: ${me.permissions.join(", ")}\n${projects}the credential ends: ${me.expires_at ?? "never"}\n`,
+        `${me.principal} (${me.kind}, ${me.role}) in the tenant ${me.tenant}\nmay: ${me.permissions.join(", ")}\n${projects}${rate}the credential ends: ${me.expires_at ?? "never"}\n`,
       ),
     );
   }
@@ -70,10 +74,12 @@ function requestOf(
   name: string,
   values: ReturnType<typeof parseFlags<typeof OPTIONS>>["values"],
 ): KeyRequest {
-  const { role, kind, project, principal, "expires-in": expiresIn } = values;
+  const { role, kind, project, principal, rate, "expires-in": expiresIn } = values;
   const days = expiresIn === undefined ? undefined : /^([1-9]\d*)d$/.exec(expiresIn)?.[1];
   if (expiresIn !== undefined && days === undefined)
     throw usageError("keys", `--expires-in must be a number of days such as 30d, not "${expiresIn}".`);
+  if (rate !== undefined && !/^[1-9]\d{0,6}$/.test(rate))
+    throw usageError("keys", `--rate must be a number of requests a minute such as 60, not "${rate}".`);
   return {
     name,
     // The gateway refuses a role or a kind that does not exist, and names those that do.
@@ -82,6 +88,7 @@ function requestOf(
     ...(project !== undefined && { projects: project }),
     ...(principal !== undefined && { principal }),
     ...(days !== undefined && { expires_in: Number(days) * DAY_S }),
+    ...(rate !== undefined && { rate: Number(rate) }),
   };
 }
 

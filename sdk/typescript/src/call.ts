@@ -68,7 +68,7 @@ export function createCaller({ url, transport, headers, retry, attemptMs }: Call
   };
 
   const send: Caller["send"] = async (call, { signal, timeoutMs = Infinity, retry: ownRetry } = {}) => {
-    const policy = call.isRepeatable ? (ownRetry ?? retry) : "never";
+    const policy = ownRetry ?? retry;
     const startedMs = performance.now();
     let failedAtMs: number | undefined;
     for (let attempts = 1; ; attempts++) {
@@ -79,6 +79,8 @@ export function createCaller({ url, transport, headers, retry, attemptMs }: Call
         return await attempt(call, limitMs, attempts, signal);
       } catch (error) {
         if (policy === "never" || !(error instanceof ApiError)) throw error;
+        // A request that was one too many has done nothing, so any call may be sent again.
+        if (!call.isRepeatable && error.code !== "rate_limited") throw error;
         const nowMs = performance.now();
         failedAtMs ??= nowMs;
         const delayMs = retryDelay(policy, error, nowMs - failedAtMs);

@@ -20,15 +20,19 @@ function keyed(key: string): Record<string, string> {
 
 describe("./airlock keys", () => {
   it("./airlock keys create prints the key alone, and whoami says who it is", async () => {
-    const made = await runAirlock(["keys", "create", "bot", "--project", "demo", "--expires-in", "30d"], {
-      env: admin,
-    });
+    const made = await runAirlock(
+      [...["keys", "create", "bot", "--project", "demo"], ...["--expires-in", "30d", "--rate", "60"]],
+      {
+        env: admin,
+      },
+    );
     expect(made.stdout).toMatch(/^alk_[a-z0-9]{16}_[A-Za-z0-9]{43}\n$/);
     expect(made.stderr).toMatch(/^The key [a-z0-9]{16} of key:bot ends 20\d\d-.+ It is shown only now\.\n$/);
     const bot = keyed(made.stdout);
     const who = await runAirlock(["whoami"], { env: bot });
     expect(who.stdout).toContain("key:bot (agent, developer) in the tenant default\n");
     expect(who.stdout).toContain("projects: demo\n");
+    expect(who.stdout).toContain("changes left this minute: 60 of 60, all again in 60 s\n");
     const seen = JSON.parse((await runAirlock(["whoami", "--json"], { env: bot })).stdout);
     expect(seen).toMatchObject({
       principal: "key:bot",

@@ -71,6 +71,15 @@ describe.each([
     expect((second ?? 0) - (first ?? 0)).toBeGreaterThan(980);
   });
 
+  it("the client repeats any call that was refused as one too many, because it has done nothing", async () => {
+    const limited = problem(429, "rate_limited", { "retry-after": "1" });
+    const made = json(201, { key_id: "a", key: "alk_a", principal: "key:bot", expires_at: null });
+    const { airlock, received } = await clientOf([limited, made], options);
+    expect(await airlock.keys.create({ name: "bot" })).toMatchObject({ key_id: "a" });
+    const [first, second] = received.map(({ atMs }) => atMs);
+    expect((second ?? 0) - (first ?? 0)).toBeGreaterThan(980);
+  });
+
   it("the client gives an answer that does not come up after its time, and reads again", async () => {
     const { airlock, received } = await clientOf([silence, execution("completed")], {
       ...options,
