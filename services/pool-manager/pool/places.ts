@@ -16,7 +16,7 @@ export type Member = {
   /**
    * Prepares one worker, awaits `ready`, and launches it. Resolves to whether it became ready to run scripts.
    */
-  start(ready: () => Promise<void>): Promise<boolean>;
+  start(ready: Ready): Promise<boolean>;
   /**
    * Whether the pool would use its next place for a paused worker, which runs already and need not be
    * started.
@@ -42,6 +42,9 @@ export type Member = {
    */
   endPaused(how: string): void;
 };
+
+/** Resolves when a prepared worker may be launched. Rejects when the signal aborts while it waits for a place. */
+export type Ready = (signal: AbortSignal) => Promise<void>;
 
 /**
  * The work that may be on a worker that a project gives up. `idle`: none; the place is free when the worker
@@ -85,6 +88,11 @@ export type WorkerPlaces = {
  * same time.
  */
 const TURN_MS = 10_000;
+/**
+ * Milliseconds after which a worker that is being prepared has no place any more, until it is prepared. A
+ * longer installation mostly waits for the network, and would keep other projects from having the place.
+ */
+const PREPARING_COUNTS_MS = 5_000;
 /** Milliseconds between two attempts to find a place while a project has executions and no worker. */
 const LOOK_AGAIN_MS = 1_000;
 
@@ -108,6 +116,10 @@ type Entry = {
   lastStart: "came" | "failed" | "unknown";
   /** The number of the project's starts of workers that have not ended. */
   underWay: number;
+  /** The number of those that have no place, because they are being prepared for long. */
+  aside: number;
+  /** Those of them that are prepared and wait for a place. Each function gives the start one. */
+  readonly prepared: Set<() => void>;
 };
 
 /**
@@ -126,7 +138,6 @@ export function createWorkerPlaces(
   clock: Clock,
 ): WorkerPlaces {
   const members = new Set<Entry>();
-  const wanting = new Set<Entry>();
   const launches = createTurns<Launch>(
     {
       mayEnter({ kind }, inside) {
@@ -150,24 +161,26 @@ export function createWorkerPlaces(
   // worker still has its place.
   let askedAtMs = Number.NEGATIVE_INFINITY;
 
-  const total = () => [...members].reduce((sum, { member }) => sum + member.count(), 0);
-  const isStarving = ({ member }: Entry) => member.count() === 0 && member.queueDepth() > 0;
+  const held = ({ member, aside }: Entry) => member.count() - aside;
+  const total = () => [...members].reduce((sum, entry) => sum + held(entry), 0);
+  const isStarving = (entry: Entry) => held(entry) === 0 && entry.member.queueDepth() > 0;
+  const wanting = () => [...members].filter(({ lacking, prepared }) => lacking > 0 || prepared.size > 0);
   /**
    * Projects with executions and no worker come first, then those with the fewest workers, then those that
    * got a worker longest ago.
    */
   const inOrder = () =>
-    [...wanting].sort(
+    wanting().sort(
       (a, b) =>
-        Number(isStarving(b)) - Number(isStarving(a)) ||
-        a.member.count() - b.member.count() ||
-        a.startedAtMs - b.startedAtMs,
+        Number(isStarving(b)) - Number(isStarving(a)) || held(a) - held(b) || a.startedAtMs - b.startedAtMs,
     );
   // A project whose last start did not succeed starts one worker at a time, because several hanging starts
   // would take all places.
-  const mayStart = ({ lastStart, underWay }: Entry) => underWay < (lastStart === "came" ? maxStarts : 1);
+  const mayStart = ({ lacking, lastStart, underWay }: Entry) =>
+    lacking > 0 && underWay < (lastStart === "came" ? maxStarts : 1);
 
-  const mayHaveOne = (entry: Entry) => entry.member.canBringBack() || mayStart(entry);
+  const mayHaveOne = (entry: Entry) =>
+    (entry.lacking > 0 && entry.member.canBringBack()) || entry.prepared.size > 0 || mayStart(entry);
 
   const launchOf = ({ member, lastStart, underWay }: Entry): Launch => {
     const workers = member.count() - underWay;
@@ -175,15 +188,29 @@ export function createWorkerPlaces(
   };
   const start = (entry: Entry) => {
     let leave: () => void = () => undefined;
-    const ready = async () => {
+    let isAside = false;
+    const putAside = () => {
+      isAside = true;
+      entry.aside += 1;
+      look();
+    };
+    const takeBack = () => {
+      if (isAside) entry.aside -= 1;
+      isAside = false;
+    };
+    const stopPreparing = clock.after(PREPARING_COUNTS_MS, putAside);
+    const ready: Ready = async (signal) => {
+      stopPreparing();
+      if (isAside) await placeFor(entry, takeBack, signal);
       leave = await launches.enter(launchOf(entry));
     };
     askedAtMs = Number.NEGATIVE_INFINITY;
     entry.startedAtMs = clock.monotonicMs();
     entry.underWay += 1;
     entry.lacking -= 1;
-    if (entry.lacking === 0) wanting.delete(entry);
     void entry.member.start(ready).then((came) => {
+      stopPreparing();
+      takeBack();
       entry.lastStart = came ? "came" : "failed";
       entry.underWay -= 1;
       leave();
@@ -191,8 +218,35 @@ export function createWorkerPlaces(
     });
   };
 
+  /** Resolves when a prepared start has a place again. */
+  const placeFor = (entry: Entry, take: () => void, signal: AbortSignal) =>
+    new Promise<void>((resolve, reject) => {
+      const stopWaiting = () => {
+        entry.prepared.delete(giveOne);
+        signal.removeEventListener("abort", giveUp);
+      };
+      const giveOne = () => {
+        stopWaiting();
+        take();
+        resolve();
+      };
+      const giveUp = () => {
+        stopWaiting();
+        reject(signal.reason);
+      };
+      signal.throwIfAborted();
+      signal.addEventListener("abort", giveUp);
+      entry.prepared.add(giveOne);
+      look();
+    });
+
   const give = (entry: Entry) => {
-    if (!entry.member.canBringBack()) return start(entry);
+    if (entry.lacking === 0 || !entry.member.canBringBack()) {
+      const [prepared] = entry.prepared;
+      if (!prepared) return start(entry);
+      askedAtMs = Number.NEGATIVE_INFINITY;
+      return prepared();
+    }
     askedAtMs = Number.NEGATIVE_INFINITY;
     entry.startedAtMs = clock.monotonicMs();
     entry.member.bringBack();
@@ -205,13 +259,11 @@ export function createWorkerPlaces(
    */
   const askFor = (entry: Entry) => {
     if (clock.monotonicMs() - askedAtMs < TURN_MS) return;
-    const own = entry.member.count();
+    const own = held(entry);
     const starving = isStarving(entry);
     const hasWaited = clock.monotonicMs() - (entry.starvingSinceMs ?? clock.monotonicMs()) >= TURN_MS;
-    const donors = [...members]
-      .filter((donor) => donor !== entry)
-      .sort((a, b) => b.member.count() - a.member.count());
-    const isRicher = ({ member }: Entry) => member.count() >= own + 2;
+    const donors = [...members].filter((donor) => donor !== entry).sort((a, b) => held(b) - held(a));
+    const isRicher = (donor: Entry) => held(donor) >= own + 2;
     const giving = donors.filter((donor) => isRicher(donor) || (starving && donor.member.queueDepth() === 0));
     const before = total();
     const gives =
@@ -242,13 +294,13 @@ export function createWorkerPlaces(
 
   const lookOnce = () => {
     for (;;) {
-      if (wanting.size === 0) return;
-      for (const entry of wanting) {
+      const waiting = inOrder();
+      if (waiting.length === 0) return;
+      for (const entry of waiting) {
         entry.starvingSinceMs = isStarving(entry)
           ? (entry.starvingSinceMs ?? clock.monotonicMs())
           : undefined;
       }
-      const waiting = inOrder();
       if (total() >= maxWorkers) {
         const first = waiting.find(mayHaveOne);
         if (first) askFor(first);
@@ -275,7 +327,7 @@ export function createWorkerPlaces(
     }
     isLooking = false;
     stopTimer?.();
-    stopTimer = [...wanting].some(isStarving) ? clock.after(LOOK_AGAIN_MS, look) : undefined;
+    stopTimer = wanting().some(isStarving) ? clock.after(LOOK_AGAIN_MS, look) : undefined;
   };
 
   return {
@@ -287,18 +339,18 @@ export function createWorkerPlaces(
         startedAtMs: Number.NEGATIVE_INFINITY,
         lastStart: "unknown",
         underWay: 0,
+        aside: 0,
+        prepared: new Set(),
       };
       members.add(entry);
       return {
         want(lacking) {
           entry.lacking = Math.max(0, lacking);
-          if (entry.lacking > 0) wanting.add(entry);
-          else wanting.delete(entry);
-          if (entry.lacking === 0) entry.starvingSinceMs = undefined;
-          if (wanting.size > 0 || member.paused().count > 0) look();
+          if (entry.lacking === 0 && entry.prepared.size === 0) entry.starvingSinceMs = undefined;
+          if (wanting().length > 0 || member.paused().count > 0) look();
         },
         reason: () =>
-          entry.lacking > 0 && total() >= maxWorkers
+          (entry.lacking > 0 || entry.prepared.size > 0) && total() >= maxWorkers
             ? `${maxWorkers === 1 ? "The one worker that this deployment may have (AIRLOCK_MAX_WORKERS) is" : `All ${maxWorkers} workers that this deployment may have (AIRLOCK_MAX_WORKERS) are`} in use; this project waits for the place of one.`
             : "",
         isOver: () => total() > maxWorkers,

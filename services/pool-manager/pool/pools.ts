@@ -185,7 +185,7 @@ export function createPools(parts: {
           const refusal = driver.refusal(current);
           if (refusal) throw new AirlockError("start_failed", refusal);
           await driver.prepare(current, onProgress, signal);
-          await ready();
+          await ready(signal);
           onProgress("starting workers");
           const id = newId();
           const launch = () => driver.start(current, id);

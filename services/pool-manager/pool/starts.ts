@@ -4,6 +4,7 @@ import type { Log } from "#common/service/log.ts";
 import { TransientFailure } from "../drivers/transient-failure.ts";
 import type { Worker } from "../worker/worker.ts";
 import { createBackOff } from "./back-off.ts";
+import type { Ready } from "./places.ts";
 
 /** Starts workers of one pool, and takes running ones over. */
 export type WorkerStarts = {
@@ -20,7 +21,7 @@ export type WorkerStarts = {
    * Starts one worker, which is launched once `ready` resolves. Resolves to whether the worker became ready
    * to run scripts.
    */
-  start(ready: () => Promise<void>): Promise<boolean>;
+  start(ready: Ready): Promise<boolean>;
   /**
    * Takes over a worker that an earlier pool-manager started: calls `takeOne`, which resolves when the worker
    * is connected and ready. The signal aborts when the pool gives the takeover up.
@@ -65,7 +66,7 @@ export type StartsParts = {
    */
   readonly startWorker: (
     onProgress: (step: string) => void,
-    ready: () => Promise<void>,
+    ready: Ready,
     signal: AbortSignal,
   ) => Promise<Worker>;
   readonly clock: Clock;
