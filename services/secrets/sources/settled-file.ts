@@ -2,6 +2,7 @@ import { constants } from "node:fs";
 import { open, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "#common/resilience/clock.ts";
+import { createFileTurns } from "./file-turns.ts";
 import { UnresolvedSecret } from "./source.ts";
 
 /** Milliseconds since the last write after which a file counts as complete. */
@@ -22,10 +23,13 @@ const EMPTY_MS = 1_000;
  */
 const MISSING_MS = 250;
 /**
- * Milliseconds after which the reading of a file that keeps changing is given up; less than the 5 s that the
+ * Milliseconds after which the reading of a file that keeps changing, or does not answer, is given up; less than the 5 s that the
  * pool-manager waits for the values of a project.
  */
 const WITHIN_MS = 1_500;
+
+// One for the process, because its threads are the whole process's.
+const turns = createFileTurns();
 
 type Reading = {
   readonly content: Buffer;
@@ -52,11 +56,14 @@ export async function readSettled(path: string, maxBytes: number, clock: Clock):
   // suffice, because it may come from another machine's clock and lie in the future.
   let seenSinceMs = clock.monotonicMs();
   for (;;) {
-    const reading = await readOnce(path, maxBytes).catch(async (error: NodeJS.ErrnoException) => {
-      const isGone = error.code === "ENOENT" && clock.monotonicMs() < missingUntilMs;
-      if (!isGone || !(await hasChanged(dirname(path), clock))) throw error;
-      return undefined;
-    });
+    const leftMs = Math.max(PAUSE_MS, untilMs - clock.monotonicMs());
+    const reading = await turns.run(dirname(path), leftMs, clock, () =>
+      readOnce(path, maxBytes).catch(async (error: NodeJS.ErrnoException) => {
+        const isGone = error.code === "ENOENT" && clock.monotonicMs() < missingUntilMs;
+        if (!isGone || !(await hasChanged(dirname(path), clock))) throw error;
+        return undefined;
+      }),
+    );
     if (reading?.mark !== before?.mark) seenSinceMs = clock.monotonicMs();
     const seenMs = clock.monotonicMs() - seenSinceMs;
     if (reading && isSettled(reading, before, clock.now(), seenMs)) return reading.content;
