@@ -81,12 +81,13 @@ export async function serve(
   const certificate = files && (await openCertificate(files, log, lookForCertificateEveryMs));
   const drain = createDrain();
   const registry = createProcessRegistry(hosted);
-  const credentials = auth === "off" ? undefined : createCredentials(backends.authority, systemClock);
+  const asksAuthority = auth === "required" || backends.needsPasses;
+  const credentials = asksAuthority ? createCredentials(backends.authority, systemClock) : undefined;
   const counters = rates && (await openCounters(rates, backends.authority, log));
+  const counted = rates && counters && createRequestRates(rates, counters, systemClock);
   const app = await buildApp({
     backends,
-    credentials,
-    rates: rates && counters && createRequestRates(rates, counters, systemClock),
+    clients: { auth, credentials, rates: counted },
     drain,
     registry,
     log,

@@ -7,7 +7,7 @@ import type {
   Key,
   PrincipalStatus,
 } from "#proto/authority.ts";
-import type { BackendCall, BackendChange } from "./call.ts";
+import type { BackendCall, BackendChange, Passes } from "./call.ts";
 
 /** Who shows a credential, and how long that holds. */
 export type Authenticated = {
@@ -18,6 +18,8 @@ export type Authenticated = {
   readonly version: number;
   /** The changes a minute that the key itself allows; undefined: as many as the role. */
   readonly rate?: number | undefined;
+  /** For the services that the gateway calls over a network; undefined when it calls none so. */
+  readonly passes?: Passes | undefined;
 };
 
 /** Requests that are added to a counter. */
@@ -42,8 +44,8 @@ export type NewSession = Pick<Authenticated, "principal" | "expiresAtMs"> & { re
 /** The calls that the gateway makes to the authority. Every call rejects with an AirlockError. */
 export type AuthorityBackend = {
   /**
-   * Says who shows the credential, in `tenant`, or in the only tenant of its grants when that is undefined.
-   * Rejects with `unauthenticated` when it proves nothing, with `no_grant` and `tenant_required`, and with
+   * Says who shows the credential, in `tenant`, or in the only tenant of its grants when that is undefined. The
+   * credential is empty where clients need none. Rejects with `unauthenticated` when it proves nothing, with `no_grant` and `tenant_required`, and with
    * `issuer_unavailable` when a token cannot be checked.
    */
   authenticate(credential: string, tenant: string | undefined): Promise<Authenticated>;

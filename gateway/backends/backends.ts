@@ -9,6 +9,10 @@ export type Backends = {
   readonly poolManager: PoolManagerBackend;
   readonly authority: AuthorityBackend;
   /**
+   * Whether some of the services are called over a network, where they believe a principal only by its pass.
+   */
+  readonly needsPasses: boolean;
+  /**
    * Asks every service that the gateway depends on whether it is ready; an unreachable one counts as not
    * ready. Never rejects.
    */

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { FastifyInstance, FastifyReply } from "fastify";
 import { AirlockError, hasCode } from "#common/errors.ts";
+import type { AuthMode } from "#common/identity/auth-mode.ts";
 import { permissionDenied } from "#common/identity/permission-denied.ts";
 import { DEFAULT_TENANT, LOCAL_PRINCIPAL, type Principal } from "#common/identity/principal.ts";
 import { has, type Permission } from "#common/identity/roles.ts";
@@ -10,8 +11,11 @@ import type { Authenticated } from "../backends/authority.ts";
 import type { RequestRates } from "./rate-limit.ts";
 import { cookieRemoval, refuseForeignChange, shownSession } from "./session-cookie.ts";
 
-/** Who sent a request, when its credential ends, and how many changes a minute that allows. */
-export type Access = Pick<Authenticated, "principal" | "expiresAtMs" | "rate"> & {
+/**
+ * Who sent a request, when its credential ends, how many changes a minute that allows, and the passes for the calls
+ * that the request needs.
+ */
+export type Access = Pick<Authenticated, "principal" | "expiresAtMs" | "rate" | "passes"> & {
   /** What the client showed; undefined: nothing, because it is anonymous or needs no credential. */
   readonly shown?: { readonly bearer: string } | { readonly session: string };
 };
@@ -40,18 +44,25 @@ const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
 // The errors of credentials that open nothing.
 const REFUSED = ["unauthenticated", "no_grant", "tenant_required"] as const;
 
+/** How the gateway finds out who its clients are. */
+export type Clients = {
+  readonly auth: AuthMode;
+  /**
+   * Undefined where clients need no credential, and the services behind the gateway no passes: every client is
+   * then the user of this deployment.
+   */
+  readonly credentials: Credentials | undefined;
+  /** Counts the requests of clients; undefined: they are not counted. */
+  readonly rates: RequestRates | undefined;
+};
+
 /**
  * Finds out who sends each request, and refuses what that principal may not do: 401 without a valid credential
- * where the route needs one, 403 without the route's permission. `credentials` is undefined where clients need
- * none; every client is then the user of this deployment. `rates` counts each request before its permission is
- * looked at: 429 when there were too many; undefined: nothing is counted. Must be registered before the routes,
- * each of which must say its permission.
+ * where the route needs one, 403 without the route's permission. Each request is counted before its permission is
+ * looked at: 429 when there were too many. Must be registered before the routes, each of which must say its
+ * permission.
  */
-export function controlAccess(
-  app: FastifyInstance,
-  credentials: Credentials | undefined,
-  rates: RequestRates | undefined,
-): void {
+export function controlAccess(app: FastifyInstance, { auth, credentials, rates }: Clients): void {
   app.decorateRequest("access");
   app.addHook("onRoute", ({ url, config }) => {
     if (!config?.permission) throw new Error(`the route ${url} names no permission`);
@@ -61,8 +72,12 @@ export function controlAccess(
     // A path that no route serves; every other route has a permission.
     if (!permission) return;
     try {
-      if (credentials) describeCaching(request.raw, reply);
-      request.access = credentials ? await accessOf(request.raw, credentials) : LOCAL;
+      if (!credentials) request.access = LOCAL;
+      else if (auth === "off") request.access = await localAccess(credentials, permission);
+      else {
+        describeCaching(request.raw, reply);
+        request.access = await accessOf(request.raw, credentials);
+      }
     } catch (error) {
       const isBySession = hasCode(error, "unauthenticated") && sentCredentials(request.raw).length === 0;
       // A page's script cannot drop the cookie of an ended session.
@@ -99,6 +114,13 @@ function describeCaching(request: IncomingMessage, { raw }: FastifyReply): void 
 function dropCookie(request: IncomingMessage, reply: FastifyReply): void {
   const removal = cookieRemoval(request);
   if (removal !== undefined) reply.header("set-cookie", removal);
+}
+
+/** The user of this deployment, with passes for the services that the gateway calls over a network. */
+async function localAccess(credentials: Credentials, permission: Permission): Promise<Access> {
+  const local = credentials.whose("");
+  // What is public, such as the health of this gateway, depends on no other service.
+  return permission === "public.read" ? await local.catch(() => LOCAL) : await local;
 }
 
 async function accessOf(request: IncomingMessage, credentials: Credentials): Promise<Access> {

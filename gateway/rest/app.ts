@@ -6,9 +6,8 @@ import { awaitTurn, endAtUpgrades } from "#common/http/pipelined-requests.ts";
 import { systemClock } from "#common/resilience/clock.ts";
 import type { Drain } from "#common/service/drain.ts";
 import type { Log } from "#common/service/log.ts";
-import type { Credentials } from "../authentication/credentials.ts";
 import type { Backends } from "../backends/backends.ts";
-import { controlAccess } from "./access.ts";
+import { type Clients, controlAccess } from "./access.ts";
 import { MAX_HEADER_BYTES, refuseAmbiguous } from "./ambiguous-requests.ts";
 import { boundAnswers } from "./answers/answers.ts";
 import { acceptJsonBodies } from "./body/body.ts";
@@ -18,7 +17,7 @@ import type { Certificate } from "./https/certificate.ts";
 import { adaptHttp2, MAX_STREAMS, streamOf } from "./https/http2.ts";
 import { observeRequests } from "./metrics.ts";
 import { describeApi } from "./openapi.ts";
-import { type RequestRates, showRateLimits } from "./rate-limit.ts";
+import { showRateLimits } from "./rate-limit.ts";
 import { answerSpecialRequests, answerWithProblems, refuse, refuseConnection } from "./refusals.ts";
 import { readQueryNumbers } from "./request/query.ts";
 import type { Documents, RawHandler } from "./routes/documents.ts";
@@ -41,10 +40,7 @@ const IDLE_CONNECTION_MS = 72_000;
 
 export type AppParts = {
   readonly backends: Backends;
-  /** How clients prove who they are; undefined: they need not. */
-  readonly credentials: Credentials | undefined;
-  /** Counts the requests of clients; undefined: they are not counted. */
-  readonly rates: RequestRates | undefined;
+  readonly clients: Clients;
   readonly drain: Drain;
   readonly registry: Registry;
   readonly log: Log;
@@ -63,8 +59,7 @@ export type AppParts = {
 /** Builds the REST server that calls `backends`; it does not listen yet. */
 export async function buildApp({
   backends,
-  credentials,
-  rates,
+  clients,
   drain,
   registry,
   log,
@@ -116,11 +111,11 @@ export async function buildApp({
   answerWithProblems(app, log);
   showRateLimits(app, systemClock);
   refuseUnknownRoutes(app);
-  controlAccess(app, credentials, rates);
+  controlAccess(app, clients);
   acceptJsonBodies(app);
   readQueryNumbers(app);
   const documents = describeLazily(registry, log, (described) => addRoutes(described, parts));
-  const parts: RouteParts = { backends, drain, documents, rates };
+  const parts: RouteParts = { backends, drain, documents, rates: clients.rates };
   addRoutes(app, parts);
   await app.ready();
   return app;

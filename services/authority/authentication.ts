@@ -1,5 +1,6 @@
 import { AirlockError } from "#common/errors.ts";
-import { TENANT } from "#common/identity/principal.ts";
+import type { AuthMode } from "#common/identity/auth-mode.ts";
+import { LOCAL_PRINCIPAL, TENANT } from "#common/identity/principal.ts";
 import { isSessionId } from "#common/identity/session-id.ts";
 import { idOf, type Proven, principalBy } from "./grants/grantee.ts";
 import type { Grants } from "./grants/grants.ts";
@@ -10,9 +11,9 @@ import type { Tokens } from "./tokens/tokens.ts";
 
 export type Authentication = {
   /**
-   * Says who shows a credential, an API key, the id of a session or a token. `tenant` is the one that the client asks for; undefined:
-   * the only one that it has. Rejects with `unauthenticated`, `no_grant`, `tenant_required` and
-   * `issuer_unavailable`.
+   * Says who shows a credential, an API key, the id of a session or a token; empty where the client shows none.
+   * `tenant` is the one that the client asks for; undefined: the only one that it has. Rejects with
+   * `unauthenticated`, `no_grant`, `tenant_required` and `issuer_unavailable`.
    */
   whose(credential: string, tenant: string | undefined): Promise<Authenticated>;
 };
@@ -26,9 +27,13 @@ type Means = {
 
 const IS_KEY = /^alk_/;
 
-/** Authentication by keys, which say themselves what they may do, and by tokens, of which grants say so. */
+/**
+ * Authentication by keys, which say themselves what they may do, and by tokens, of which grants say so. With
+ * `auth` off a client that shows no credential is the user of this deployment.
+ */
 export function createAuthentication(
   { keys, sessions, tokens, grants }: Means,
+  auth: AuthMode,
   store: Pick<AuthorityStore, "findPrincipal" | "version">,
 ): Authentication {
   const byGrants = async (proven: Proven, tenant: string | undefined, expiresAtMs: number | undefined) => {
@@ -46,6 +51,8 @@ export function createAuthentication(
   return {
     async whose(credential, tenant) {
       if (tenant !== undefined && !TENANT.test(tenant)) throw badTenant();
+      if (credential === "" && auth === "off")
+        return { principal: LOCAL_PRINCIPAL, expiresAtMs: undefined, version: await store.version() };
       if (IS_KEY.test(credential)) {
         const authenticated = await keys.authenticate(credential);
         refuseOtherTenant(authenticated, tenant);

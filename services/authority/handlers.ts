@@ -7,12 +7,14 @@ import type { Changes } from "./changes.ts";
 import type { Grants } from "./grants/grants.ts";
 import type { Keys } from "./keys/keys.ts";
 import {
+  audienceIn,
   grantToProto,
   grantWishFromProto,
   keyToProto,
   principalStatusToProto,
   wishFromProto,
 } from "./messages.ts";
+import type { Passes } from "./passes/passes.ts";
 import type { RequestCounts } from "./request-counts.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 
@@ -21,21 +23,36 @@ export type AuthorityParts = {
   readonly keys: Keys;
   readonly sessions: Sessions;
   readonly grants: Grants;
+  readonly passes: Passes;
   readonly changes: Changes;
   readonly requestCounts: RequestCounts;
 };
 
-/** The gRPC handlers of the authority. Keys themselves, the text that clients show, are never logged. */
+/**
+ * The gRPC handlers of the authority. Keys themselves, the text that clients show, and passes are never logged.
+ */
 export function authorityHandlers(
-  { authentication, keys, sessions, grants, changes, requestCounts }: AuthorityParts,
+  { authentication, keys, sessions, grants, passes, changes, requestCounts }: AuthorityParts,
   log: Log,
 ): AuthorityServiceServer {
   const { unary, serverStream } = handlersFor(log);
   return {
-    authenticate: unary(async ({ credential, tenant }) => {
+    authenticate: unary(async ({ credential, tenant, audiences }, { caller }) => {
       const authenticated = await authentication.whose(credential, tenant === "" ? undefined : tenant);
-      return { ...authenticated, principal: principalToProto(authenticated.principal) };
+      const { principal } = authenticated;
+      // Only the gateway makes this call; on a Unix socket no certificate says so.
+      const presenter = caller.kind === "service" ? caller.name : "gateway";
+      const issued = audiences.map(async (name) => {
+        const audience = audienceIn(name);
+        return { audience, text: await passes.issue(principal, { audience, presenter }) };
+      });
+      return {
+        ...authenticated,
+        principal: principalToProto(principal),
+        passes: await Promise.all(issued),
+      };
     }),
+    listPassKeys: unary(async () => ({ keys: await passes.keys() })),
     watchChanges: serverStream(async function* (_request, { signal }) {
       for await (const version of changes.watch(signal)) yield { version };
     }),

@@ -1,6 +1,7 @@
 import { openDatabase } from "#common/database/open.ts";
 import { checkDatabase } from "#common/database/readiness.ts";
 import { openEdges } from "#common/grpc/edges.ts";
+import { createPassCheck } from "#common/grpc/pass-check.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
 import { createCircuits } from "#common/resilience/circuits.ts";
 import { systemClock } from "#common/resilience/clock.ts";
@@ -18,8 +19,10 @@ import { type GrantsFile, NO_GRANTS_FILE, openGrantsFile } from "./grants/grants
 import { createMakers } from "./grants/makers.ts";
 import { authorityHandlers } from "./handlers.ts";
 import { createKeys } from "./keys/keys.ts";
+import { createPasses } from "./passes/passes.ts";
 import { createRequestCounts } from "./request-counts.ts";
 import { createSessions } from "./sessions/sessions.ts";
+import { createPassKeyStore } from "./store/pass-key-store.ts";
 import { createGrantStore } from "./store/sql-grants.ts";
 import { createSessionStore } from "./store/sql-sessions.ts";
 import { createAuthorityStore } from "./store/sql-store.ts";
@@ -46,19 +49,17 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
   const makers = createMakers(grants, store.findPrincipal);
   const keys = createKeys(store, makers, systemClock, log, config.rateLimits);
   const sessions = createSessions(createSessionStore(db), keys, systemClock, log);
-  const authentication = createAuthentication({ keys, sessions, tokens, grants }, store);
+  const authentication = createAuthentication({ keys, sessions, tokens, grants }, config.auth, store);
   const changes = createChanges(store, systemClock, drain);
+  const passes = createPasses(createPassKeyStore(db), systemClock, log);
   const requestCounts = createRequestCounts(systemClock);
+  const parts = { authentication, keys, sessions, grants, passes, changes, requestCounts };
   const server = await startGrpcServer(
     config.listen,
-    [
-      [
-        AuthorityServiceService,
-        authorityHandlers({ authentication, keys, sessions, grants, changes, requestCounts }, log),
-      ],
-    ],
+    [[AuthorityServiceService, authorityHandlers(parts, log)]],
     edges.tls,
     async () => [await checkDatabase(db, systemClock), ...readinessOf(file)],
+    createPassCheck("authority", passes.keys, systemClock),
   );
   return {
     address: server.address,

@@ -1,5 +1,6 @@
 import { AirlockError } from "#common/errors.ts";
 import { kindFromProto, kindToProto, roleFromProto, roleToProto } from "#common/grpc/principal.ts";
+import { SERVICES, type ServiceIdentity } from "#common/identity/identity.ts";
 import type {
   CreateGrantRequest,
   CreateKeyRequest,
@@ -87,6 +88,13 @@ export function grantWishFromProto(request: CreateGrantRequest): WrittenGrant {
     role,
     kind,
   };
+}
+
+/** The service for which a pass is asked. Throws `invalid_request` for one that this authority does not know. */
+export function audienceIn(name: string): ServiceIdentity {
+  const audience = SERVICES.find((each) => each === name);
+  if (!audience) throw unknown("audiences");
+  return audience;
 }
 
 function unknown(field: string): AirlockError {

@@ -31,6 +31,8 @@ export type DockerConfig = {
 
 export type PoolManagerConfig = {
   readonly listen: string;
+  /** The address of the authority; undefined only where this service listens on a Unix socket. */
+  readonly authorityAddress?: string | undefined;
   readonly secretsAddress: string;
   readonly projectsDirectory: string;
   readonly dataDirectory: string;
@@ -88,6 +90,7 @@ export function readPoolManagerConfig(env: NodeJS.ProcessEnv): PoolManagerConfig
   const driver = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
   const config = {
     listen: read.text("AIRLOCK_LISTEN"),
+    authorityAddress: read.optionalText("AIRLOCK_AUTHORITY_ADDRESS"),
     secretsAddress: read.text("AIRLOCK_SECRETS_ADDRESS"),
     projectsDirectory: read.text("AIRLOCK_PROJECTS_DIR"),
     dataDirectory: read.text("AIRLOCK_DATA_DIR"),

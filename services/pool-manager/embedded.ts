@@ -30,7 +30,7 @@ export type PoolManagerSettings = {
 };
 
 export const poolManager: EmbeddedService<PoolManagerSettings> = {
-  needs: ["secrets"],
+  needs: ["secrets", "authority"],
   readSettings(read, { dataDirectory, isMock }) {
     const driver = read.choice("AIRLOCK_DRIVER", DRIVERS, "process");
     const workerTls = join(tlsDirectoryIn(dataDirectory), "worker");
@@ -51,6 +51,7 @@ export const poolManager: EmbeddedService<PoolManagerSettings> = {
         ...settings,
         listen: site.address("pool-manager"),
         secretsAddress: site.address("secrets"),
+        authorityAddress: site.address("authority"),
         projectsDirectory: site.projectsDirectory,
         dataDirectory: site.dataDirectory,
         runDirectory: site.runDirectory,

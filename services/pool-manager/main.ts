@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import { v7 as newId } from "uuid";
 import { callUnary } from "#common/grpc/client.ts";
 import { openEdges } from "#common/grpc/edges.ts";
+import { openPassCheck } from "#common/grpc/pass-check.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
 import { openProjectCatalogue } from "#common/projects/catalogue.ts";
 import { createCircuits } from "#common/resilience/circuits.ts";
@@ -36,6 +37,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   );
   const edges = await openEdges("pool-manager", config, log);
   const secrets = edges.connectTo(SecretsServiceClient, config.secretsAddress);
+  const passes = openPassCheck("pool-manager", config, edges, clock);
   const circuits = createCircuits("airlock_pool", clock, log);
   const driver = await createOwnDriver(config, log, circuits);
   const checks = [() => askSecretProblems(secrets)];
@@ -55,6 +57,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
     [[PoolManagerServiceService, createHandlers(pools, readiness, log)]],
     edges.tls,
     readiness,
+    passes,
   );
   return {
     address: server.address,

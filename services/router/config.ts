@@ -3,6 +3,8 @@ import { type EnvironmentReader, readEnvironment } from "#common/service/environ
 
 export type RouterConfig = {
   readonly listen: string;
+  /** The address of the authority; undefined only where this service listens on a Unix socket. */
+  readonly authorityAddress?: string | undefined;
   readonly poolManagerAddress: string;
   readonly sanitizerAddress: string;
   readonly egressAddress: string;
@@ -61,6 +63,7 @@ export function readRouterConfig(env: NodeJS.ProcessEnv): RouterConfig {
   const read = readEnvironment(env);
   const config = {
     listen: read.text("AIRLOCK_LISTEN"),
+    authorityAddress: read.optionalText("AIRLOCK_AUTHORITY_ADDRESS"),
     poolManagerAddress: read.text("AIRLOCK_POOL_MANAGER_ADDRESS"),
     sanitizerAddress: read.text("AIRLOCK_SANITIZER_ADDRESS"),
     egressAddress: read.text("AIRLOCK_EGRESS_ADDRESS"),

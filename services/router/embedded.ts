@@ -9,7 +9,7 @@ export type RouterSettings = Pick<
 >;
 
 export const router: EmbeddedService<RouterSettings> = {
-  needs: ["pool-manager", "sanitizer", "egress"],
+  needs: ["pool-manager", "sanitizer", "egress", "authority"],
   readSettings: (read, { dataDirectory }) => ({
     database: { kind: "sqlite", path: join(dataDirectory, "airlock.db") },
     maxUnfinished: readMaxUnfinished(read),
@@ -33,6 +33,7 @@ export function embeddedRouterConfig(site: EmbeddedSite, settings: RouterSetting
     poolManagerAddress: site.address("pool-manager"),
     sanitizerAddress: site.address("sanitizer"),
     egressAddress: site.address("egress"),
+    authorityAddress: site.address("authority"),
     tlsDirectory: site.tlsDirectoryOf("router"),
   };
 }

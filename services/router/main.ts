@@ -1,6 +1,7 @@
 import { v7 as newRouterId } from "uuid";
 import { checkDatabase } from "#common/database/readiness.ts";
 import { openEdges } from "#common/grpc/edges.ts";
+import { openPassCheck } from "#common/grpc/pass-check.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
 import { createWorkerConnections } from "#common/grpc/worker-connections.ts";
 import { createCircuits } from "#common/resilience/circuits.ts";
@@ -51,6 +52,7 @@ export async function startRouter(
   const poolManager = edges.connectTo(PoolManagerServiceClient, config.poolManagerAddress);
   const sanitizer = edges.connectTo(SanitizerServiceClient, config.sanitizerAddress);
   const egress = edges.connectTo(EgressServiceClient, config.egressAddress);
+  const passes = openPassCheck("router", config, edges, machineClock);
   const workers = createWorkerConnections(edges.tls);
   const projects = createProjectDirectory(poolManager, clock);
   const { maxUnfinished, maxStoredBytes: totalBytes } = config;
@@ -94,6 +96,7 @@ export async function startRouter(
     [[ROUTER_SERVICE, createHandlers(parts)]],
     edges.tls,
     readiness,
+    passes,
   );
   const stopRetention = startRetention(store, config.retentionMs, clock, log);
   return {

@@ -21,6 +21,8 @@ export type DeploymentOptions = {
   readonly nodeOptions?: string;
   /** AIRLOCK_RETENTION of the router; undefined means its default. */
   readonly retention?: string;
+  /** The text of the first admin's API key; undefined means that clients need no key. */
+  readonly adminKey?: string;
   readonly gateways?: number;
   readonly routers?: number;
   /** The port that callers get in place of `port`, so that a proxy can stand between; undefined means no proxies. */
@@ -39,6 +41,8 @@ export type Deployment = {
   process(name: string): ServiceProcess;
   /** Stops a service with SIGTERM, waits for its end, and starts it again; resolves to the exit status. */
   restart(name: string): Promise<number | null>;
+  /** Kills a service with SIGKILL; `restart` starts it again. */
+  kill(name: string): Promise<void>;
   /** The output of all services, with that of restarted ones. */
   output(): string;
   remove(): Promise<void>;
@@ -87,7 +91,12 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     options.databaseUrl
       ? { AIRLOCK_DATABASE_URL: options.databaseUrl }
       : { AIRLOCK_DATABASE: join(directory, file) };
+  const adminKeyFile = join(directory, "admin-key");
+  if (options.adminKey) await writeFile(adminKeyFile, options.adminKey, { mode: 0o600 });
+  // No request of a test is one too many.
+  const auth = options.adminKey && { AIRLOCK_AUTH: "required", AIRLOCK_RATE_LIMITS: "admin=1000000" };
   const own: Partial<Record<ServiceName, Record<string, string>>> = {
+    ...(auth && { authority: { ...auth, AIRLOCK_ADMIN_KEY_FILE: adminKeyFile } }),
     secrets: { AIRLOCK_VERSION_KEY_FILE: join(directory, "version-key") },
     "pool-manager": {
       AIRLOCK_RUN_DIR: join(directory, "run"),
@@ -116,6 +125,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     environments.set(`gateway-${n}`, {
       ...(await wired(`gateway-${n}`, "gateway")),
       AIRLOCK_PORT: String(port),
+      ...auth,
     });
   }
   const running = new Map<string, ServiceProcess>();
@@ -145,6 +155,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
     names: [...environments.keys()],
     process: found,
     output,
+    kill: (name) => found(name).kill(),
     async restart(name) {
       const old = found(name);
       const status = await old.stop(STOP_TIMEOUT_MS);

@@ -10,6 +10,7 @@ import { readEnvironment } from "#common/service/environment.ts";
 import { renewCertificates } from "../../cli/certificates/certs-directory.ts";
 import { compose, readSettings, START_ORDER } from "../../services/composition.ts";
 import { freePort } from "../support/free-port.ts";
+import { openTestAuthority, type TestAuthority } from "./passes.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..");
 const PYTHON = process.env.AIRLOCK_PYTHON ?? join(ROOT, ".venv", "bin", "python");
@@ -22,6 +23,8 @@ export type TlsServices = {
   /** The directory of all certificates, laid out as `./airlock certs` does. */
   readonly certificates: string;
   readonly addresses: Readonly<Record<Exclude<ServiceIdentity, "gateway">, string>>;
+  /** A pass for any principal, as an authority with the same store signs it. */
+  readonly passFor: TestAuthority["passFor"];
   stop(): Promise<void>;
 };
 
@@ -45,6 +48,8 @@ export async function startTlsServices(): Promise<TlsServices> {
   await mkdir(projects);
   await writeFile(join(projects, "demo.yaml"), "name: demo\nsecrets: {TOKEN: plain-token-of-a-test}\n");
   const log = pino({ level: "silent" });
+  const authority = await openTestAuthority(directory);
+  await authority.close();
   const names = START_ORDER.filter((name) => name !== "gateway");
   const ports = new Map<string, number>();
   for (const name of names) ports.set(name, await freePort());
@@ -66,6 +71,7 @@ export async function startTlsServices(): Promise<TlsServices> {
     directory,
     certificates,
     addresses: { ...addresses, worker: worker.address } as TlsServices["addresses"],
+    passFor: authority.passFor,
     async stop() {
       worker.process.kill("SIGKILL");
       await once(worker.process, "close");

@@ -2,9 +2,13 @@ import { randomUUID } from "node:crypto";
 import { AirlockError } from "#common/errors.ts";
 import { callStream, callUnary } from "#common/grpc/client.ts";
 import { principalFromProto } from "#common/grpc/principal.ts";
+import type { ServiceIdentity } from "#common/identity/identity.ts";
 import type { AuthorityServiceClient, RequestCount } from "#proto/authority.ts";
 import type { AuthorityBackend, Count } from "../authority.ts";
-import { change, read } from "./limits.ts";
+import type { Passes } from "../call.ts";
+import { limitsFor } from "./limits.ts";
+
+const { read, change } = limitsFor("authority");
 
 // Milliseconds within which the authority must say whose a credential is. Short, because the request waits.
 const AUTHENTICATE_MS = 2_000;
@@ -14,17 +18,26 @@ const COUNT_MS = 2_000;
 // gateways again after a restart.
 const WATCH_MS = 10 * 60_000;
 
-export function authorityOver(client: AuthorityServiceClient): AuthorityBackend {
+/** Calls the authority. `onNetwork`: the services for which the gateway needs passes. */
+export function authorityOver(
+  client: AuthorityServiceClient,
+  onNetwork: readonly ServiceIdentity[],
+): AuthorityBackend {
+  const audiences = [...onNetwork];
   const gateway = randomUUID();
   return {
     async authenticate(credential, tenant = "") {
       const limits = { timeoutMs: AUTHENTICATE_MS };
-      const request = { credential, tenant };
+      const request = { credential, tenant, audiences };
       const response = await callUnary(client, client.authenticate, request, "authority", limits);
       const principal = response.principal && principalFromProto(response.principal);
       if (!principal) throw incomplete("principal");
       const { expiresAtMs, version, rate } = response;
-      return { principal, expiresAtMs, version, rate };
+      if (audiences.length === 0) return { principal, expiresAtMs, version, rate };
+      const passes: Passes = Object.fromEntries(
+        response.passes.map(({ audience, text }) => [audience, text]),
+      );
+      return { principal, expiresAtMs, version, rate, passes };
     },
     async *watchChanges(signal) {
       const limits = { timeoutMs: WATCH_MS, signal };

@@ -19,10 +19,20 @@ export function connectBackends(
   },
   edges: Edges,
 ): Backends {
+  const services = {
+    router: addresses.routerAddress,
+    "pool-manager": addresses.poolManagerAddress,
+    authority: addresses.authorityAddress,
+  } as const;
+  // On a Unix socket a service knows the gateway as the user of this deployment, and takes its word.
+  const onNetwork = (Object.keys(services) as (keyof typeof services)[]).filter(
+    (service) => !services[service].startsWith("unix:"),
+  );
   return {
+    needsPasses: onNetwork.length > 0,
     router: routerOver(edges.connectTo(RouterServiceClient, addresses.routerAddress)),
     poolManager: poolManagerOver(edges.connectTo(PoolManagerServiceClient, addresses.poolManagerAddress)),
-    authority: authorityOver(edges.connectTo(AuthorityServiceClient, addresses.authorityAddress)),
+    authority: authorityOver(edges.connectTo(AuthorityServiceClient, addresses.authorityAddress), onNetwork),
     readiness: edges.deepReadiness,
     close: edges.close,
   };

@@ -1,4 +1,5 @@
 import type { CallLimits } from "#common/grpc/client.ts";
+import type { ServiceIdentity } from "#common/identity/identity.ts";
 import type { BackendCall, BackendChange } from "../call.ts";
 
 /** Milliseconds within which a service must answer a call that only reads. */
@@ -8,14 +9,23 @@ export const READ_MS = 5_000;
 // a busy machine.
 export const CHANGE_MS = 15_000;
 
-/** Time limit, principal and cancellation of a call that only reads. */
-export function read({ principal, signal }: BackendCall): CallLimits {
-  return { timeoutMs: READ_MS, principal, signal };
-}
-
-/**
- * Time limit and principal of a call that changes something. A disconnected client does not cancel the call.
- */
-export function change({ principal }: BackendChange): CallLimits {
-  return { timeoutMs: CHANGE_MS, principal };
+/** Makes the limits of calls to one service, with the principal and its pass for that service. */
+export function limitsFor(service: ServiceIdentity) {
+  return {
+    /** Time limit, principal and cancellation of a call that only reads. */
+    read: ({ principal, passes, signal }: BackendCall): CallLimits => ({
+      timeoutMs: READ_MS,
+      principal,
+      pass: passes?.[service],
+      signal,
+    }),
+    /**
+     * Time limit and principal of a call that changes something. A disconnected client does not cancel the call.
+     */
+    change: ({ principal, passes }: BackendChange): CallLimits => ({
+      timeoutMs: CHANGE_MS,
+      principal,
+      pass: passes?.[service],
+    }),
+  };
 }

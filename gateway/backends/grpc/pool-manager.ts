@@ -2,7 +2,9 @@ import { AirlockError } from "#common/errors.ts";
 import { callUnary } from "#common/grpc/client.ts";
 import type { PoolManagerServiceClient, Project } from "#proto/pool_manager.ts";
 import type { PoolManagerBackend } from "../pool-manager.ts";
-import { change, read } from "./limits.ts";
+import { limitsFor } from "./limits.ts";
+
+const { read, change } = limitsFor("pool-manager");
 
 export function poolManagerOver(client: PoolManagerServiceClient): PoolManagerBackend {
   return {

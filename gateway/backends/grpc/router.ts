@@ -6,7 +6,9 @@ import type { ShownExecution } from "../../execution-text/execution-text.ts";
 import type { BackendCall, BackendChange } from "../call.ts";
 import type { RouterBackend } from "../router.ts";
 import { LargeReads } from "./large-reads.ts";
-import { CHANGE_MS, change, READ_MS, read } from "./limits.ts";
+import { CHANGE_MS, limitsFor, READ_MS } from "./limits.ts";
+
+const { read, change } = limitsFor("router");
 
 // Milliseconds within which the router must say which projects are held. The limit is short, because a list
 // of projects must not wait long for a router that does not answer.
@@ -51,14 +53,12 @@ export function routerOver(router: RouterServiceClient): RouterBackend {
     async respond(request, call) {
       const ask = { ...request, maxBytes: SMALL_BYTES };
       const { execution } = await callUnary(router, router.respond, ask, "router", change(call));
-      return (
-        execution ?? (await readLarge({ executionId: request.executionId }, { principal: call.principal }))
-      );
+      return execution ?? (await readLarge({ executionId: request.executionId }, withoutSignal(call)));
     },
     async cancel(executionId, call) {
       const ask = { executionId, maxBytes: SMALL_BYTES };
       const { execution } = await callUnary(router, router.cancel, ask, "router", change(call));
-      return execution ?? (await readLarge({ executionId }, { principal: call.principal }));
+      return execution ?? (await readLarge({ executionId }, withoutSignal(call)));
     },
     getRedactions: async (executionId, call) =>
       (await callUnary(router, router.getRedactions, { executionId }, "router", read(call))).redactions,
@@ -77,6 +77,11 @@ export function routerOver(router: RouterServiceClient): RouterBackend {
   };
 }
 
+/** The same call without its signal, because a client that disconnects does not end a change. */
+function withoutSignal({ principal, passes }: BackendChange): BackendChange {
+  return { principal, passes };
+}
+
 /**
  * Streams an execution of about `bytes` from the router. The time limit grows with the size. It does not
  * include the wait for earlier large reads.
@@ -84,11 +89,12 @@ export function routerOver(router: RouterServiceClient): RouterBackend {
 async function readExecution(
   router: RouterServiceClient,
   request: ReadExecutionRequest,
-  { principal, signal }: BackendChange & Partial<BackendCall>,
+  call: BackendChange & Partial<BackendCall>,
   bytes = LARGEST_BYTES,
 ): Promise<ShownExecution> {
   const timeoutMs = READ_MS + MS_PER_MIB * (bytes / MIB);
-  const limits = { timeoutMs, principal, ...(signal && { signal }) };
+  const { signal } = call;
+  const limits = { ...change(call), timeoutMs, ...(signal && { signal }) };
   const longTexts = new Map<ExecutionText, Buffer[]>();
   let execution: Execution | undefined;
   for await (const { part } of callStream(router, router.readExecution, request, "router", limits)) {

@@ -161,6 +161,7 @@ export function createMockBackends(now: () => number = Date.now, newId: () => st
     router,
     poolManager,
     authority: createMockAuthority(),
+    needsPasses: false,
     readiness: async () => [{ name: "mock", ready: true, detail: "" }],
     close: waits.close,
   };

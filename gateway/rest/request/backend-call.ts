@@ -3,9 +3,10 @@ import type { BackendCall } from "../../backends/call.ts";
 import { clientSignal } from "./client-signal.ts";
 
 /**
- * The context of a request's calls to the services: reads use the principal and the signal, changes only the
- * principal.
+ * The context of a request's calls to the services: reads use the principal, its passes and the signal,
+ * changes no signal.
  */
 export function backendCall(reply: FastifyReply): BackendCall {
-  return { principal: reply.request.access.principal, signal: clientSignal(reply) };
+  const { principal, passes } = reply.request.access;
+  return { principal, passes, signal: clientSignal(reply) };
 }

@@ -82,8 +82,8 @@ export function healthRoutes(app: FastifyInstance, backends: Backends): void {
  * The names of projects whose file or workers have a problem. Empty while the pool-manager does not answer,
  * because GET /ready reports in `services` that the pool-manager is not ready.
  */
-async function brokenProjects(backends: Backends, { principal }: BackendCall): Promise<string[]> {
-  const call = { principal, signal: AbortSignal.timeout(LIST_MS) };
+async function brokenProjects(backends: Backends, { principal, passes }: BackendCall): Promise<string[]> {
+  const call = { principal, passes, signal: AbortSignal.timeout(LIST_MS) };
   const listed = await backends.poolManager.listProjects(call).catch(() => []);
   return listed.filter(({ problem }) => problem !== "").map(({ name }) => name);
 }

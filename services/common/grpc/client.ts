@@ -114,10 +114,12 @@ export type CallLimits = {
   /** A signal that cancels the call when it aborts; undefined when only the deadline ends the call early. */
   readonly signal?: AbortSignal;
   /**
-   * The client on whose behalf the call is made; undefined when the calling service acts for itself. Only the
-   * gateway may name a principal.
+   * The client on whose behalf the call is made; undefined when the calling service acts for itself. Servers
+   * take it on Unix sockets only.
    */
   readonly principal?: Principal;
+  /** The pass for the called service, which names the principal on a network; sent instead of `principal`. */
+  readonly pass?: string | undefined;
 };
 
 // Milliseconds between two attempts of a call that a stopping server refused. Short, because a stopping
@@ -139,19 +141,25 @@ export function callUnary<Req, Res>(
   method: UnaryMethod<Req, Res>,
   request: Req,
   peer: string,
-  { timeoutMs, signal, principal }: CallLimits,
+  { timeoutMs, signal, principal, pass }: CallLimits,
 ): Promise<Res> {
   const deadline = Date.now() + timeoutMs;
   return new Promise((resolve, reject) => {
     const attempt = () => {
       if (signal?.aborted) return reject(callCancelled());
       const cancel = () => call.cancel();
-      const call = method.call(client, request, metadataFor(principal), { deadline }, (error, response) => {
-        signal?.removeEventListener("abort", cancel);
-        if (!error) resolve(response);
-        else if (mayBeMadeAgain(error, deadline)) setTimeout(attempt, REFUSED_AGAIN_MS);
-        else reject(fromGrpcError(error, peer));
-      });
+      const call = method.call(
+        client,
+        request,
+        metadataFor(principal, pass),
+        { deadline },
+        (error, response) => {
+          signal?.removeEventListener("abort", cancel);
+          if (!error) resolve(response);
+          else if (mayBeMadeAgain(error, deadline)) setTimeout(attempt, REFUSED_AGAIN_MS);
+          else reject(fromGrpcError(error, peer));
+        },
+      );
       signal?.addEventListener("abort", cancel, { once: true });
     };
     attempt();
@@ -168,12 +176,12 @@ export async function* callStream<Req, Res>(
   method: StreamMethod<Req, Res>,
   request: Req,
   peer: string,
-  { timeoutMs, signal, principal }: CallLimits,
+  { timeoutMs, signal, principal, pass }: CallLimits,
 ): AsyncGenerator<Res> {
   const deadline = Date.now() + timeoutMs;
   for (;;) {
     if (signal?.aborted) throw callCancelled();
-    const call = method.call(client, request, metadataFor(principal), { deadline });
+    const call = method.call(client, request, metadataFor(principal, pass), { deadline });
     const cancel = () => call.cancel();
     signal?.addEventListener("abort", cancel, { once: true });
     const { next } = openMessages<Res>(call, peer);

@@ -1,7 +1,8 @@
 import { Metadata } from "@grpc/grpc-js";
 import { PrincipalKind, Principal as PrincipalMessage, Role } from "#proto/principal.ts";
 import { AirlockError } from "../errors.ts";
-import type { Caller, ServiceIdentity } from "../identity/identity.ts";
+import { mayCallForItself } from "../identity/authorization.ts";
+import type { Caller } from "../identity/identity.ts";
 import {
   LOCAL_PRINCIPAL,
   type Principal,
@@ -11,15 +12,15 @@ import {
 } from "../identity/principal.ts";
 import type { PrincipalKind as PrincipalKindName, Role as RoleName } from "../identity/roles.ts";
 
-// The gRPC metadata key under which a call names its principal, the client on whose behalf the call is made.
-// Only this file reads and writes that metadata.
+// The gRPC metadata key under which a call on a Unix socket names its principal, the client on whose behalf the
+// call is made. Only this file reads and writes the metadata of principals.
 const PRINCIPAL_KEY = "airlock-principal-bin";
+// The gRPC metadata key of the pass that proves on a network for which principal a service calls.
+const PASS_KEY = "airlock-pass";
 
-/**
- * The services that may name a principal for the calls that they make, because they authenticate the clients
- * on whose behalf they call.
- */
-const NAMES_PRINCIPALS: ReadonlySet<ServiceIdentity> = new Set(["gateway"]);
+// The principals of calls whose pass was checked. By the metadata object itself, so that no metadata that a
+// caller sends can stand for a checked pass.
+const passed = new WeakMap<Metadata, Principal>();
 
 const KINDS = {
   human: PrincipalKind.HUMAN,
@@ -36,14 +37,41 @@ const ROLES = {
 } as const satisfies Record<RoleName, Role>;
 
 /**
- * The gRPC metadata of a call that is made for `principal`. Empty when `principal` is undefined: the server
- * then takes the caller itself as the principal.
+ * The gRPC metadata of a call that is made for `principal`, or with a pass, which names the principal itself.
+ * Empty when both are undefined: the server then takes the caller itself as the principal.
  */
-export function metadataFor(principal?: Principal): Metadata {
+export function metadataFor(principal?: Principal, pass?: string): Metadata {
   const metadata = new Metadata();
-  if (!principal) return metadata;
-  metadata.set(PRINCIPAL_KEY, Buffer.from(PrincipalMessage.encode(principalToProto(principal)).finish()));
+  if (pass !== undefined) metadata.set(PASS_KEY, pass);
+  else if (principal) metadata.set(PRINCIPAL_KEY, principalToBytes(principal));
   return metadata;
+}
+
+/** The pass that a call presents; undefined when it presents none. Throws for several. */
+export function passIn(metadata: Metadata): string | undefined {
+  const [text, ...more] = metadata.get(PASS_KEY);
+  if (more.length > 0)
+    throw new AirlockError("permission_denied", "The call has several passes. Present one.");
+  return text === undefined ? undefined : String(text);
+}
+
+/** Says for whom the call with this metadata is made, because its pass was checked. */
+export function rememberPassed(metadata: Metadata, principal: Principal): void {
+  passed.set(metadata, principal);
+}
+
+/** The bytes of the message for a principal. */
+export function principalToBytes(principal: Principal): Buffer {
+  return Buffer.from(PrincipalMessage.encode(principalToProto(principal)).finish());
+}
+
+/** The principal in the bytes of its message; undefined when they are not one that `principalFromProto` takes. */
+export function principalFromBytes(bytes: Uint8Array): Principal | undefined {
+  try {
+    return principalFromProto(PrincipalMessage.decode(bytes));
+  } catch {
+    return undefined;
+  }
 }
 
 /** The message for a principal. */
@@ -95,24 +123,41 @@ export function principalFromProto(message: PrincipalMessage): Principal | undef
 }
 
 /**
- * The principal for whom `caller` makes a call with this metadata. Throws `permission_denied` when the caller
- * may not name a principal, because the call would otherwise be done, and recorded, for the wrong principal.
- * Throws `invalid_request` when the metadata cannot be read.
+ * The principal for whom `caller` makes the call of the RPC `path`. A process on a Unix socket may name one; on a
+ * network a client of the operator is its own principal, and a service needs a pass, unless it may make the call
+ * for its own work. Throws `permission_denied` for every other call, because it would otherwise be done, and
+ * recorded, for the wrong principal. Throws `invalid_request` when the metadata cannot be read.
  */
-export function principalOf(caller: Caller, metadata: Metadata): Principal {
-  const sent = metadata.get(PRINCIPAL_KEY);
-  if (sent.length === 0) return ownPrincipal(caller);
-  if (!mayNamePrincipals(caller)) {
+export function principalOf(caller: Caller, metadata: Metadata, path: string): Principal {
+  const named = metadata.get(PRINCIPAL_KEY);
+  if (caller.kind === "local") return named.length === 0 ? LOCAL_PRINCIPAL : namedPrincipal(named);
+  if (named.length > 0) {
     throw new AirlockError(
       "permission_denied",
-      "The caller's identity may not call for another principal. Call without airlock-principal-bin.",
+      "On a network the caller's identity may not call for another principal. Call without airlock-principal-bin.",
     );
   }
-  const principal = sent.length === 1 ? readPrincipal(sent[0]) : undefined;
-  if (!principal) {
-    throw new AirlockError("invalid_request", "airlock-principal-bin must be one airlock.v1.Principal.");
+  if (caller.kind === "client") {
+    if (passIn(metadata) === undefined) return principalOfClient(caller.name);
+    throw new AirlockError(
+      "permission_denied",
+      "Only services of Airlock present passes. Call without airlock-pass; your certificate says who you are.",
+    );
   }
-  return principal;
+  const principal = passed.get(metadata);
+  if (principal) return principal;
+  if (mayCallForItself(caller.name, path)) return SYSTEM_PRINCIPAL;
+  throw new AirlockError(
+    "permission_denied",
+    `The ${caller.name} must present a pass of the authority for this call, which is made for a principal.`,
+  );
+}
+
+function namedPrincipal(named: readonly unknown[]): Principal {
+  const [bytes] = named;
+  const principal = named.length === 1 && Buffer.isBuffer(bytes) ? principalFromBytes(bytes) : undefined;
+  if (principal) return principal;
+  throw new AirlockError("invalid_request", "airlock-principal-bin must be one airlock.v1.Principal.");
 }
 
 /** The message's word for a kind. */
@@ -133,34 +178,6 @@ export function roleToProto(role: RoleName): Role {
 /** The role in a message. Undefined for an unspecified or unknown one. */
 export function roleFromProto(role: Role): RoleName | undefined {
   return nameIn(ROLES, role);
-}
-
-function ownPrincipal(caller: Caller): Principal {
-  switch (caller.kind) {
-    case "client":
-      return principalOfClient(caller.name);
-    case "local":
-      return LOCAL_PRINCIPAL;
-    case "service":
-      return SYSTEM_PRINCIPAL;
-  }
-}
-
-/**
- * Whether the caller may name a principal: the gateway may, and every process on a Unix socket. On a socket
- * the gateway cannot be told apart from other processes of the same user.
- */
-function mayNamePrincipals(caller: Caller): boolean {
-  return caller.kind === "local" || (caller.kind === "service" && NAMES_PRINCIPALS.has(caller.name));
-}
-
-function readPrincipal(value: unknown): Principal | undefined {
-  if (!Buffer.isBuffer(value)) return undefined;
-  try {
-    return principalFromProto(PrincipalMessage.decode(value));
-  } catch {
-    return undefined;
-  }
 }
 
 function nameIn<Name extends string, Value>(

@@ -29,6 +29,7 @@ import { needsTls } from "./client.ts";
 import { toGrpcStatus } from "./errors.ts";
 import { hostInProcess } from "./in-process/host.ts";
 import { CHANNEL_OPTIONS, MAX_REQUEST_BYTES, NETWORK_SERVER_OPTIONS } from "./limits.ts";
+import type { PassCheck } from "./pass-check.ts";
 import { principalOf } from "./principal.ts";
 import { type AskReadiness, readinessHandlers } from "./readiness.ts";
 import { addReflection } from "./reflection.ts";
@@ -112,7 +113,8 @@ export function handlersFor(log: Log) {
 
 /**
  * The context of a call. Throws `permission_denied` when the certificate names no identity, when the caller
- * names a principal that it may not name, or when the principal lacks the permission that the call needs.
+ * names a principal that it may not name or lacks a pass, or when the principal lacks the permission that the
+ * call needs.
  */
 function contextOf(
   call: ServerUnaryCall<unknown, unknown> | ServerDuplexStream<unknown, unknown>,
@@ -125,8 +127,9 @@ function contextOf(
       "permission_denied",
       "The certificate names no identity of Airlock; use one that ./airlock certs made.",
     );
-  const principal = principalOf(caller, call.metadata);
-  const missing = missingPermission(principal, call.getPath());
+  const path = call.getPath();
+  const principal = principalOf(caller, call.metadata, path);
+  const missing = missingPermission(principal, path);
   if (missing) throw permissionDenied(principal, missing);
   return { signal: abort.signal, caller, principal };
 }
@@ -146,7 +149,8 @@ export type GrpcServer = {
 
 /**
  * Starts a gRPC server on `address` with the given services, the standard health service, ReadinessService
- * and reflection. `readiness` reports what the service depends on.
+ * and reflection. `readiness` reports what the service depends on. `passes` checks the passes that services
+ * present on a network; undefined for a service that is called for no principal, or on a Unix socket.
  *
  * - On `unix:/path` every caller is the user of this process, because the socket's mode is 0600 and the
  *   kernel refuses other users.
@@ -160,6 +164,7 @@ export async function startGrpcServer(
   services: readonly (readonly [ServiceDefinition, UntypedServiceImplementation])[],
   tls?: TlsIdentity,
   readiness: AskReadiness = async () => [],
+  passes?: PassCheck,
 ): Promise<GrpcServer> {
   const isLocal = address.startsWith("unix:");
   if (!isLocal && !tls) throw needsTls(address);
@@ -167,7 +172,7 @@ export async function startGrpcServer(
   const server = new Server({
     ...CHANNEL_OPTIONS,
     "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
-    ...(!isLocal && { ...NETWORK_SERVER_OPTIONS, interceptors: [authorizeCalls] }),
+    ...(!isLocal && { ...NETWORK_SERVER_OPTIONS, interceptors: [authorizeCalls(passes)] }),
   });
   const all = [...services, [ReadinessServiceService, readinessHandlers(readiness)] as const];
   const names = all.map(([definition]) => nameOf(definition));

@@ -17,6 +17,11 @@ type Rule = {
    * principal reaches it.
    */
   readonly permission: Permission | "none";
+  /**
+   * The services that may make the call for their own work, for no principal. Undefined where each caller calls
+   * for a principal, which a service proves by a pass.
+   */
+  readonly ownWork?: readonly ServiceIdentity[];
 };
 
 type Row = Omit<Rule, "service">;
@@ -71,6 +76,7 @@ export const RULES: Readonly<Record<string, Rule>> = {
     CountRequests: forServices("gateway"),
     CreateSession: forGateway("execution.read"),
     EndSession: forGateway("execution.read"),
+    ListPassKeys: forServices("router", "pool-manager"),
     CreateKey: forGateway("key.manage"),
     ListKeys: forGateway("key.manage"),
     // A key that was lost may be revoked with the key itself, whatever its role is.
@@ -115,6 +121,15 @@ export function missingPermission(principal: Standing, path: string): Permission
 }
 
 /**
+ * Whether `service` may make the RPC with this path for its own work, without a pass. False for an RPC that is
+ * not in the table.
+ */
+export function mayCallForItself(service: ServiceIdentity, path: string): boolean {
+  const rule = Object.hasOwn(RULES, path) ? RULES[path] : undefined;
+  return rule?.permission === "none" || rule?.ownWork?.includes(service) === true;
+}
+
+/**
  * The Airlock service that answers the calls of a gRPC service. Undefined when the table has no such gRPC
  * service, or when several answer it.
  */
@@ -123,9 +138,12 @@ export function ownerOf(serviceName: string): ServiceIdentity | undefined {
   return rule?.service === "every" ? undefined : rule?.service;
 }
 
-/** A row for an RPC that the gateway and programs of the operator call for principals. */
+/**
+ * A row for an RPC that the gateway and programs of the operator call for principals, and other `services` for
+ * their own work.
+ */
 function forPrincipals(permission: Permission, ...services: readonly ServiceIdentity[]): Row {
-  return { callers: ["gateway", "client", ...services], permission };
+  return { callers: ["gateway", "client", ...services], permission, ownWork: services };
 }
 
 /** A row for an RPC that the gateway alone calls for principals. */

@@ -9,7 +9,7 @@ import {
 } from "@grpc/grpc-js";
 import { pino } from "pino";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { callStream, callUnary, clientDuplex, connectTo } from "#common/grpc/client.ts";
+import { type CallLimits, callStream, callUnary, clientDuplex, connectTo } from "#common/grpc/client.ts";
 import { openEdges } from "#common/grpc/edges.ts";
 import { metadataFor } from "#common/grpc/principal.ts";
 import { type CallContext, type GrpcServer, handlersFor, startGrpcServer } from "#common/grpc/server.ts";
@@ -19,6 +19,7 @@ import { openTlsIdentity, type TlsIdentity } from "#common/identity/tls-identity
 import { PoolManagerServiceClient, PoolManagerServiceService } from "#proto/pool_manager.ts";
 import { RouterServiceClient, RouterServiceService, SubmitRequest } from "#proto/router.ts";
 import { connectBackends } from "../../../gateway/backends/grpc/backends.ts";
+import { openTestAuthority, type TestAuthority } from "../../harness/passes.ts";
 import { makeCertificates } from "../../harness/tls-services.ts";
 
 const LIMITS = { timeoutMs: 5_000 };
@@ -35,6 +36,7 @@ const log = pino({ level: "silent" });
 
 let directory: string;
 let seen: Pick<CallContext, "caller" | "principal"> | undefined;
+let authority: TestAuthority;
 let onNetwork: { router: GrpcServer; poolManager: GrpcServer };
 let onSocket: GrpcServer;
 const opened: { close(): void }[] = [];
@@ -58,24 +60,37 @@ beforeAll(async () => {
     note(context);
     await stream.next();
   });
+  const listProjects = unary((_request, context) => {
+    note(context);
+    return { projects: [] };
+  });
   const router = [RouterServiceService, { listHeldProjects, readExecution }] as const;
-  const start = async (address: string, ...services: Parameters<typeof startGrpcServer>[1]) =>
-    await startGrpcServer(address, services, address.startsWith("unix:") ? undefined : await tlsOf("router"));
+  authority = await openTestAuthority(directory);
   onNetwork = {
-    router: await start("127.0.0.1:0", router as never),
-    poolManager: await startGrpcServer(
-      "127.0.0.1:0",
-      [[PoolManagerServiceService, { lease }]],
-      await tlsOf("pool-manager"),
-    ),
+    router: await startOnNetwork("router", router as never),
+    poolManager: await startOnNetwork("pool-manager", [PoolManagerServiceService, { lease, listProjects }]),
   };
-  onSocket = await start(`unix:${join(directory, "router.sock")}`, router as never);
+  onSocket = await startGrpcServer(`unix:${join(directory, "router.sock")}`, [router as never]);
 });
 afterAll(async () => {
   for (const each of opened) each.close();
   for (const server of [onNetwork.router, onNetwork.poolManager, onSocket]) await server.drain(0);
+  await authority.close();
   await rm(directory, { recursive: true });
 });
+
+async function startOnNetwork(
+  name: ServiceIdentity,
+  ...services: Parameters<typeof startGrpcServer>[1]
+): Promise<GrpcServer> {
+  return await startGrpcServer(
+    "127.0.0.1:0",
+    services,
+    await tlsOf(name),
+    undefined,
+    authority.checkFor(name),
+  );
+}
 
 async function tlsOf(service: ServiceIdentity): Promise<TlsIdentity> {
   return await open(service, { kind: "service", name: service });
@@ -99,12 +114,9 @@ async function routerAs(folder: string, identity: Identity): Promise<RouterServi
 }
 
 /** The context that the handler saw of a successful call. */
-async function seenOf(client: RouterServiceClient, principal?: Principal) {
+async function seenOf(client: RouterServiceClient, who: Pick<CallLimits, "principal" | "pass"> = {}) {
   seen = undefined;
-  await callUnary(client, client.listHeldProjects, {}, "router", {
-    ...LIMITS,
-    ...(principal && { principal }),
-  });
+  await callUnary(client, client.listHeldProjects, {}, "router", { ...LIMITS, ...who });
   return seen;
 }
 
@@ -117,22 +129,33 @@ describe("on a network, a handler", () => {
     });
   });
 
-  it("a handler on a network sees the principal that the gateway names, on a unary call and on a stream", async () => {
+  it("a handler on a network sees the principal in the gateway's pass, on a unary call and on a stream", async () => {
     const gateway = await routerAs("gateway", { kind: "service", name: "gateway" });
+    const pass = await authority.passFor(ALICE, "router");
     const expected = { caller: { kind: "service", name: "gateway" }, principal: ALICE };
-    expect(await seenOf(gateway, ALICE)).toEqual(expected);
+    expect(await seenOf(gateway, { pass })).toEqual(expected);
     seen = undefined;
-    const limits = { ...LIMITS, principal: ALICE };
+    const limits = { ...LIMITS, pass };
     for await (const _ of callStream(gateway, gateway.readExecution, { executionId: "" }, "router", limits));
     expect(seen).toEqual(expected);
   });
 
-  it("a handler on a network takes the gateway's own calls for Airlock's", async () => {
+  it("a handler on a network is not called by the gateway that presents no pass, or names a principal itself", async () => {
     const gateway = await routerAs("gateway", { kind: "service", name: "gateway" });
-    expect(await seenOf(gateway)).toEqual({
-      caller: { kind: "service", name: "gateway" },
-      principal: SYSTEM,
+    const refused = { code: "permission_denied", message: expect.stringContaining("pass of the authority") };
+    await expect(seenOf(gateway)).rejects.toMatchObject(refused);
+    await expect(seenOf(gateway, { principal: ALICE })).rejects.toMatchObject({ code: "permission_denied" });
+    expect(seen).toBeUndefined();
+  });
+
+  it("a handler on a network is not called by a client that presents the gateway's pass", async () => {
+    const billing = await routerAs("client-billing", { kind: "client", name: "billing" });
+    const pass = await authority.passFor(ALICE, "router");
+    await expect(seenOf(billing, { pass })).rejects.toMatchObject({
+      code: "permission_denied",
+      message: expect.stringContaining("airlock-pass"),
     });
+    expect(seen).toBeUndefined();
   });
 
   it("a handler on a network is not called by a client that names a principal", async () => {
@@ -165,18 +188,16 @@ describe("on a network, a handler", () => {
 });
 
 describe("the gateway", () => {
-  it("the gateway names the principal of a request on every call that it makes for the request", async () => {
+  it("the gateway says for whom a request is on every call that it makes for the request", async () => {
     const principals: [string, Principal][] = [];
-    const routerOnly = await startGrpcServer(
-      "127.0.0.1:0",
-      [[RouterServiceService, recording(RouterServiceService, principals)]],
-      await tlsOf("router"),
-    );
-    const poolManagerOnly = await startGrpcServer(
-      "127.0.0.1:0",
-      [[PoolManagerServiceService, recording(PoolManagerServiceService, principals)]],
-      await tlsOf("pool-manager"),
-    );
+    const routerOnly = await startOnNetwork("router", [
+      RouterServiceService,
+      recording(RouterServiceService, principals),
+    ]);
+    const poolManagerOnly = await startOnNetwork("pool-manager", [
+      PoolManagerServiceService,
+      recording(PoolManagerServiceService, principals),
+    ]);
     const addresses = {
       routerAddress: routerOnly.address,
       poolManagerAddress: poolManagerOnly.address,
@@ -187,8 +208,13 @@ describe("the gateway", () => {
       await openEdges("gateway", { tlsDirectory: join(directory, "gateway") }, log),
     );
     // A role that may make every call, because the handlers get only permitted ones.
+    const admin = { ...ALICE, role: "admin", within: [] } as const;
     const call = {
-      principal: { ...ALICE, role: "admin", within: [] },
+      principal: admin,
+      passes: {
+        router: await authority.passFor(admin, "router"),
+        "pool-manager": await authority.passFor(admin, "pool-manager"),
+      },
       signal: AbortSignal.timeout(10_000),
     } as const;
     const executionId = "1b4c74f6-863c-4c58-bb94-c8898baae39b";
@@ -271,7 +297,10 @@ describe("on a Unix socket, a handler", () => {
   });
 
   it("a handler on a Unix socket sees the principal that the gateway of the embedded default names", async () => {
-    expect(await seenOf(router(), ALICE)).toEqual({ caller: { kind: "local" }, principal: ALICE });
+    expect(await seenOf(router(), { principal: ALICE })).toEqual({
+      caller: { kind: "local" },
+      principal: ALICE,
+    });
   });
 
   const sentFor = (who: Principal) => metadataFor(who).get("airlock-principal-bin")[0] as Buffer;

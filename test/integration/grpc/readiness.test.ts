@@ -15,6 +15,7 @@ import { PoolManagerServiceClient } from "#proto/pool_manager.ts";
 import { ReadinessServiceClient } from "#proto/readiness.ts";
 import { RouterServiceClient } from "#proto/router.ts";
 import { SecretsServiceClient } from "#proto/secrets.ts";
+import { principal } from "../../harness/principals.ts";
 import { startTlsServices, type TlsServices } from "../../harness/tls-services.ts";
 
 const log = pino({ level: "silent" });
@@ -41,8 +42,8 @@ describe("the readiness of each service", () => {
   });
 
   it.each([
-    ["router", ["pool-manager", "sanitizer", "egress", "database"]],
-    ["pool-manager", ["secrets"]],
+    ["router", ["pool-manager", "sanitizer", "egress", "authority", "database"]],
+    ["pool-manager", ["secrets", "authority"]],
     ["sanitizer", ["secrets"]],
     ["egress", ["secrets"]],
     ["secrets", []],
@@ -61,11 +62,26 @@ describe("the readiness of each service", () => {
     const router = connectTo(RouterServiceClient, services.addresses.router, gateway);
     const pool = connectTo(PoolManagerServiceClient, services.addresses["pool-manager"], gateway);
     try {
-      const limits = { timeoutMs: 5_000 };
-      const ofRouter = await callUnary(router, router.getRouterReadiness, {}, "router", limits);
-      expect(ofRouter.dependencies).toHaveLength(4);
-      const ofPool = await callUnary(pool, pool.getPoolManagerReadiness, {}, "pool-manager", limits);
-      expect(ofPool.dependencies).toEqual([is("secrets")]);
+      const passFor = async (service: "router" | "pool-manager") => ({
+        timeoutMs: 5_000,
+        pass: await services.passFor(principal("key:admin", "admin"), service),
+      });
+      const ofRouter = await callUnary(
+        router,
+        router.getRouterReadiness,
+        {},
+        "router",
+        await passFor("router"),
+      );
+      expect(ofRouter.dependencies).toHaveLength(5);
+      const ofPool = await callUnary(
+        pool,
+        pool.getPoolManagerReadiness,
+        {},
+        "pool-manager",
+        await passFor("pool-manager"),
+      );
+      expect(ofPool.dependencies).toEqual([is("secrets"), is("authority")]);
     } finally {
       router.close();
       pool.close();

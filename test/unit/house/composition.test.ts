@@ -33,6 +33,7 @@ describe("services/composition.ts", () => {
       AIRLOCK_POOL_MANAGER_ADDRESS: "at-pool-manager",
       AIRLOCK_SANITIZER_ADDRESS: "at-sanitizer",
       AIRLOCK_EGRESS_ADDRESS: "at-egress",
+      AIRLOCK_AUTHORITY_ADDRESS: "at-authority",
     });
     expect(Object.keys(wiringOf("gateway", () => ""))).not.toContain("AIRLOCK_LISTEN");
   });

@@ -27,10 +27,15 @@ export const protobufPackage = "airlock.v1";
 export const protobufFileName = "airlock/v1/authority.proto";
 
 export interface AuthenticateRequest {
-  /** The credential as the client sent it, without "Bearer ". Never log it. */
+  /**
+   * The credential as the client sent it, without "Bearer ". Never log it. Empty: the client needs none, because
+   * this deployment demands none (AIRLOCK_AUTH=off); every other authority refuses that.
+   */
   credential: string;
   /** The tenant that the client asks for; empty: the only one that it may act in. */
   tenant: string;
+  /** The services for which the gateway asks a pass, such as "router": those that it calls over a network. */
+  audiences: string[];
 }
 
 export interface AuthenticateResponse {
@@ -44,7 +49,34 @@ export interface AuthenticateResponse {
   /** The version that WatchChanges had when the credential was looked up. */
   version: number;
   /** The changes a minute that the key itself allows; unset: as many as the role allows. */
-  rate?: number | undefined;
+  rate?:
+    | number
+    | undefined;
+  /** A pass for each audience, in the order of the request. */
+  passes: Pass[];
+}
+
+/**
+ * Pass says for whom a call is made. The authority signs it, and the caller presents it in the metadata key
+ * "airlock-pass". It can be presented at one service, by one service, and ends after five minutes.
+ */
+export interface Pass {
+  audience: string;
+  /** A JWT. Never log it. */
+  text: string;
+}
+
+export interface ListPassKeysRequest {
+}
+
+export interface ListPassKeysResponse {
+  keys: PassKey[];
+}
+
+export interface PassKey {
+  keyId: string;
+  /** The 32 bytes of an Ed25519 key. */
+  publicKey: Buffer;
 }
 
 export interface CountRequestsRequest {
@@ -262,7 +294,7 @@ export interface DeleteGrantResponse {
 }
 
 function createBaseAuthenticateRequest(): AuthenticateRequest {
-  return { credential: "", tenant: "" };
+  return { credential: "", tenant: "", audiences: [] };
 }
 
 export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
@@ -272,6 +304,9 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
     }
     if (message.tenant !== "") {
       writer.uint32(18).string(message.tenant);
+    }
+    for (const v of message.audiences) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -305,6 +340,14 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
             message.tenant = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.audiences.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -324,12 +367,13 @@ export const AuthenticateRequest: MessageFns<AuthenticateRequest> = {
     const message = createBaseAuthenticateRequest();
     message.credential = object.credential ?? "";
     message.tenant = object.tenant ?? "";
+    message.audiences = object.audiences?.map((e) => e) || [];
     return message;
   },
 };
 
 function createBaseAuthenticateResponse(): AuthenticateResponse {
-  return { principal: undefined, expiresAtMs: undefined, version: 0, rate: undefined };
+  return { principal: undefined, expiresAtMs: undefined, version: 0, rate: undefined, passes: [] };
 }
 
 export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
@@ -345,6 +389,9 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
     }
     if (message.rate !== undefined) {
       writer.uint32(32).int64(message.rate);
+    }
+    for (const v of message.passes) {
+      Pass.encode(v!, writer.uint32(42).fork()).join();
     }
     return writer;
   },
@@ -394,6 +441,14 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
             message.rate = longToNumber(reader.int64());
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.passes.push(Pass.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -417,6 +472,239 @@ export const AuthenticateResponse: MessageFns<AuthenticateResponse> = {
     message.expiresAtMs = object.expiresAtMs ?? undefined;
     message.version = object.version ?? 0;
     message.rate = object.rate ?? undefined;
+    message.passes = object.passes?.map((e) => Pass.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePass(): Pass {
+  return { audience: "", text: "" };
+}
+
+export const Pass: MessageFns<Pass> = {
+  encode(message: Pass, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.audience !== "") {
+      writer.uint32(10).string(message.audience);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Pass {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePass();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.audience = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Pass>): Pass {
+    return Pass.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Pass>): Pass {
+    const message = createBasePass();
+    message.audience = object.audience ?? "";
+    message.text = object.text ?? "";
+    return message;
+  },
+};
+
+function createBaseListPassKeysRequest(): ListPassKeysRequest {
+  return {};
+}
+
+export const ListPassKeysRequest: MessageFns<ListPassKeysRequest> = {
+  encode(_: ListPassKeysRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPassKeysRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPassKeysRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPassKeysRequest>): ListPassKeysRequest {
+    return ListPassKeysRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListPassKeysRequest>): ListPassKeysRequest {
+    const message = createBaseListPassKeysRequest();
+    return message;
+  },
+};
+
+function createBaseListPassKeysResponse(): ListPassKeysResponse {
+  return { keys: [] };
+}
+
+export const ListPassKeysResponse: MessageFns<ListPassKeysResponse> = {
+  encode(message: ListPassKeysResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.keys) {
+      PassKey.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListPassKeysResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListPassKeysResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keys.push(PassKey.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ListPassKeysResponse>): ListPassKeysResponse {
+    return ListPassKeysResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListPassKeysResponse>): ListPassKeysResponse {
+    const message = createBaseListPassKeysResponse();
+    message.keys = object.keys?.map((e) => PassKey.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBasePassKey(): PassKey {
+  return { keyId: "", publicKey: Buffer.alloc(0) };
+}
+
+export const PassKey: MessageFns<PassKey> = {
+  encode(message: PassKey, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keyId !== "") {
+      writer.uint32(10).string(message.keyId);
+    }
+    if (message.publicKey.length !== 0) {
+      writer.uint32(18).bytes(message.publicKey);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PassKey {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePassKey();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.keyId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.publicKey = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<PassKey>): PassKey {
+    return PassKey.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PassKey>): PassKey {
+    const message = createBasePassKey();
+    message.keyId = object.keyId ?? "";
+    message.publicKey = object.publicKey ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -2597,6 +2885,17 @@ export const AuthorityServiceService = {
       Buffer.from(CountRequestsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CountRequestsResponse => CountRequestsResponse.decode(value),
   },
+  /** For services on a network: the public keys with which they verify passes. */
+  listPassKeys: {
+    path: "/airlock.v1.AuthorityService/ListPassKeys" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListPassKeysRequest): Buffer => Buffer.from(ListPassKeysRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListPassKeysRequest => ListPassKeysRequest.decode(value),
+    responseSerialize: (value: ListPassKeysResponse): Buffer =>
+      Buffer.from(ListPassKeysResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListPassKeysResponse => ListPassKeysResponse.decode(value),
+  },
   /** For the gateway: makes a session for a browser, which stands for an API key until that ends. */
   createSession: {
     path: "/airlock.v1.AuthorityService/CreateSession" as const,
@@ -2722,6 +3021,8 @@ export interface AuthorityServiceServer extends UntypedServiceImplementation {
    * gateway decides what is too much.
    */
   countRequests: handleUnaryCall<CountRequestsRequest, CountRequestsResponse>;
+  /** For services on a network: the public keys with which they verify passes. */
+  listPassKeys: handleUnaryCall<ListPassKeysRequest, ListPassKeysResponse>;
   /** For the gateway: makes a session for a browser, which stands for an API key until that ends. */
   createSession: handleUnaryCall<CreateSessionRequest, CreateSessionResponse>;
   /** Ends a session. Ending an ended session changes nothing. */
@@ -2797,6 +3098,22 @@ export interface AuthorityServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CountRequestsResponse) => void,
+  ): ClientUnaryCall;
+  /** For services on a network: the public keys with which they verify passes. */
+  listPassKeys(
+    request: ListPassKeysRequest,
+    callback: (error: ServiceError | null, response: ListPassKeysResponse) => void,
+  ): ClientUnaryCall;
+  listPassKeys(
+    request: ListPassKeysRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListPassKeysResponse) => void,
+  ): ClientUnaryCall;
+  listPassKeys(
+    request: ListPassKeysRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListPassKeysResponse) => void,
   ): ClientUnaryCall;
   /** For the gateway: makes a session for a browser, which stands for an API key until that ends. */
   createSession(

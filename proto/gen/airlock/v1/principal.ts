@@ -57,8 +57,8 @@ export namespace Role {
 }
 
 /**
- * Principal says for whom a call is made. The gateway sends it to the services behind it with each call, in
- * the metadata key "airlock-principal-bin". Services refuse it from every other caller.
+ * Principal says for whom a call is made. On Unix sockets the gateway sends it to the services behind it with
+ * each call, in the metadata key "airlock-principal-bin". On a network a pass of the authority has it instead.
  */
 export interface Principal {
   /**
