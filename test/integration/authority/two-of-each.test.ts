@@ -63,7 +63,7 @@ describe.skipIf(missing)(`two gateways and two authorities over one database (${
           AIRLOCK_ROUTER_ADDRESS: `127.0.0.1:${await freePort()}`,
           AIRLOCK_POOL_MANAGER_ADDRESS: `127.0.0.1:${await freePort()}`,
           AIRLOCK_AUTH: "required",
-          AIRLOCK_RATE_LIMITS: "admin=100000,developer=100000",
+          AIRLOCK_RATE_LIMITS: "admin=100000,developer=100000,anonymous=100000",
         }),
       );
     }
