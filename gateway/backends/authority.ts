@@ -58,6 +58,10 @@ export type AuthorityBackend = {
   countRequests(counts: readonly Count[]): Promise<readonly Counted[]>;
   /** Makes a session that stands for an API key. */
   createSession(key: string, call: BackendChange): Promise<NewSession>;
+  /** Begins the login of a person; resolves to the URL to send the browser to, and what only it may keep. */
+  beginLogin(redirectUri: string): Promise<{ readonly url: string; readonly secrets: string }>;
+  /** Ends a login with a session; resolves to its id. Rejects with `login_failed` and `no_grant`. */
+  finishLogin(redirectUri: string, secrets: string, query: string): Promise<string>;
   /** Ends a session. Nothing happens when it has ended before. */
   endSession(id: string, call: BackendChange): Promise<void>;
   createKey(request: CreateKeyRequest, call: BackendChange): Promise<CreateKeyResponse>;

@@ -11,6 +11,7 @@ import { frontPageRoute } from "./routes/front-page.ts";
 import { grantRoutes } from "./routes/grants.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { identityRoutes } from "./routes/identity.ts";
+import { loginRoutes } from "./routes/login.ts";
 import { projectRoutes } from "./routes/projects.ts";
 import { redactionsRoute } from "./routes/redactions.ts";
 import { sessionRoutes } from "./routes/session.ts";
@@ -34,6 +35,7 @@ export function addRoutes(app: FastifyInstance, { backends, drain, documents, ra
   identityRoutes(app, backends.authority, rates);
   grantRoutes(app, backends.authority);
   sessionRoutes(app, backends.authority, rates);
+  loginRoutes(app, backends.authority);
   healthRoutes(app, backends);
   documentRoutes(app, backends, documents);
   frontPageRoute(app);

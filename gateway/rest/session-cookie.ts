@@ -12,6 +12,8 @@ type Site = {
 
 const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/i;
 const SAFE_METHODS: readonly string[] = ["GET", "HEAD"];
+/** Seconds that a person has for a login at the provider. */
+const LOGIN_S = 600;
 const COMMON = "Path=/; HttpOnly; SameSite=Strict";
 
 /** The site that a request was sent to; undefined over plain HTTP anywhere but on this machine. */
@@ -33,12 +35,7 @@ function siteOf({ headers, socket }: IncomingMessage): Site | undefined {
 export function shownSession(request: IncomingMessage): string | undefined {
   const site = siteOf(request);
   if (!site || request.headers.cookie === undefined) return undefined;
-  const beginning = `${site.cookie}=`;
-  const shown = request.headers.cookie
-    .split(";")
-    .map((pair) => pair.trim())
-    .filter((pair) => pair.startsWith(beginning))
-    .map((pair) => pair.slice(beginning.length));
+  const shown = shownAs(site.cookie, request);
   if (shown.length > 1)
     throw new AirlockError(
       "unauthenticated",
@@ -64,10 +61,35 @@ export function refuseForeignChange(request: IncomingMessage): void {
 export function cookieFor(request: IncomingMessage, id: string): string {
   const site = siteOf(request);
   if (site) return cookie(site, id);
-  throw new AirlockError(
-    "https_required",
-    "A session needs HTTPS, because everybody on the way could take its cookie. Call an https:// URL, or localhost on Airlock's own machine.",
-  );
+  throw httpsRequired();
+}
+
+/**
+ * The URL to which an OpenID provider sends the browser back. Throws `https_required` where the browser could get
+ * no session.
+ */
+export function callbackUrl(request: IncomingMessage): string {
+  const site = siteOf(request);
+  if (site) return `${site.origin}/session/callback`;
+  throw httpsRequired();
+}
+
+/**
+ * The Set-Cookie header that keeps the secrets of a login in the browser, until it comes back from the provider.
+ * The cookie is Lax, because another site sends the browser back.
+ */
+export function loginCookie(request: IncomingMessage, secrets: string): string {
+  const site = siteOf(request);
+  if (!site) throw httpsRequired();
+  const seconds = secrets === "" ? 0 : LOGIN_S;
+  return `${loginName(site)}=${secrets}; ${secure(site)}Path=/; HttpOnly; SameSite=Lax; Max-Age=${seconds}`;
+}
+
+/** The secrets of the login that the browser has begun; undefined without one. */
+export function shownLogin(request: IncomingMessage): string | undefined {
+  const site = siteOf(request);
+  const shown = site ? shownAs(loginName(site), request) : [];
+  return shown.length === 1 && shown[0] !== "" ? shown[0] : undefined;
 }
 
 /** The Set-Cookie header that takes the session from the browser; undefined where it can have none. */
@@ -76,6 +98,30 @@ export function cookieRemoval(request: IncomingMessage): string | undefined {
   return site && `${cookie(site, "")}; Max-Age=0`;
 }
 
-function cookie({ cookie: name }: Site, value: string): string {
-  return `${name}=${value}; ${name.startsWith("__Host-") ? "Secure; " : ""}${COMMON}`;
+/** The values of all cookies with this name. */
+function shownAs(name: string, { headers }: IncomingMessage): string[] {
+  return (headers.cookie ?? "")
+    .split(";")
+    .map((pair) => pair.trim())
+    .filter((pair) => pair.startsWith(`${name}=`))
+    .map((pair) => pair.slice(name.length + 1));
+}
+
+function cookie(site: Site, value: string): string {
+  return `${site.cookie}=${value}; ${secure(site)}${COMMON}`;
+}
+
+function loginName(site: Site): string {
+  return site.cookie === "__Host-airlock" ? "__Host-airlock-login" : "airlock-login";
+}
+
+function secure(site: Site): string {
+  return site.cookie === "__Host-airlock" ? "Secure; " : "";
+}
+
+function httpsRequired(): AirlockError {
+  return new AirlockError(
+    "https_required",
+    "A session needs HTTPS, because everybody on the way could take its cookie. Call an https:// URL, or localhost on Airlock's own machine.",
+  );
 }

@@ -22,7 +22,7 @@ type Means = {
   readonly keys: Keys;
   readonly sessions: Sessions;
   readonly tokens: Tokens;
-  readonly grants: Grants;
+  readonly byGrants: ByGrants;
 };
 
 const IS_KEY = /^alk_/;
@@ -32,22 +32,10 @@ const IS_KEY = /^alk_/;
  * `auth` off a client that shows no credential is the user of this deployment.
  */
 export function createAuthentication(
-  { keys, sessions, tokens, grants }: Means,
+  { keys, sessions, tokens, byGrants }: Means,
   auth: AuthMode,
-  store: Pick<AuthorityStore, "findPrincipal" | "version">,
+  store: Pick<AuthorityStore, "version">,
 ): Authentication {
-  const byGrants = async (proven: Proven, tenant: string | undefined, expiresAtMs: number | undefined) => {
-    // The version first: a change after it makes the gateway ask again.
-    const version = await store.version();
-    const principal = principalBy(await grants.of(proven), proven, tenant);
-    const stored = await store.findPrincipal(idOf(proven));
-    if (stored?.disabled)
-      throw new AirlockError(
-        "unauthenticated",
-        `The principal ${principal.id} is disabled. Ask an admin to enable it.`,
-      );
-    return { principal, expiresAtMs, version };
-  };
   return {
     async whose(credential, tenant) {
       if (tenant !== undefined && !TENANT.test(tenant)) throw badTenant();
@@ -59,13 +47,38 @@ export function createAuthentication(
         return authenticated;
       }
       if (isSessionId(credential)) {
-        const authenticated = await sessions.whose(credential);
+        const authenticated = await sessions.whose(credential, tenant);
         refuseOtherTenant(authenticated, tenant);
         return authenticated;
       }
       const token = await tokens.read(credential);
       return await byGrants(token, tenant, token.expiresAtMs);
     },
+  };
+}
+
+/** Says who has proved an identity, by the grants of this moment. */
+export type ByGrants = (
+  proven: Proven,
+  tenant: string | undefined,
+  expiresAtMs: number | undefined,
+) => Promise<Authenticated>;
+
+export function createByGrants(
+  grants: Pick<Grants, "of">,
+  store: Pick<AuthorityStore, "findPrincipal" | "version">,
+): ByGrants {
+  return async (proven, tenant, expiresAtMs) => {
+    // The version first: a change after it makes the gateway ask again.
+    const version = await store.version();
+    const principal = principalBy(await grants.of(proven), proven, tenant);
+    const stored = await store.findPrincipal(idOf(proven));
+    if (stored?.disabled)
+      throw new AirlockError(
+        "unauthenticated",
+        `The principal ${principal.id} is disabled. Ask an admin to enable it.`,
+      );
+    return { principal, expiresAtMs, version };
   };
 }
 

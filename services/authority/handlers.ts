@@ -1,9 +1,11 @@
+import { hasCode } from "#common/errors.ts";
 import { principalToProto } from "#common/grpc/principal.ts";
 import { handlersFor } from "#common/grpc/server.ts";
 import type { Log } from "#common/service/log.ts";
 import type { AuthorityServiceServer } from "#proto/authority.ts";
-import type { Authentication } from "./authentication.ts";
+import type { Authentication, ByGrants } from "./authentication.ts";
 import type { Changes } from "./changes.ts";
+import { idOf } from "./grants/grantee.ts";
 import type { Grants } from "./grants/grants.ts";
 import type { Keys } from "./keys/keys.ts";
 import {
@@ -16,12 +18,15 @@ import {
 } from "./messages.ts";
 import type { Passes } from "./passes/passes.ts";
 import type { RequestCounts } from "./request-counts.ts";
+import type { Login } from "./sessions/login.ts";
 import type { Sessions } from "./sessions/sessions.ts";
 
 export type AuthorityParts = {
   readonly authentication: Authentication;
   readonly keys: Keys;
   readonly sessions: Sessions;
+  readonly login: Login;
+  readonly byGrants: ByGrants;
   readonly grants: Grants;
   readonly passes: Passes;
   readonly changes: Changes;
@@ -32,7 +37,7 @@ export type AuthorityParts = {
  * The gRPC handlers of the authority. Keys themselves, the text that clients show, and passes are never logged.
  */
 export function authorityHandlers(
-  { authentication, keys, sessions, grants, passes, changes, requestCounts }: AuthorityParts,
+  { authentication, keys, sessions, login, byGrants, grants, passes, changes, requestCounts }: AuthorityParts,
   log: Log,
 ): AuthorityServiceServer {
   const { unary, serverStream } = handlersFor(log);
@@ -64,6 +69,18 @@ export function authorityHandlers(
       const { principal, keyId: key_id, expiresAtMs } = authenticated;
       log.info({ principal: principal.id, key_id }, "a session was made");
       return { session: id, principal: principalToProto(principal), expiresAtMs };
+    }),
+    beginLogin: unary(({ redirectUri }) => login.begin(redirectUri)),
+    finishLogin: unary(async ({ redirectUri, secrets, query }) => {
+      const token = await login.finish(redirectUri, secrets, query);
+      // Nobody gets a session who has no grant. With grants in several tenants each request names one.
+      await byGrants(token, undefined, undefined).catch((error: unknown) => {
+        if (!hasCode(error, "tenant_required")) throw error;
+      });
+      const principal = idOf(token);
+      const session = await sessions.createByToken(token, principal);
+      log.info({ principal }, "a session was made by a login");
+      return { session };
     }),
     endSession: unary(async ({ session }, { principal }) => {
       await sessions.end(session);

@@ -10,7 +10,7 @@ import type { Log } from "#common/service/log.ts";
 import { type RunningService, runService } from "#common/service/run-service.ts";
 import { AuthorityServiceService } from "#proto/authority.ts";
 import type { Dependency } from "#proto/readiness.ts";
-import { createAuthentication } from "./authentication.ts";
+import { createAuthentication, createByGrants } from "./authentication.ts";
 import { createChanges } from "./changes.ts";
 import { type AuthorityConfig, readAuthorityConfig } from "./config.ts";
 import { ensureAdmin } from "./first-admin.ts";
@@ -21,6 +21,7 @@ import { authorityHandlers } from "./handlers.ts";
 import { createKeys } from "./keys/keys.ts";
 import { createPasses } from "./passes/passes.ts";
 import { createRequestCounts } from "./request-counts.ts";
+import { createLogin } from "./sessions/login.ts";
 import { createSessions } from "./sessions/sessions.ts";
 import { createPassKeyStore } from "./store/pass-key-store.ts";
 import { createGrantStore } from "./store/sql-grants.ts";
@@ -48,12 +49,14 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
   const grants = createGrants(file, createGrantStore(db), systemClock);
   const makers = createMakers(grants, store.findPrincipal);
   const keys = createKeys(store, makers, systemClock, log, config.rateLimits);
-  const sessions = createSessions(createSessionStore(db), keys, systemClock, log);
-  const authentication = createAuthentication({ keys, sessions, tokens, grants }, config.auth, store);
+  const byGrants = createByGrants(grants, store);
+  const sessions = createSessions(createSessionStore(db), { keys, byToken: byGrants }, systemClock, log);
+  const login = createLogin(config.tokens.login, systemClock, log);
+  const authentication = createAuthentication({ keys, sessions, tokens, byGrants }, config.auth, store);
   const changes = createChanges(store, systemClock, drain);
   const passes = createPasses(createPassKeyStore(db), systemClock, log);
   const requestCounts = createRequestCounts(systemClock);
-  const parts = { authentication, keys, sessions, grants, passes, changes, requestCounts };
+  const parts = { authentication, keys, sessions, login, byGrants, grants, passes, changes, requestCounts };
   const server = await startGrpcServer(
     config.listen,
     [[AuthorityServiceService, authorityHandlers(parts, log)]],

@@ -103,7 +103,8 @@ async function providerAt(issuer: string, clients: readonly string[]): Promise<P
   });
 }
 
-function storeInMemory(): AdapterFactory {
+/** A store for a provider, because the library warns of its own. */
+export function storeInMemory(): AdapterFactory {
   const all = new Map<string, AdapterPayload>();
   return (name) => {
     const find = async (match: (payload: AdapterPayload) => boolean) =>

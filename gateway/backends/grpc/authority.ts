@@ -14,6 +14,8 @@ const { read, change } = limitsFor("authority");
 const AUTHENTICATE_MS = 2_000;
 // Milliseconds after which a call that counts requests is given up; the requests wait a shorter time for it.
 const COUNT_MS = 2_000;
+// Milliseconds within which the authority must have asked the OpenID provider, three times at most.
+const LOGIN_MS = 16_000;
 // Milliseconds after which the stream of changes is opened anew, so that each authority gets its share of
 // gateways again after a restart.
 const WATCH_MS = 10 * 60_000;
@@ -57,6 +59,13 @@ export function authorityOver(
       const principal = response.principal && principalFromProto(response.principal);
       if (!principal) throw incomplete("principal");
       return { id: response.session, principal, expiresAtMs: response.expiresAtMs };
+    },
+    beginLogin: (redirectUri) =>
+      callUnary(client, client.beginLogin, { redirectUri }, "authority", { timeoutMs: LOGIN_MS }),
+    async finishLogin(redirectUri, secrets, query) {
+      const request = { redirectUri, secrets, query };
+      const limits = { timeoutMs: LOGIN_MS };
+      return (await callUnary(client, client.finishLogin, request, "authority", limits)).session;
     },
     endSession: async (session, call) =>
       void (await callUnary(client, client.endSession, { session }, "authority", change(call))),

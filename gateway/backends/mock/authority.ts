@@ -26,6 +26,12 @@ export function createMockAuthority(now: () => number = Date.now): AuthorityBack
     async createSession() {
       throw new AirlockError("unauthenticated", "The mock knows no credentials. Send none.");
     },
+    async beginLogin() {
+      throw new AirlockError("route_not_found", "The mock has no OpenID login. It demands no credential.");
+    },
+    async finishLogin() {
+      throw new AirlockError("route_not_found", "The mock has no OpenID login. It demands no credential.");
+    },
     endSession: async () => undefined,
     async createKey(request) {
       const keyId = randomBytes(8).toString("hex");

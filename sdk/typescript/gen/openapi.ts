@@ -556,6 +556,46 @@ export interface paths {
         readonly patch?: never;
         readonly trace?: never;
     };
+    readonly "/session/callback": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Where the OpenID provider sends the browser back to
+         * @description Gives the browser that began the login a session, as POST /session does.
+         */
+        readonly get: operations["finishLogin"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
+    readonly "/session/login": {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        /**
+         * Log a person in at the OpenID provider
+         * @description Sends the browser to the provider, which sends it back to /session/callback.
+         */
+        readonly get: operations["beginLogin"];
+        readonly put?: never;
+        readonly post?: never;
+        readonly delete?: never;
+        readonly options?: never;
+        readonly head?: never;
+        readonly patch?: never;
+        readonly trace?: never;
+    };
     readonly "/skill.md": {
         readonly parameters: {
             readonly query?: never;
@@ -948,7 +988,7 @@ export interface components {
          * @description What a program branches on.
          * @enum {string}
          */
-        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "rate_limited" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "issuer_unavailable" | "no_grant" | "tenant_required" | "https_required" | "key_not_found" | "grant_not_found" | "principal_not_found" | "last_admin" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
+        readonly ProblemCode: "invalid_json" | "invalid_request" | "malformed_http" | "request_timeout" | "headers_too_large" | "route_not_found" | "method_not_allowed" | "unsupported_media_type" | "payload_too_large" | "project_not_found" | "execution_not_found" | "execution_forgotten" | "idempotency_key_reused" | "project_invalid" | "project_held" | "not_awaiting_llm" | "llm_request_mismatch" | "already_ended" | "not_a_dead_letter" | "already_retried" | "queue_full" | "rate_limited" | "storage_full" | "overloaded" | "start_failed" | "output_withheld" | "worker_lost" | "unauthenticated" | "issuer_unavailable" | "no_grant" | "tenant_required" | "login_failed" | "https_required" | "key_not_found" | "grant_not_found" | "principal_not_found" | "last_admin" | "principal_exists" | "permission_denied" | "host_not_allowed" | "origin_not_allowed" | "deadline_exceeded" | "unavailable" | "internal";
         readonly Project: {
             /** @description Addresses that are not public and yet permitted. */
             readonly allow_private: readonly string[];
@@ -4633,6 +4673,227 @@ export interface operations {
             };
             /** @description `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
             readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_request`: The request is not valid. */
+            readonly 422: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly finishLogin: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description A page that leads to the front page. */
+            readonly 200: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description The session's cookie. */
+                    readonly "Set-Cookie"?: string;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "text/html": string;
+                };
+            };
+            /** @description `login_failed`: The login was not completed. `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `https_required`: HTTPS is needed. `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `route_not_found`: No such route. */
+            readonly 404: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `rate_limited`: Too many requests. */
+            readonly 429: {
+                headers: {
+                    /** @description Of each limit the requests that are left (r), and the seconds until all are left again (t). */
+                    readonly RateLimit?: string;
+                    /** @description The limits that the request was counted in, where the operator demands credentials: q requests in w seconds. */
+                    readonly "RateLimit-Policy"?: string;
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unavailable`: A part of Airlock cannot be reached. `issuer_unavailable`: The issuer of the token cannot be reached. */
+            readonly 503: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `deadline_exceeded`: Not finished in time. */
+            readonly 504: {
+                headers: {
+                    /** @description Seconds to wait; without it the same request would not do better. */
+                    readonly "Retry-After"?: number;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `malformed_http`: The request is not valid HTTP. `headers_too_large`: The request headers are too large. `request_timeout`: The request did not arrive in time. `route_not_found`: No such route. `method_not_allowed`: Method not allowed. `internal`: Airlock failed. */
+            readonly default: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    readonly beginLogin: {
+        readonly parameters: {
+            readonly query?: never;
+            readonly header?: never;
+            readonly path?: never;
+            readonly cookie?: never;
+        };
+        readonly requestBody?: never;
+        readonly responses: {
+            /** @description To the provider. */
+            readonly 303: {
+                headers: {
+                    /** @description The provider's page. */
+                    readonly Location?: string;
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/json": unknown;
+                };
+            };
+            /** @description `tenant_required`: The tenant must be named. */
+            readonly 400: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unauthenticated`: No valid credential. */
+            readonly 401: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `https_required`: HTTPS is needed. `permission_denied`: Not permitted. `host_not_allowed`: This host name is not served. `origin_not_allowed`: Web pages of other sites may not call Airlock. `no_grant`: Known, but not granted anything. */
+            readonly 403: {
+                headers: {
+                    readonly [name: string]: unknown;
+                };
+                content: {
+                    readonly "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `route_not_found`: No such route. */
+            readonly 404: {
                 headers: {
                     readonly [name: string]: unknown;
                 };

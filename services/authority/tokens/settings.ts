@@ -10,6 +10,15 @@ export type TokenSettings = {
   readonly shared?: TokenSource & { readonly secret: Secret };
   /** For tokens of an OpenID provider, whose keys the authority fetches; undefined: none are accepted. */
   readonly provider?: TokenSource;
+  /** For people who log in at that provider with a browser; undefined: nobody can. */
+  readonly login?: LoginSettings;
+};
+
+/** How Airlock is known to the OpenID provider; a public client has no secret. */
+export type LoginSettings = {
+  readonly issuer: string;
+  readonly clientId: string;
+  readonly secret: Secret | undefined;
 };
 
 /** The claims `iss` and `aud` that a token must have. */
@@ -28,7 +37,31 @@ export function readTokenSettings(read: EnvironmentReader): TokenSettings {
     read.refuse(
       "JWT_ISSUER must not be AIRLOCK_OIDC_ISSUER, because a token signed with JWT_SECRET could claim to be any user of the provider",
     );
-  return { ...(shared && { shared }), ...(provider && { provider }) };
+  const login = readLogin(read, provider?.issuer);
+  return { ...(shared && { shared }), ...(provider && { provider }), ...(login && { login }) };
+}
+
+function readLogin(read: EnvironmentReader, issuer: string | undefined): LoginSettings | undefined {
+  const clientId = read.optionalText("AIRLOCK_OIDC_CLIENT_ID");
+  const file = read.optionalText("AIRLOCK_OIDC_CLIENT_SECRET_FILE");
+  const needs = (missing: string, set: string) => read.refuse(`${missing} is not set, but ${set} needs it`);
+  if (clientId === undefined) {
+    if (file !== undefined) needs("AIRLOCK_OIDC_CLIENT_ID", "AIRLOCK_OIDC_CLIENT_SECRET_FILE");
+    return undefined;
+  }
+  if (issuer === undefined) {
+    needs("AIRLOCK_OIDC_ISSUER", "AIRLOCK_OIDC_CLIENT_ID");
+    return undefined;
+  }
+  if (file === undefined) return { issuer, clientId, secret: undefined };
+  try {
+    const value = readFileSync(file, "utf8").trim();
+    if (value === "") read.refuse("AIRLOCK_OIDC_CLIENT_SECRET_FILE names an empty file");
+    return { issuer, clientId, secret: new Secret("AIRLOCK_OIDC_CLIENT_SECRET_FILE", value) };
+  } catch (error) {
+    read.refuse(`AIRLOCK_OIDC_CLIENT_SECRET_FILE cannot be read (${systemReason(error)})`);
+    return undefined;
+  }
 }
 
 function readShared(read: EnvironmentReader): TokenSettings["shared"] {

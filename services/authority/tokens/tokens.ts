@@ -103,13 +103,18 @@ function tokenOf(claims: JWTPayload, { issuer }: Source, nowMs: number): Token {
   if (exp - iat > MAX_LIFE_S)
     throw refused("The token lives longer than 24 hours. Let its issuer make tokens that end sooner.");
   if (exp <= iat) throw refused('The token ends before it was issued ("exp", "iat").');
+  return { issuer, sub: checkedSubject(sub), claims, expiresAtMs: exp * 1_000 };
+}
+
+/** The subject of a token. Throws `unauthenticated` for one that no principal may have. */
+export function checkedSubject(sub: unknown): string {
   if (typeof sub !== "string" || !SUBJECT.test(sub) || !sub.isWellFormed())
     throw refused('The claim "sub" of the token must be a text of 1 to 255 visible characters.');
   if (sub.startsWith(SYSTEM_IDS))
     throw refused(
       `The claim "sub" of the token must not begin with ${SYSTEM_IDS}, because Airlock itself acts by that name.`,
     );
-  return { issuer, sub, claims, expiresAtMs: exp * 1_000 };
+  return sub;
 }
 
 function isMoment(seconds: number): boolean {

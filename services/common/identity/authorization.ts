@@ -74,6 +74,9 @@ export const RULES: Readonly<Record<string, Rule>> = {
     WatchChanges: forServices("gateway"),
     // Before the permission is looked at, and for clients without a credential too.
     CountRequests: forServices("gateway"),
+    // Before there is a principal.
+    BeginLogin: forServices("gateway"),
+    FinishLogin: forServices("gateway"),
     CreateSession: forGateway("execution.read"),
     EndSession: forGateway("execution.read"),
     ListPassKeys: forServices("router", "pool-manager"),

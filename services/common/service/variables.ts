@@ -32,6 +32,8 @@ export const VARIABLES = {
   AIRLOCK_METRICS_LISTEN: "the address that metrics are served on",
   AIRLOCK_GRANTS_FILE: "a file with the grants of tokens and certificates",
   AIRLOCK_OIDC_AUDIENCE: "the audience that tokens of the OpenID provider must name",
+  AIRLOCK_OIDC_CLIENT_ID: "the name by which the OpenID provider knows this Airlock",
+  AIRLOCK_OIDC_CLIENT_SECRET_FILE: "a file with Airlock's secret at the OpenID provider",
   AIRLOCK_OIDC_ISSUER: "the OpenID provider whose tokens are accepted",
   AIRLOCK_POOL_MANAGER_ADDRESS: "the address of the pool-manager",
   AIRLOCK_PORT: "the port that REST is served on, and called at",

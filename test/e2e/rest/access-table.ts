@@ -39,6 +39,9 @@ export const ACCESS: Readonly<Record<string, string>> = {
   "POST /session": "401 201 201 201 201 201 401",
   // Without a session nothing happens.
   "DELETE /session": "401 204 204 204 204 204 401",
+  // The test's Airlock has no OpenID provider, and no client of the table has begun a login.
+  "GET /session/login": "404 404 404 404 404 404 401",
+  "GET /session/callback": "400 400 400 400 400 400 401",
   "GET /principals": "401 200 403 403 403 403 401",
   "PATCH /principals/{principal}": "401 404 403 403 403 403 401",
 };

@@ -11,6 +11,9 @@ import { AUTHORITY_TABLES } from "../../../services/authority/store/tables.ts";
 import { createFakeClock } from "../../support/fake-clock.ts";
 import { describeStore, openTestDatabase } from "../../support/store-contract.ts";
 
+const byToken = async () => {
+  throw new Error("no session of this test stands for a token");
+};
 const makers = createMakers({ of: async () => [] }, async () => undefined);
 const log = createLog("authority", "silent");
 
@@ -24,11 +27,11 @@ describeStore(
     const clock = createFakeClock(1_795_000_000_000);
     const open = () => {
       const keys = createKeys(test.store.keys, makers, clock, log);
-      return { keys, sessions: createSessions(test.store.sessions, keys, clock, log) };
+      return { keys, sessions: createSessions(test.store.sessions, { keys, byToken }, clock, log) };
     };
     const refused = {
       code: "unauthenticated",
-      message: "The session has ended. Log in again (POST /session).",
+      message: "The session has ended. Log in again (POST /session, or /session/login).",
     };
 
     /** An admin's key, the first of its store. */
@@ -58,7 +61,7 @@ describeStore(
       const { id, authenticated } = await open().sessions.create(key.text);
       expect(isSessionId(id)).toBe(true);
       await test.reopen();
-      const whose = await open().sessions.whose(id);
+      const whose = await open().sessions.whose(id, undefined);
       expect(whose).toEqual(authenticated);
       expect(whose.principal).toMatchObject({ id: "key:admin", role: "admin", projects: ["demo"] });
       const [row] = await test.sql<{ id_sha256: string }>(
@@ -71,12 +74,12 @@ describeStore(
     it(`a session that is unknown, or has been ended, is refused, and its end is a change, on ${dialect}`, async () => {
       const { sessions } = open();
       const { id } = await sessions.create((await makeKey()).text);
-      await expect(sessions.whose(`als_${"a".repeat(43)}`)).rejects.toMatchObject(refused);
+      await expect(sessions.whose(`als_${"a".repeat(43)}`, undefined)).rejects.toMatchObject(refused);
       const before = await test.store.keys.version();
       await sessions.end(id);
       await sessions.end(id);
       expect(await test.store.keys.version()).toBe(before + 1);
-      await expect(sessions.whose(id)).rejects.toMatchObject(refused);
+      await expect(sessions.whose(id, undefined)).rejects.toMatchObject(refused);
     });
 
     it(`a session ends with its key: revoked, disabled, expired, on ${dialect}`, async () => {
@@ -89,9 +92,9 @@ describeStore(
       ] as const) {
         const key = await makeKey(name, name === "expired" ? clock.now() + 1_000 : undefined);
         const { id } = await sessions.create(key.text);
-        await sessions.whose(id);
+        await sessions.whose(id, undefined);
         await end(key.id);
-        await expect(sessions.whose(id)).rejects.toMatchObject({
+        await expect(sessions.whose(id, undefined)).rejects.toMatchObject({
           code: "unauthenticated",
           message: expect.stringContaining(message),
         });
@@ -108,14 +111,14 @@ describeStore(
       const { id } = await sessions.create((await makeKey()).text);
       for (let hours = 0; hours < 24; hours += 6) {
         await clock.advance(IDLE_MS - 1);
-        await sessions.whose(id);
+        await sessions.whose(id, undefined);
       }
       await clock.advance(IDLE_MS);
-      await expect(sessions.whose(id)).rejects.toMatchObject(refused);
+      await expect(sessions.whose(id, undefined)).rejects.toMatchObject(refused);
       // A clock that is set back makes no session unusable.
       const { id: other } = await sessions.create((await makeKey("two")).text);
       await clock.advance(-3 * IDLE_MS);
-      await sessions.whose(other);
+      await sessions.whose(other, undefined);
     });
 
     it(`a principal has at most ${MAX_SESSIONS} sessions, and the one used the longest ago makes room, on ${dialect}`, async () => {
@@ -128,12 +131,12 @@ describeStore(
         await clock.advance(1);
       }
       await clock.advance(60_000);
-      await sessions.whose(ids[0] ?? "");
+      await sessions.whose(ids[0] ?? "", undefined);
       const before = await test.store.keys.version();
       ids.push((await sessions.create(key.text)).id);
       expect(await test.store.keys.version()).toBe(before + 1);
-      await expect(sessions.whose(ids[1] ?? "")).rejects.toMatchObject(refused);
-      for (const id of [other.id, ...ids.filter((_, n) => n !== 1)]) await sessions.whose(id);
+      await expect(sessions.whose(ids[1] ?? "", undefined)).rejects.toMatchObject(refused);
+      for (const id of [other.id, ...ids.filter((_, n) => n !== 1)]) await sessions.whose(id, undefined);
       // Sessions that nobody uses any more leave the store with the next login of anybody.
       await clock.advance(2 * IDLE_MS);
       await sessions.create(key.text);

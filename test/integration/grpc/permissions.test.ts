@@ -53,7 +53,7 @@ const MAY: Readonly<Record<string, readonly Role[]>> = {
   "AuthorityService/UpdatePrincipal": ["admin"],
 };
 /** The calls that the gateway makes to learn who the principal is. */
-const BEFORE_A_PRINCIPAL = ["Authenticate", "WatchChanges", "CountRequests"].map(
+const BEFORE_A_PRINCIPAL = ["Authenticate", "WatchChanges", "CountRequests", "BeginLogin", "FinishLogin"].map(
   (rpc) => `AuthorityService/${rpc}`,
 );
 const UNKNOWN = "0198c0de-0000-7000-8000-00000000000f";

@@ -83,6 +83,8 @@ describe("openapi.json", () => {
       "GET /projects/{name}",
       "GET /ready",
       "GET /roles",
+      "GET /session/callback",
+      "GET /session/login",
       "GET /skill.md",
       "PATCH /principals/{principal}",
       "POST /dead-letters/{execution_id}/retry",

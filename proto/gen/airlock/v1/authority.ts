@@ -132,6 +132,31 @@ export interface CreateSessionResponse {
   expiresAtMs?: number | undefined;
 }
 
+export interface BeginLoginRequest {
+  /** The URL of the gateway to which the provider sends the browser back. */
+  redirectUri: string;
+}
+
+export interface BeginLoginResponse {
+  /** The URL of the provider to send the browser to. */
+  url: string;
+  /** What only this browser may keep until it comes back. Never log it. */
+  secrets: string;
+}
+
+export interface FinishLoginRequest {
+  redirectUri: string;
+  /** What BeginLogin gave to this browser. Never log it. */
+  secrets: string;
+  /** The query of the URL with which the browser came back. Never log it. */
+  query: string;
+}
+
+export interface FinishLoginResponse {
+  /** The session's id. Never log it. */
+  session: string;
+}
+
 export interface EndSessionRequest {
   /** The session's id. Never log it. */
   session: string;
@@ -1145,6 +1170,262 @@ export const CreateSessionResponse: MessageFns<CreateSessionResponse> = {
       ? Principal.fromPartial(object.principal)
       : undefined;
     message.expiresAtMs = object.expiresAtMs ?? undefined;
+    return message;
+  },
+};
+
+function createBaseBeginLoginRequest(): BeginLoginRequest {
+  return { redirectUri: "" };
+}
+
+export const BeginLoginRequest: MessageFns<BeginLoginRequest> = {
+  encode(message: BeginLoginRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.redirectUri !== "") {
+      writer.uint32(10).string(message.redirectUri);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BeginLoginRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBeginLoginRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.redirectUri = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BeginLoginRequest>): BeginLoginRequest {
+    return BeginLoginRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BeginLoginRequest>): BeginLoginRequest {
+    const message = createBaseBeginLoginRequest();
+    message.redirectUri = object.redirectUri ?? "";
+    return message;
+  },
+};
+
+function createBaseBeginLoginResponse(): BeginLoginResponse {
+  return { url: "", secrets: "" };
+}
+
+export const BeginLoginResponse: MessageFns<BeginLoginResponse> = {
+  encode(message: BeginLoginResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.url !== "") {
+      writer.uint32(10).string(message.url);
+    }
+    if (message.secrets !== "") {
+      writer.uint32(18).string(message.secrets);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BeginLoginResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBeginLoginResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.url = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.secrets = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<BeginLoginResponse>): BeginLoginResponse {
+    return BeginLoginResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<BeginLoginResponse>): BeginLoginResponse {
+    const message = createBaseBeginLoginResponse();
+    message.url = object.url ?? "";
+    message.secrets = object.secrets ?? "";
+    return message;
+  },
+};
+
+function createBaseFinishLoginRequest(): FinishLoginRequest {
+  return { redirectUri: "", secrets: "", query: "" };
+}
+
+export const FinishLoginRequest: MessageFns<FinishLoginRequest> = {
+  encode(message: FinishLoginRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.redirectUri !== "") {
+      writer.uint32(10).string(message.redirectUri);
+    }
+    if (message.secrets !== "") {
+      writer.uint32(18).string(message.secrets);
+    }
+    if (message.query !== "") {
+      writer.uint32(26).string(message.query);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FinishLoginRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinishLoginRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.redirectUri = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.secrets = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.query = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FinishLoginRequest>): FinishLoginRequest {
+    return FinishLoginRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FinishLoginRequest>): FinishLoginRequest {
+    const message = createBaseFinishLoginRequest();
+    message.redirectUri = object.redirectUri ?? "";
+    message.secrets = object.secrets ?? "";
+    message.query = object.query ?? "";
+    return message;
+  },
+};
+
+function createBaseFinishLoginResponse(): FinishLoginResponse {
+  return { session: "" };
+}
+
+export const FinishLoginResponse: MessageFns<FinishLoginResponse> = {
+  encode(message: FinishLoginResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.session !== "") {
+      writer.uint32(10).string(message.session);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): FinishLoginResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFinishLoginResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.session = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<FinishLoginResponse>): FinishLoginResponse {
+    return FinishLoginResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<FinishLoginResponse>): FinishLoginResponse {
+    const message = createBaseFinishLoginResponse();
+    message.session = object.session ?? "";
     return message;
   },
 };
@@ -2907,6 +3188,26 @@ export const AuthorityServiceService = {
       Buffer.from(CreateSessionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CreateSessionResponse => CreateSessionResponse.decode(value),
   },
+  /** For the gateway: begins the login of a person at the OpenID provider. */
+  beginLogin: {
+    path: "/airlock.v1.AuthorityService/BeginLogin" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: BeginLoginRequest): Buffer => Buffer.from(BeginLoginRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): BeginLoginRequest => BeginLoginRequest.decode(value),
+    responseSerialize: (value: BeginLoginResponse): Buffer => Buffer.from(BeginLoginResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): BeginLoginResponse => BeginLoginResponse.decode(value),
+  },
+  /** For the gateway: ends that login with a session for the browser that began it. */
+  finishLogin: {
+    path: "/airlock.v1.AuthorityService/FinishLogin" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: FinishLoginRequest): Buffer => Buffer.from(FinishLoginRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): FinishLoginRequest => FinishLoginRequest.decode(value),
+    responseSerialize: (value: FinishLoginResponse): Buffer => Buffer.from(FinishLoginResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): FinishLoginResponse => FinishLoginResponse.decode(value),
+  },
   /** Ends a session. Ending an ended session changes nothing. */
   endSession: {
     path: "/airlock.v1.AuthorityService/EndSession" as const,
@@ -3025,6 +3326,10 @@ export interface AuthorityServiceServer extends UntypedServiceImplementation {
   listPassKeys: handleUnaryCall<ListPassKeysRequest, ListPassKeysResponse>;
   /** For the gateway: makes a session for a browser, which stands for an API key until that ends. */
   createSession: handleUnaryCall<CreateSessionRequest, CreateSessionResponse>;
+  /** For the gateway: begins the login of a person at the OpenID provider. */
+  beginLogin: handleUnaryCall<BeginLoginRequest, BeginLoginResponse>;
+  /** For the gateway: ends that login with a session for the browser that began it. */
+  finishLogin: handleUnaryCall<FinishLoginRequest, FinishLoginResponse>;
   /** Ends a session. Ending an ended session changes nothing. */
   endSession: handleUnaryCall<EndSessionRequest, EndSessionResponse>;
   /** Makes an API key. The response is the only place that ever shows it. */
@@ -3130,6 +3435,38 @@ export interface AuthorityServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CreateSessionResponse) => void,
+  ): ClientUnaryCall;
+  /** For the gateway: begins the login of a person at the OpenID provider. */
+  beginLogin(
+    request: BeginLoginRequest,
+    callback: (error: ServiceError | null, response: BeginLoginResponse) => void,
+  ): ClientUnaryCall;
+  beginLogin(
+    request: BeginLoginRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: BeginLoginResponse) => void,
+  ): ClientUnaryCall;
+  beginLogin(
+    request: BeginLoginRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: BeginLoginResponse) => void,
+  ): ClientUnaryCall;
+  /** For the gateway: ends that login with a session for the browser that began it. */
+  finishLogin(
+    request: FinishLoginRequest,
+    callback: (error: ServiceError | null, response: FinishLoginResponse) => void,
+  ): ClientUnaryCall;
+  finishLogin(
+    request: FinishLoginRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: FinishLoginResponse) => void,
+  ): ClientUnaryCall;
+  finishLogin(
+    request: FinishLoginRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: FinishLoginResponse) => void,
   ): ClientUnaryCall;
   /** Ends a session. Ending an ended session changes nothing. */
   endSession(
