@@ -3,7 +3,7 @@ import { atOnce } from "../../event-loop/turn.ts";
 import type { Gaps } from "../automaton/gaps.ts";
 import { markerFor, markerShowing, PLAIN_MARKER, shownOf } from "../markers.ts";
 import type { NeedleCheck } from "./match-checks.ts";
-import { bytesMeant, isHex, lineEndFormsOf, textFormsOf } from "./other-forms.ts";
+import { bytesMeant, caseFormsOf, isHex, lineEndFormsOf, textFormsOf } from "./other-forms.ts";
 import { secretNumber } from "./printed-numbers.ts";
 import { type Common, NONE_COMMON, sampleAt, stretchesOf } from "./random-looking.ts";
 import { SECRET_NAME } from "./secret-names.ts";
@@ -204,6 +204,7 @@ function addWholeText(needles: NeedleList, { text, source }: Text): void {
     const gaps = isHex(form) ? "hex" : "none";
     needles.add(form, source, { shows: form, gaps });
   }
+  for (const form of caseFormsOf(text)) needles.add(form, source, { shows: form });
   for (const form of lineEndFormsOf(text)) needles.add(form, source, { shows: form });
   for (const form of utf16Forms(text)) needles.add(form, source);
 }

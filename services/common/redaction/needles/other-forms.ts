@@ -1,3 +1,5 @@
+import { isWrittenName } from "./words.ts";
+
 /**
  * Other texts that programs write for the same value: hexadecimal digits in the other case, UUIDs without
  * dashes, Base64 in the other alphabet.
@@ -16,6 +18,19 @@ export function textFormsOf(value: string): string[] {
   }
   forms.delete(value);
   return [...forms];
+}
+
+/** Characters of the shortest and of the longest value that is searched for in small letters and in capitals. */
+const [MIN_CASED_CHARACTERS, MAX_CASED_CHARACTERS] = [8, 256];
+
+/**
+ * A value in small letters and in capitals, as programs write hosts, names of columns and names of headers. Empty
+ * for a value of several lines, and for a name such as `Reports2024`, which other text has in small letters.
+ */
+export function caseFormsOf(value: string): string[] {
+  if (value.length < MIN_CASED_CHARACTERS || value.length > MAX_CASED_CHARACTERS) return [];
+  if (/[\r\n]/.test(value) || isWrittenName(value)) return [];
+  return [value.toLowerCase(), value.toUpperCase()].filter((form) => form !== value);
 }
 
 /**
