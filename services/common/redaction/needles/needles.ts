@@ -157,7 +157,7 @@ function itemsOf(values: readonly string[], names: readonly string[]): Item[] {
   const whole: Item[] = [];
   const parts: Item[] = [];
   values.forEach((text, source) => {
-    const apart = takenApart(text);
+    const apart = takenApart(text, names[source] ?? "");
     whole.push({
       text,
       source,

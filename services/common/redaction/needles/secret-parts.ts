@@ -1,5 +1,7 @@
 import { isUtf8 } from "node:buffer";
 import { parseAllDocuments } from "yaml";
+import { isCommon, isCommonName } from "./common-texts.ts";
+import { elementsOf, joinedGroups } from "./list-parts.ts";
 import { namedValuesOf, unescaped } from "./named-values.ts";
 import { bytesMeant } from "./other-forms.ts";
 import { MIN_PIECE_CHARACTERS } from "./padding.ts";
@@ -41,9 +43,9 @@ export function isWord(value: string): boolean {
 
 /**
  * Records a text as a part of the secret, to be searched for, unless it is too short or too common. An
- * undefined role means "field".
+ * undefined role means "field". `name` is the name under which the text stands, or empty.
  */
-type Add = (text: string, role?: Role) => void;
+type Add = (text: string, role?: Role, name?: string) => void;
 
 /** The parts of a secret value that are searched for, and the texts in the value that are no secret. */
 export type Parts = {
@@ -56,25 +58,25 @@ export type Parts = {
 };
 
 /** The parts of a secret value, for callers that do not need the texts in it that are no secret. */
-export function partsOf(value: string): Part[] {
-  return [...takenApart(value).parts];
+export function partsOf(value: string, name = ""): Part[] {
+  return [...takenApart(value, name).parts];
 }
 
 /**
  * Finds in a secret value its parts, such as the password in a URL, and the texts that are no secret, such as
- * hosts.
+ * hosts. `name` is the secret's name.
  */
-export function takenApart(value: string): Parts {
+export function takenApart(value: string, name = ""): Parts {
   const commonTexts = new Set<string>();
   const commonNumbers = new Set<string>();
   const parts = new Map<string, Part>();
   const fields = new Set<string>();
   const seen = new Set<string>();
 
-  const takeApart = (text: string, depth: number): void => {
+  const takeApart = (text: string, depth: number, textName: string): void => {
     if (depth >= MAX_DEPTH || seen.has(text)) return;
     seen.add(text);
-    const add: Add = (part, role = "field") => {
+    const add: Add = (part, role = "field", partName = "") => {
       const isNamedSecret = role === "named" || role === "password";
       const isWords = WORD.test(part);
       if (role === "field" && isWords) fields.add(part);
@@ -93,11 +95,13 @@ export function takenApart(value: string): Parts {
       if (!known?.isNamedSecret) parts.set(part, { text: part, isNamedSecret });
       const inBase64 = isNamedSecret ? namedBase64(part) : undefined;
       if (inBase64 !== undefined) add(inBase64, role);
-      takeApart(part, depth + 1);
+      takeApart(part, depth + 1, role === "same" ? textName : partName);
     };
-    addAll(text, add);
+    addAll(text, add, textName);
   };
-  takeApart(value, 0);
+  takeApart(value, 0, name);
+  const joined = joinedGroups(value);
+  if (joined !== undefined) parts.set(joined, { text: joined, isNamedSecret: true });
   // A password that is also the user, as in `postgres://postgres:postgres@host`, is not searched for, because
   // the user name reveals it anyway.
   return {
@@ -107,27 +111,15 @@ export function takenApart(value: string): Parts {
   };
 }
 
-/**
- * Whether a text is a name of a project, a host or a time zone, as people write them. Such a name is not
- * redacted as a piece of the secret. Names of fewer than 13 characters are never redacted as pieces, so they
- * need no exception.
- */
-function isCommonName(text: string): boolean {
-  const isName =
-    /^[a-z0-9]+(?:[-_][a-z0-9]+)+$/.test(text) ||
-    /^[a-z0-9-]+(?:\.[a-z0-9-]+){2,}$/.test(text) ||
-    /^[A-Z][a-z]+(?:[/_-][A-Z][a-z]+)+$/.test(text);
-  return isName && text.length >= MIN_PIECE_CHARACTERS;
-}
-
-function addAll(value: string, add: Add): void {
+function addAll(value: string, add: Add, valueName: string): void {
   bare(value, add);
   meant(value, add);
   const json = parsedJson(value);
   if (json !== undefined) {
-    leaves(json, "", add);
+    leaves(json, "", add, valueName);
     return;
   }
+  for (const [text, role] of elementsOf(value, valueName)) add(text, role);
   for (const document of parsedYaml(value)) leaves(document, "", add);
   lines(value, add);
   assignments(value, add);
@@ -136,30 +128,6 @@ function addAll(value: string, add: Add): void {
   query(value, add);
   authorization(value, add);
   credentials(value, add);
-}
-
-/**
- * Patterns of texts in a secret value that are common in output that has nothing to do with the secret, and
- * so are not searched for.
- */
-const COMMON: readonly RegExp[] = [
-  // Common texts: hosts, whose labels have one case each, and addresses, with a port or without.
-  /^(?:tcp:)?(?:(?:[a-z0-9-]+|[A-Z0-9-]+)\.)+(?:[a-z]{2,}|[A-Z]{2,})(?:[:,]\d{1,5})?$/,
-  /^(?:tcp:)?\d{1,3}(?:\.\d{1,3}){3}(?:[:,/]\d{1,5})?$/,
-  /^\[?[\da-f:]*::[\da-f:.]*\]?(?::\d{1,5}|\/\d{1,3})?$/i,
-  // Common texts: dates.
-  /^\d{1,4}([-./])\d{1,2}\1\d{1,4}(?:[T ,][\d:., +Z-]*)?$/,
-  /^\d{8}T?\d{0,6}Z?$|^\d{4}[-/]\d{2,4}$/,
-  // Common texts: media types, and names such as `eu-north-1`.
-  /^[a-z]+\/[a-z0-9.+-]+$/,
-  /^[a-z]+(?:[-_][a-z]+)+[-_]\d{1,2}$/,
-];
-
-/** Names of several words with a year, such as `acme-prod-reports-2024`. */
-const NAME_WITH_YEAR = /^[a-z]+(?:[-_][a-z]+)+[-_](?:19|20)\d{2}$/;
-
-function isCommon(text: string): boolean {
-  return COMMON.some((common) => common.test(text)) || (NAME_WITH_YEAR.test(text) && isWrittenName(text));
 }
 
 /**
@@ -247,18 +215,19 @@ const YAML_MAPPING = /^[ \t]*(?:- )?["']?[A-Za-z_][\w.-]*["']?:(?: .*)?\r?\n/m;
  * Adds the strings and numbers of a parsed JSON or YAML document; `name` is the key under which `value`
  * stands, or empty.
  */
-function leaves(value: unknown, name: string, add: Add): void {
+function leaves(value: unknown, name: string, add: Add, documentName = ""): void {
   if (typeof value === "string") {
     // A URL without a user is no secret, but its query may have secrets; `add` would take the whole URL.
     if (isUrlWithoutUser(value)) query(value, add);
-    else add(value.trim(), roleOf(name, value.trim()));
+    else add(value.trim(), roleIn(documentName, name, value.trim()), name);
   } else if (typeof value === "number" || typeof value === "bigint") {
     add(String(value), roleOf(name, String(value)));
   } else if (Array.isArray(value)) {
     // Numbers in a list may be recovery codes, whatever the list's name is, so they are not recorded as
     // harmless numbers.
-    const addMember: Add = (text, role) => add(text, role === "number" ? "setting" : role);
-    for (const member of value) leaves(member, name, typeof member === "object" ? add : addMember);
+    const addMember: Add = (text, role, of) => add(text, role === "number" ? "setting" : role, of);
+    for (const member of value)
+      leaves(member, name, typeof member === "object" ? add : addMember, documentName);
   } else if (value !== null && typeof value === "object") {
     // An object such as `{"name": "DB_PASSWORD", "value": "…"}`, as in a container's environment, gives the
     // name for its value.
@@ -270,9 +239,24 @@ function leaves(value: unknown, name: string, add: Add): void {
     for (const [key, member] of members) {
       // The names in a document are in the documents of all projects: `auth_provider_x509_cert_url`.
       if (isWrittenName(key)) add(key, "setting");
-      leaves(member, /^(?:value|default)$/i.test(key) ? given : key, add);
+      leaves(member, /^(?:value|default)$/i.test(key) ? given : key, add, documentName);
     }
   }
+}
+
+/**
+ * The role of a string in a document whose own name is that of a secret, such as `DB_PASSWORDS: {"alice": "Vb7kQ9x"}`:
+ * fewer characters suffice for a text that is no name, such as `redis7`.
+ */
+function roleIn(documentName: string, name: string, text: string): Role {
+  const role = roleOf(name, text);
+  const isShortSecret =
+    role === "field" &&
+    text.length < MIN_LEAF_CHARACTERS &&
+    SECRET_NAME.test(documentName) &&
+    !isCommon(text) &&
+    !isWrittenName(text);
+  return isShortSecret ? "named" : role;
 }
 
 function isUrlWithoutUser(text: string): boolean {
@@ -315,7 +299,7 @@ function kindsOf(text: string): number {
 function assignments(value: string, add: Add): void {
   for (const item of value.split(/[\r\n;]+/)) {
     const [name, given] = assignmentIn(item) ?? ["", ""];
-    if (name !== "") add(given, roleOf(name, given));
+    if (name !== "") add(given, roleOf(name, given), name);
   }
 }
 
@@ -341,7 +325,7 @@ function named(value: string, add: Add): void {
     // Under a name that is not a secret's, a text such as the host in `host=db.internal` is no secret.
     if (role === "field" && (kindsOf(text) < 3 || !/^[^\s=:]+$/.test(text) || !isGiven(value, text)))
       continue;
-    for (const each of new Set([text, decoded(text), unescaped(text)])) add(each, role);
+    for (const each of new Set([text, decoded(text), unescaped(text)])) add(each, role, name);
   }
 }
 
