@@ -152,7 +152,7 @@ async function replaced(path: string, text: string, mode: number, like?: Stats):
  */
 async function giveTo({ uid, gid }: Owner, deployment: string): Promise<void> {
   const services = (await readdir(join(deployment, "tls"))).filter((name) => name !== "ca");
-  const places = [...services.map((name) => join("tls", name)), "secrets"];
+  const places = [...services.map((name) => join("tls", name)), "secrets", "grants"];
   for (const file of ["database-url", "admin-key", "version-key"])
     await chown(join(deployment, file), uid, gid);
   for (const place of places) {

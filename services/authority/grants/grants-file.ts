@@ -51,7 +51,9 @@ export async function openGrantsFile(
     return known.entry !== before;
   };
   const adopt = () => {
-    const entry = known?.entry ?? { problem: `${basename(path)} does not exist` };
+    const entry = known?.entry ?? {
+      problem: `${basename(path)} does not exist, or its directory may not be read`,
+    };
     problem = "problem" in entry ? entry.problem : undefined;
     if (!("problem" in entry)) grants = entry;
   };

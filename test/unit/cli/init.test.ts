@@ -20,6 +20,11 @@ it("./airlock init completes an init that was interrupted, and changes no file t
   try {
     await init();
     const [password, key] = [await read("database-password"), await read("version-key")];
+    // The containers read both as one user.
+    const owners = ["secrets", "grants", "grants/grants.yaml"].map((name) =>
+      stat(join(directory, "deployment", name)),
+    );
+    expect(new Set((await Promise.all(owners)).map(({ uid }) => uid)).size).toBe(1);
     const url = `postgres://airlock:${password}@postgres:5432/airlock?sslmode=disable`;
     expect(await read("database-url")).toBe(url);
     await rm(join(directory, "deployment", "database-url"));
