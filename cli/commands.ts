@@ -94,8 +94,7 @@ export const COMMANDS: readonly Command[] = [
   },
   {
     name: "keys",
-    usage:
-      "keys create NAME [--role R] [--kind K] [--project NAME]... [--principal ID]\n            [--expires-in DAYSd] [--rate N]\nkeys list [--json]\nkeys revoke KEY_ID",
+    usage: "keys create NAME [OPTIONS]\nkeys list [--json]\nkeys revoke KEY_ID",
     summary: "make, list and revoke API keys",
     options: [
       ["--role R", "admin, operator, developer (which is the default) or observer"],

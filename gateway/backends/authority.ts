@@ -41,6 +41,14 @@ export type Counted = { readonly requests: number; readonly endsInMs: number };
 /** A session for a browser. `id` is what the browser shows. */
 export type NewSession = Pick<Authenticated, "principal" | "expiresAtMs"> & { readonly id: string };
 
+/** The answer about several counters. */
+export type CountAnswer = {
+  /** What each counter stands at, in the order of the question. */
+  readonly counts: readonly Counted[];
+  /** How many gateways count in this store at present; undefined: the store does not know. */
+  readonly gateways?: number;
+};
+
 /** The calls that the gateway makes to the authority. Every call rejects with an AirlockError. */
 export type AuthorityBackend = {
   /**
@@ -54,8 +62,8 @@ export type AuthorityBackend = {
    * when the authority stops or cannot be reached.
    */
   watchChanges(signal: AbortSignal): AsyncIterable<number>;
-  /** Adds requests to the counters that all gateways share; resolves to what each stands at, in the same order. */
-  countRequests(counts: readonly Count[]): Promise<readonly Counted[]>;
+  /** Adds requests to the counters that all gateways share. */
+  countRequests(counts: readonly Count[]): Promise<CountAnswer>;
   /** Makes a session that stands for an API key. */
   createSession(key: string, call: BackendChange): Promise<NewSession>;
   /** Begins the login of a person; resolves to the URL to send the browser to, and what only it may keep. */

@@ -1,4 +1,4 @@
-import type { Count, Counted } from "../backends/authority.ts";
+import type { Count, CountAnswer } from "../backends/authority.ts";
 
 /** Counters that all gateways share. */
 export type CountStore = {
@@ -8,6 +8,6 @@ export type CountStore = {
    * Adds the requests, and resolves to what each counter then stands at, in the same order. Rejects within some
    * seconds when the store does not answer. An empty list only asks whether it answers.
    */
-  add(counts: readonly Count[]): Promise<readonly Counted[]>;
+  add(counts: readonly Count[]): Promise<CountAnswer>;
   close(): void;
 };

@@ -1,9 +1,13 @@
 import type { Clock } from "#common/resilience/clock.ts";
+import { repeat } from "#common/resilience/repeat.ts";
 import type { Count, Counted } from "../backends/authority.ts";
 import type { FirstAnswering } from "./first-answering.ts";
 
 // Milliseconds after which requests that did not wait are told to the store.
 const TELL_AFTER_MS = 200;
+// Milliseconds between two calls to the store at the latest, by which the store knows this gateway, and the gateway
+// whether it is the only one.
+const BEAT_MS = 1_000;
 // Most counters of principals, and most of addresses, that are kept; at one more, the one that began first is
 // forgotten. Requests from very many addresses thereby take no more memory, and displace no principal.
 const MAX_COUNTERS = 20_000;
@@ -29,7 +33,12 @@ export type Standing = {
 };
 
 export type Counters = {
-  /** Counts requests (or, negative, takes them back) in the counters that all gateways share. */
+  /** Lets the store know of this gateway, so that the others no longer believe that they are alone. */
+  announce(): Promise<void>;
+  /**
+   * Counts requests (or, negative, takes them back) in the counters that all gateways share. Waits for the store
+   * unless this gateway is the only one.
+   */
   count(kind: CounterKind, requests: number): Promise<Standing>;
   /** Counts one request at once by what this gateway knows, and tells the shared counters soon after. */
   countSoon(kind: CounterKind): Standing;
@@ -40,6 +49,8 @@ type Entry = {
   readonly kind: CounterKind;
   /** All requests that this gateway has counted. */
   own: number;
+  /** Whether the store has answered for the counter. */
+  isTold: boolean;
   /** What the counter stood at when the store last answered, with what could not be told to it. */
   known: number;
   /** Requests that are being told to the store. */
@@ -62,6 +73,8 @@ export function createCounters(store: FirstAnswering, clock: Clock, maxCounters 
   /** The next call to the store, which has the requests that came during the one underway. */
   let next: Promise<Told> | undefined;
   let stopTimer: (() => void) | undefined;
+  // Whether no other gateway counts, so that this one knows by itself what each counter stands at.
+  let isAlone = false;
 
   const entryOf = (kind: CounterKind): Entry => {
     const entries = kind.isOfAddress ? ofAddresses : ofPrincipals;
@@ -71,7 +84,15 @@ export function createCounters(store: FirstAnswering, clock: Clock, maxCounters 
     entries.delete(kind.name);
     const [oldest] = entries.size >= maxCounters ? entries.keys() : [];
     if (oldest !== undefined) entries.delete(oldest);
-    const entry = { kind, own: 0, known: 0, telling: 0, untold: 0, endsAtMs: nowMs + kind.windowMs };
+    const entry = {
+      kind,
+      own: 0,
+      isTold: false,
+      known: 0,
+      telling: 0,
+      untold: 0,
+      endsAtMs: nowMs + kind.windowMs,
+    };
     entries.set(kind.name, entry);
     return entry;
   };
@@ -87,10 +108,11 @@ export function createCounters(store: FirstAnswering, clock: Clock, maxCounters 
     for (const entry of entries) [entry.telling, entry.untold] = [entry.untold, 0];
     const told = store.add(entries.map((entry) => countOf(entry, nowMs)));
     telling = told;
-    const answers = await told;
+    const answer = await told;
+    isAlone = answer?.gateways === 1;
     const before: Map<Entry, number> = new Map();
     for (const [n, entry] of entries.entries())
-      before.set(entry, settle(entry, answers?.[n], clock.monotonicMs()));
+      before.set(entry, settle(entry, answer?.counts[n], clock.monotonicMs()));
     return before;
   };
   const tellNow = (): Promise<Told> => {
@@ -98,31 +120,42 @@ export function createCounters(store: FirstAnswering, clock: Clock, maxCounters 
     return next;
   };
 
+  const note = (entry: Entry, requests: number): void => {
+    entry.own += requests;
+    entry.untold += requests;
+    // What is untold while no store answers is told with the counter's next request after that.
+    if (!store.isAway()) toTell.add(entry);
+  };
+  const tellSoon = (): void => {
+    if (store.isAway()) return;
+    stopTimer ??= clock.after(TELL_AFTER_MS, () => {
+      stopTimer = undefined;
+      void tellNow();
+    });
+  };
+  const stopBeat = repeat(BEAT_MS, async () => void (await tellNow()), clock);
+
   return {
+    announce: async () => void (await tellNow()),
     async count(kind, requests) {
       const entry = entryOf(kind);
-      entry.own += requests;
-      entry.untold += requests;
-      if (store.isAway()) return standingOf(entry);
-      toTell.add(entry);
+      note(entry, requests);
+      if (store.isAway() || (isAlone && entry.isTold)) {
+        tellSoon();
+        return standingOf(entry);
+      }
       const place = entry.untold;
       const before = (await tellNow()).get(entry) ?? 0;
       return standingOf(entry, before + place);
     },
     countSoon(kind) {
       const entry = entryOf(kind);
-      entry.own += 1;
-      entry.untold += 1;
-      // What is untold while no store answers is told with the counter's next request after that.
-      if (store.isAway()) return standingOf(entry);
-      toTell.add(entry);
-      stopTimer ??= clock.after(TELL_AFTER_MS, () => {
-        stopTimer = undefined;
-        void tellNow();
-      });
+      note(entry, 1);
+      tellSoon();
       return standingOf(entry);
     },
     close() {
+      void stopBeat();
       stopTimer?.();
       store.close();
     },
@@ -154,6 +187,7 @@ function countOf({ kind, own, known, telling, endsAtMs }: Entry, nowMs: number):
 function settle(entry: Entry, answer: Counted | undefined, nowMs: number): number {
   const { telling } = entry;
   entry.telling = 0;
+  entry.isTold ||= answer !== undefined;
   const least = entry.known + telling;
   const endsAtMs = nowMs + Math.min(answer?.endsInMs ?? 0, entry.kind.windowMs);
   const isNew = endsAtMs > entry.endsAtMs + ENDS_LATER_MS;

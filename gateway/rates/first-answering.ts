@@ -1,7 +1,7 @@
 import { AirlockError, asAirlockError } from "#common/errors.ts";
 import type { Clock } from "#common/resilience/clock.ts";
 import type { Log } from "#common/service/log.ts";
-import type { Count, Counted } from "../backends/authority.ts";
+import type { Count, CountAnswer } from "../backends/authority.ts";
 import type { CountStore } from "./count-store.ts";
 
 // Milliseconds that a request waits for a store.
@@ -16,7 +16,7 @@ export type FirstAnswering = {
    * Adds the requests in the first store that answers. Undefined when none does; a store that did not answer may
    * or may not have counted them.
    */
-  add(counts: readonly Count[]): Promise<readonly Counted[] | undefined>;
+  add(counts: readonly Count[]): Promise<CountAnswer | undefined>;
   close(): void;
 };
 

@@ -18,5 +18,7 @@ export async function openCounters(
   // Loaded only where there is a Redis, because its client takes as long to load as a service.
   const redis = redisUrl && (await (await import("./redis-counts.ts")).redisCounts(redisUrl));
   const stores = [...(redis ? [redis] : []), authorityCounts(authority)];
-  return createCounters(firstAnswering(stores, systemClock, log), systemClock);
+  const counters = createCounters(firstAnswering(stores, systemClock, log), systemClock);
+  await counters.announce();
+  return counters;
 }

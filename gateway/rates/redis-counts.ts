@@ -72,7 +72,7 @@ export async function redisCounts(url: Secret): Promise<CountStore> {
       try {
         if (redis.status !== "ready") throw new Error(`the connection is ${redis.status}`);
         if (counts.length === 0) await redis.ping();
-        return await Promise.all(counts.map(addOne));
+        return { counts: await Promise.all(counts.map(addOne)) };
       } catch (error) {
         // A Redis that does not answer may still have commands of this connection to answer.
         if (redis.status === "ready") redis.disconnect(true);

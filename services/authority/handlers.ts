@@ -62,6 +62,7 @@ export function authorityHandlers(
       for await (const version of changes.watch(signal)) yield { version };
     }),
     countRequests: unary(async ({ gateway, counts }) => ({
+      gateways: requestCounts.gateways(gateway),
       counts: counts.map((count) => requestCounts.add(gateway, count)),
     })),
     createSession: unary(async ({ key }) => {

@@ -6,6 +6,8 @@ import type { CountedRequests, RequestCount } from "#proto/authority.ts";
 const MAX_COUNTERS = 50_000;
 // A gateway whose counter ends so many milliseconds earlier speaks of the one before.
 const ENDED_EARLIER_MS = 1_000;
+// Milliseconds without a call after which a gateway counts as gone; each calls every second.
+const GONE_AFTER_MS = 10_000;
 
 type Counter = {
   readonly endsAtMs: number;
@@ -14,6 +16,8 @@ type Counter = {
 };
 
 export type RequestCounts = {
+  /** Notes that the gateway calls; returns how many gateways have called within the last seconds. */
+  gateways(gateway: string): number;
   /** Adds the requests of a gateway to their counter, and says what it then stands at. */
   add(gateway: string, count: RequestCount): CountedRequests;
 };
@@ -25,6 +29,7 @@ export type RequestCounts = {
 export function createRequestCounts(clock: Clock, maxCounters = MAX_COUNTERS): RequestCounts {
   // In the order of their beginning, because a counter that begins anew is put at the end.
   const counters = new Map<string, Counter>();
+  const seenAtMs = new Map<string, number>();
 
   const begin = (name: string, endsAtMs: number): Counter => {
     counters.delete(name);
@@ -36,6 +41,12 @@ export function createRequestCounts(clock: Clock, maxCounters = MAX_COUNTERS): R
   };
 
   return {
+    gateways(gateway) {
+      const nowMs = clock.monotonicMs();
+      seenAtMs.set(gateway, nowMs);
+      for (const [name, atMs] of seenAtMs) if (nowMs - atMs > GONE_AFTER_MS) seenAtMs.delete(name);
+      return seenAtMs.size;
+    },
     add(gateway, { counter: name, requests, windowMs, ownRequests, knownRequests, knownEndsInMs }) {
       const nowMs = clock.monotonicMs();
       const gatewaysEndMs = nowMs + Math.min(knownEndsInMs, windowMs);

@@ -51,7 +51,7 @@ export function authorityOver(
       const request = { gateway, counts: counts.map(countToProto) };
       const response = await callUnary(client, client.countRequests, request, "authority", limits);
       if (response.counts.length !== counts.length) throw incomplete("count");
-      return response.counts;
+      return response;
     },
     async createSession(key, call) {
       const request = { key };

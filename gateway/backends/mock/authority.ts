@@ -22,7 +22,7 @@ export function createMockAuthority(now: () => number = Date.now): AuthorityBack
       yield 1;
     },
     // The mock demands no credential, so it limits no requests.
-    countRequests: async () => [],
+    countRequests: async () => ({ counts: [] }),
     async createSession() {
       throw new AirlockError("unauthenticated", "The mock knows no credentials. Send none.");
     },

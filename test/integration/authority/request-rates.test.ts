@@ -1,4 +1,5 @@
 import { randomUUID } from "node:crypto";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import {
   ask,
@@ -20,6 +21,8 @@ beforeAll(async () => {
   const env = { AIRLOCK_TRUSTED_PROXIES: "127.0.0.0/8" };
   url = await gateways.addGateway(env);
   another = await gateways.addGateway(env);
+  // Within a second the first gateway notices that it is no longer alone.
+  await sleep(1_200);
 }, 60_000);
 afterAll(() => gateways.close());
 

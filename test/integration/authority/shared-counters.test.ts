@@ -19,6 +19,8 @@ beforeAll(async () => {
   gateways = await startRatedGateways();
   one = await gateways.addGateway();
   two = await gateways.addGateway();
+  // Within a second the first gateway notices that it is no longer alone.
+  await sleep(1_200);
 }, 60_000);
 afterAll(() => gateways.close());
 

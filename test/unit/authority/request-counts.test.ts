@@ -72,6 +72,14 @@ describe("the authority's counters of requests", () => {
     expect(add("a", { ...late, knownEndsInMs: 3 }).requests).toBe(2);
   });
 
+  it("the authority knows which gateways have called within the last seconds", async () => {
+    const clock = createFakeClock();
+    const { gateways } = createRequestCounts(clock);
+    expect([gateways("a"), gateways("b"), gateways("a")]).toEqual([1, 2, 2]);
+    await clock.advance(10_001);
+    expect(gateways("a")).toBe(1);
+  });
+
   it("the authority forgets the oldest counter when there are too many", () => {
     const { tell } = counts(1_000);
     tell("a", "first", 5);

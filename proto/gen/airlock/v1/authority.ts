@@ -109,6 +109,8 @@ export interface RequestCount {
 export interface CountRequestsResponse {
   /** In the order of the request. */
   counts: CountedRequests[];
+  /** The gateways that called within the last seconds. One that is alone need not wait for this response. */
+  gateways: number;
 }
 
 export interface CountedRequests {
@@ -917,13 +919,16 @@ export const RequestCount: MessageFns<RequestCount> = {
 };
 
 function createBaseCountRequestsResponse(): CountRequestsResponse {
-  return { counts: [] };
+  return { counts: [], gateways: 0 };
 }
 
 export const CountRequestsResponse: MessageFns<CountRequestsResponse> = {
   encode(message: CountRequestsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.counts) {
       CountedRequests.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.gateways !== 0) {
+      writer.uint32(16).int32(message.gateways);
     }
     return writer;
   },
@@ -949,6 +954,14 @@ export const CountRequestsResponse: MessageFns<CountRequestsResponse> = {
             message.counts.push(CountedRequests.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.gateways = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -967,6 +980,7 @@ export const CountRequestsResponse: MessageFns<CountRequestsResponse> = {
   fromPartial(object: DeepPartial<CountRequestsResponse>): CountRequestsResponse {
     const message = createBaseCountRequestsResponse();
     message.counts = object.counts?.map((e) => CountedRequests.fromPartial(e)) || [];
+    message.gateways = object.gateways ?? 0;
     return message;
   },
 };

@@ -11,16 +11,21 @@ const MINUTE = 60_000;
 const KIND = { name: "x", windowMs: MINUTE };
 
 /** The authority's own counters, without a network, that can be taken away. */
-function storeOn(clock: FakeClock, gateway = "a", counts = createRequestCounts(clock)) {
+function storeOn(
+  clock: FakeClock,
+  gateway = "a",
+  counts = createRequestCounts(clock),
+  knowsGateways = false,
+) {
   const calls: (readonly Count[])[] = [];
   const state = { isAway: false, isFrozen: false };
   const store: CountStore = {
     name: "authority",
     async add(asked) {
-      calls.push(asked);
+      if (asked.length > 0) calls.push(asked);
       if (state.isAway) throw new Error("away");
       if (state.isFrozen) await new Promise(() => undefined);
-      return asked.map(({ own, known, ...count }) =>
+      const answers = asked.map(({ own, known, ...count }) =>
         counts.add(gateway, {
           ...count,
           ownRequests: own,
@@ -28,6 +33,7 @@ function storeOn(clock: FakeClock, gateway = "a", counts = createRequestCounts(c
           knownEndsInMs: known.endsInMs,
         }),
       );
+      return { counts: answers, ...(knowsGateways && { gateways: counts.gateways(gateway) }) };
     },
     close: () => undefined,
   };
@@ -87,6 +93,28 @@ describe("a gateway's counters", () => {
     await clock.advance(1_000);
     expect((await first.count(KIND, 1)).requests).toBe(7);
     expect((await second.count(KIND, 1)).requests).toBe(8);
+  });
+
+  it("a gateway that is the only one waits for the store once a minute, until there is another one", async () => {
+    const clock = createFakeClock();
+    const shared = createRequestCounts(clock);
+    const { store, calls } = storeOn(clock, "a", shared, true);
+    const counters = countersOn(clock, [store]);
+    for (let n = 1; n <= 20; n++) expect((await counters.count(KIND, 1)).requests).toBe(n);
+    expect(calls).toHaveLength(1);
+    await clock.advance(250);
+    expect(calls).toHaveLength(2);
+    const another = countersOn(clock, [storeOn(clock, "b", shared, true).store]);
+    expect((await another.count(KIND, 1)).requests).toBe(21);
+    await clock.advance(1_000);
+    expect((await counters.count(KIND, 1)).requests).toBe(22);
+    expect((await another.count(KIND, 1)).requests).toBe(23);
+    expect((await counters.count(KIND, 1)).requests).toBe(24);
+    another.close();
+    await clock.advance(12_000);
+    const before = calls.length;
+    for (let n = 25; n <= 40; n++) expect((await counters.count(KIND, 1)).requests).toBe(n);
+    expect(calls.length).toBe(before);
   });
 
   it("a gateway uses the second store while the first is away", async () => {
