@@ -1,6 +1,6 @@
 import { AirlockError } from "#common/errors.ts";
 import type { AuthMode } from "#common/identity/auth-mode.ts";
-import { LOCAL_PRINCIPAL, TENANT } from "#common/identity/principal.ts";
+import { LOCAL_PRINCIPAL, principalOfClient, TENANT } from "#common/identity/principal.ts";
 import { isSessionId } from "#common/identity/session-id.ts";
 import { idOf, type Proven, principalBy } from "./grants/grantee.ts";
 import type { Grants } from "./grants/grants.ts";
@@ -16,6 +16,11 @@ export type Authentication = {
    * `unauthenticated`, `no_grant`, `tenant_required` and `issuer_unavailable`.
    */
   whose(credential: string, tenant: string | undefined): Promise<Authenticated>;
+  /**
+   * Says what the client certificate with this name may do, or the holder of the credential that its program
+   * shows, if any. Rejects as `whose` does, unless this deployment demands no credentials.
+   */
+  ofClient(name: string, credential: string | undefined, tenant: string | undefined): Promise<Authenticated>;
 };
 
 type Means = {
@@ -36,7 +41,7 @@ export function createAuthentication(
   auth: AuthMode,
   store: Pick<AuthorityStore, "version">,
 ): Authentication {
-  return {
+  const self: Authentication = {
     async whose(credential, tenant) {
       if (tenant !== undefined && !TENANT.test(tenant)) throw badTenant();
       if (credential === "" && auth === "off")
@@ -54,7 +59,17 @@ export function createAuthentication(
       const token = await tokens.read(credential);
       return await byGrants(token, tenant, token.expiresAtMs);
     },
+    async ofClient(name, credential, tenant) {
+      if (auth === "off")
+        return { principal: principalOfClient(name), expiresAtMs: undefined, version: await store.version() };
+      if (credential !== undefined && isSessionId(credential))
+        throw new AirlockError("unauthenticated", "A session is for browsers. Show an API key or a token.");
+      if (credential !== undefined) return await self.whose(credential, tenant);
+      if (tenant !== undefined && !TENANT.test(tenant)) throw badTenant();
+      return await byGrants({ cert: name }, tenant, undefined);
+    },
   };
+  return self;
 }
 
 /** Says who has proved an identity, by the grants of this moment. */

@@ -88,6 +88,15 @@ export function authorityHandlers(
       log.info({ principal: principal.id }, "a session was ended");
       return {};
     }),
+    resolveClient: unary(async ({ name, tenant, credential }) => {
+      const shown = credential === "" ? undefined : credential;
+      const { principal, version, expiresAtMs } = await authentication.ofClient(
+        name,
+        shown,
+        tenant === "" ? undefined : tenant,
+      );
+      return { principal: principalToProto(principal), version, expiresAtMs };
+    }),
     createKey: unary(async (request, { principal }) => {
       const { key, text } = await keys.create(principal, wishFromProto(request));
       const { keyId: key_id, role } = key;

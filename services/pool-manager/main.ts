@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { v7 as newId } from "uuid";
 import { callUnary } from "#common/grpc/client.ts";
+import { openClientGrants } from "#common/grpc/client-grants.ts";
 import { openEdges } from "#common/grpc/edges.ts";
 import { openPassCheck } from "#common/grpc/pass-check.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
@@ -38,6 +39,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
   const edges = await openEdges("pool-manager", config, log);
   const secrets = edges.connectTo(SecretsServiceClient, config.secretsAddress);
   const passes = openPassCheck("pool-manager", config, edges, clock);
+  const clients = openClientGrants(config, edges, clock);
   const circuits = createCircuits("airlock_pool", clock, log);
   const driver = await createOwnDriver(config, log, circuits);
   const checks = [() => askSecretProblems(secrets)];
@@ -58,6 +60,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
     edges.tls,
     readiness,
     passes,
+    clients,
   );
   return {
     address: server.address,
@@ -65,6 +68,7 @@ export async function startPoolManager(config: PoolManagerConfig, log: Log): Pro
     async drain(graceMs) {
       await pools.close(graceMs);
       await server.drain(graceMs);
+      clients?.close();
       edges.close();
     },
   };

@@ -1,5 +1,6 @@
 import { v7 as newRouterId } from "uuid";
 import { checkDatabase } from "#common/database/readiness.ts";
+import { openClientGrants } from "#common/grpc/client-grants.ts";
 import { openEdges } from "#common/grpc/edges.ts";
 import { openPassCheck } from "#common/grpc/pass-check.ts";
 import { startGrpcServer } from "#common/grpc/server.ts";
@@ -53,6 +54,7 @@ export async function startRouter(
   const sanitizer = edges.connectTo(SanitizerServiceClient, config.sanitizerAddress);
   const egress = edges.connectTo(EgressServiceClient, config.egressAddress);
   const passes = openPassCheck("router", config, edges, machineClock);
+  const clients = openClientGrants(config, edges, machineClock);
   const workers = createWorkerConnections(edges.tls);
   const projects = createProjectDirectory(poolManager, clock);
   const { maxUnfinished, maxStoredBytes: totalBytes } = config;
@@ -97,6 +99,7 @@ export async function startRouter(
     edges.tls,
     readiness,
     passes,
+    clients,
   );
   const stopRetention = startRetention(store, config.retentionMs, clock, log);
   return {
@@ -109,6 +112,7 @@ export async function startRouter(
       await claims.stop();
       await Promise.all([dispatcher.drain(graceMs), server.drain(graceMs)]);
       workers.close();
+      clients?.close();
       edges.close();
       await store.close();
     },

@@ -8,7 +8,7 @@ import { pino } from "pino";
 import type { ServiceIdentity } from "#common/identity/identity.ts";
 import { readEnvironment } from "#common/service/environment.ts";
 import { renewCertificates } from "../../cli/certificates/certs-directory.ts";
-import { compose, readSettings, START_ORDER } from "../../services/composition.ts";
+import { compose, readSettings, type ServiceName, START_ORDER } from "../../services/composition.ts";
 import { freePort } from "../support/free-port.ts";
 import { openTestAuthority, type TestAuthority } from "./passes.ts";
 
@@ -25,13 +25,27 @@ export type TlsServices = {
   readonly addresses: Readonly<Record<Exclude<ServiceIdentity, "gateway">, string>>;
   /** A pass for any principal, as an authority with the same store signs it. */
   readonly passFor: TestAuthority["passFor"];
+  stopService(name: ServiceName): Promise<void>;
+  startService(name: ServiceName): Promise<void>;
   stop(): Promise<void>;
 };
 
-/** Makes new certificates for all services and for the client `billing`. */
-export async function makeCertificates(directory: string): Promise<void> {
+export type TlsServicesOptions = {
+  /** Environment variables of the services. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** The text of grants.yaml in the directory, the authority's file of grants; undefined: it has none. */
+  readonly grants?: string;
+  /** The clients that get a certificate; `billing` unless given. */
+  readonly clients?: readonly string[];
+};
+
+/** Makes new certificates for all services and for these clients. */
+export async function makeCertificates(
+  directory: string,
+  clients: readonly string[] = ["billing"],
+): Promise<void> {
   await renewCertificates(directory, {
-    clients: ["billing"],
+    clients,
     days: 1,
     newAuthority: false,
     dropOldAuthorities: false,
@@ -40,11 +54,11 @@ export async function makeCertificates(directory: string): Promise<void> {
 }
 
 /** Starts all services with mutual TLS on TCP ports of this machine, as with compose, and one worker. */
-export async function startTlsServices(): Promise<TlsServices> {
+export async function startTlsServices(options: TlsServicesOptions = {}): Promise<TlsServices> {
   const directory = await mkdtemp(join(tmpdir(), "airlock-tls-"));
   const certificates = join(directory, "certificates");
   const projects = join(directory, "projects");
-  await makeCertificates(certificates);
+  await makeCertificates(certificates, options.clients);
   await mkdir(projects);
   await writeFile(join(projects, "demo.yaml"), "name: demo\nsecrets: {TOKEN: plain-token-of-a-test}\n");
   const log = pino({ level: "silent" });
@@ -60,7 +74,13 @@ export async function startTlsServices(): Promise<TlsServices> {
     address: (service: string) => `localhost:${ports.get(service)}`,
     tlsDirectoryOf: (service: string) => join(certificates, service),
   };
-  const read = readEnvironment({ AIRLOCK_PYTHON: PYTHON });
+  const grants = join(directory, "grants.yaml");
+  if (options.grants !== undefined) await writeFile(grants, options.grants);
+  const read = readEnvironment({
+    AIRLOCK_PYTHON: PYTHON,
+    ...(options.grants !== undefined && { AIRLOCK_GRANTS_FILE: grants }),
+    ...options.env,
+  });
   const settings = readSettings(read, { dataDirectory: directory, isMock: false });
   read.check();
   const composition = compose(site, settings, () => log);
@@ -72,6 +92,8 @@ export async function startTlsServices(): Promise<TlsServices> {
     certificates,
     addresses: { ...addresses, worker: worker.address } as TlsServices["addresses"],
     passFor: authority.passFor,
+    stopService: (name) => composition.stop(name, 0),
+    startService: async (name) => void (await composition.start(name)),
     async stop() {
       worker.process.kill("SIGKILL");
       await once(worker.process, "close");

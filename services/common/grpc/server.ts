@@ -26,6 +26,7 @@ import { removeStaleSocket } from "../service/unix-socket.ts";
 import { authorizeCalls } from "./authorizer.ts";
 import { callerOf } from "./caller.ts";
 import { needsTls } from "./client.ts";
+import type { ClientGrants } from "./client-grants.ts";
 import { toGrpcStatus } from "./errors.ts";
 import { hostInProcess } from "./in-process/host.ts";
 import { CHANNEL_OPTIONS, MAX_REQUEST_BYTES, NETWORK_SERVER_OPTIONS } from "./limits.ts";
@@ -150,7 +151,8 @@ export type GrpcServer = {
 /**
  * Starts a gRPC server on `address` with the given services, the standard health service, ReadinessService
  * and reflection. `readiness` reports what the service depends on. `passes` checks the passes that services
- * present on a network; undefined for a service that is called for no principal, or on a Unix socket.
+ * present on a network, and `clients` says what programs of the operator may do there; undefined for a service
+ * that is called for no principal, or on a Unix socket.
  *
  * - On `unix:/path` every caller is the user of this process, because the socket's mode is 0600 and the
  *   kernel refuses other users.
@@ -165,6 +167,7 @@ export async function startGrpcServer(
   tls?: TlsIdentity,
   readiness: AskReadiness = async () => [],
   passes?: PassCheck,
+  clients?: ClientGrants,
 ): Promise<GrpcServer> {
   const isLocal = address.startsWith("unix:");
   if (!isLocal && !tls) throw needsTls(address);
@@ -172,7 +175,7 @@ export async function startGrpcServer(
   const server = new Server({
     ...CHANNEL_OPTIONS,
     "grpc.max_receive_message_length": MAX_REQUEST_BYTES,
-    ...(!isLocal && { ...NETWORK_SERVER_OPTIONS, interceptors: [authorizeCalls(passes)] }),
+    ...(!isLocal && { ...NETWORK_SERVER_OPTIONS, interceptors: [authorizeCalls(passes, clients)] }),
   });
   const all = [...services, [ReadinessServiceService, readinessHandlers(readiness)] as const];
   const names = all.map(([definition]) => nameOf(definition));

@@ -26,6 +26,9 @@ type Rule = {
 
 type Row = Omit<Rule, "service">;
 
+// The services that programs of the operator call for principals; they ask the authority what a certificate may do.
+const CALLED_BY_CLIENTS = ["router", "pool-manager"] as const;
+
 /**
  * The callers that may make each RPC, and the permission that its principal needs. An RPC that is not in this
  * table is refused to every caller. The worker is written in Python: it reads its own rows from
@@ -71,7 +74,8 @@ export const RULES: Readonly<Record<string, Rule>> = {
   ...rules("authority", "AuthorityService", {
     // The gateway asks before it knows the principal.
     Authenticate: forServices("gateway"),
-    WatchChanges: forServices("gateway"),
+    WatchChanges: forServices("gateway", ...CALLED_BY_CLIENTS),
+    ResolveClient: forServices(...CALLED_BY_CLIENTS),
     // Before the permission is looked at, and for clients without a credential too.
     CountRequests: forServices("gateway"),
     // Before there is a principal.
@@ -121,6 +125,11 @@ export function missingPermission(principal: Standing, path: string): Permission
   const permission = Object.hasOwn(RULES, path) ? RULES[path]?.permission : undefined;
   if (permission === undefined || permission === "none" || has(principal, permission)) return undefined;
   return permission;
+}
+
+/** Whether the RPC with this path needs a permission of its principal. False for one that is not in the table. */
+export function needsPermission(path: string): boolean {
+  return Object.hasOwn(RULES, path) && RULES[path]?.permission !== "none";
 }
 
 /**

@@ -175,6 +175,25 @@ export interface WatchChangesResponse {
   version: number;
 }
 
+export interface ResolveClientRequest {
+  /** The name in the certificate. */
+  name: string;
+  /** The tenant that the client asks for; empty: the only one that it has a grant in. */
+  tenant: string;
+  /** The key or token that the program shows; empty: its certificate says who it is. Never log it. */
+  credential: string;
+}
+
+export interface ResolveClientResponse {
+  principal:
+    | Principal
+    | undefined;
+  /** The version that WatchChanges had when the grants were looked up. */
+  version: number;
+  /** When the credential ends; unset: never. */
+  expiresAtMs?: number | undefined;
+}
+
 export interface Key {
   /** The public part of the key, which names it in lists and in the log. */
   keyId: string;
@@ -1636,6 +1655,166 @@ export const WatchChangesResponse: MessageFns<WatchChangesResponse> = {
   fromPartial(object: DeepPartial<WatchChangesResponse>): WatchChangesResponse {
     const message = createBaseWatchChangesResponse();
     message.version = object.version ?? 0;
+    return message;
+  },
+};
+
+function createBaseResolveClientRequest(): ResolveClientRequest {
+  return { name: "", tenant: "", credential: "" };
+}
+
+export const ResolveClientRequest: MessageFns<ResolveClientRequest> = {
+  encode(message: ResolveClientRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(18).string(message.tenant);
+    }
+    if (message.credential !== "") {
+      writer.uint32(26).string(message.credential);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveClientRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveClientRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.credential = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveClientRequest>): ResolveClientRequest {
+    return ResolveClientRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveClientRequest>): ResolveClientRequest {
+    const message = createBaseResolveClientRequest();
+    message.name = object.name ?? "";
+    message.tenant = object.tenant ?? "";
+    message.credential = object.credential ?? "";
+    return message;
+  },
+};
+
+function createBaseResolveClientResponse(): ResolveClientResponse {
+  return { principal: undefined, version: 0, expiresAtMs: undefined };
+}
+
+export const ResolveClientResponse: MessageFns<ResolveClientResponse> = {
+  encode(message: ResolveClientResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.principal !== undefined) {
+      Principal.encode(message.principal, writer.uint32(10).fork()).join();
+    }
+    if (message.version !== 0) {
+      writer.uint32(16).int64(message.version);
+    }
+    if (message.expiresAtMs !== undefined) {
+      writer.uint32(24).int64(message.expiresAtMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResolveClientResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResolveClientResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.principal = Principal.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.version = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.expiresAtMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<ResolveClientResponse>): ResolveClientResponse {
+    return ResolveClientResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResolveClientResponse>): ResolveClientResponse {
+    const message = createBaseResolveClientResponse();
+    message.principal = (object.principal !== undefined && object.principal !== null)
+      ? Principal.fromPartial(object.principal)
+      : undefined;
+    message.version = object.version ?? 0;
+    message.expiresAtMs = object.expiresAtMs ?? undefined;
     return message;
   },
 };
@@ -3232,6 +3411,21 @@ export const AuthorityServiceService = {
     responseSerialize: (value: EndSessionResponse): Buffer => Buffer.from(EndSessionResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): EndSessionResponse => EndSessionResponse.decode(value),
   },
+  /**
+   * For services that the operator's programs call: says what the client certificate with this name may do, or
+   * the holder of the key or token that the program shows. The answer holds as that of Authenticate does. A
+   * certificate without a grant is refused with "no_grant", unless this deployment demands no credentials.
+   */
+  resolveClient: {
+    path: "/airlock.v1.AuthorityService/ResolveClient" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResolveClientRequest): Buffer => Buffer.from(ResolveClientRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResolveClientRequest => ResolveClientRequest.decode(value),
+    responseSerialize: (value: ResolveClientResponse): Buffer =>
+      Buffer.from(ResolveClientResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResolveClientResponse => ResolveClientResponse.decode(value),
+  },
   /** Makes an API key. The response is the only place that ever shows it. */
   createKey: {
     path: "/airlock.v1.AuthorityService/CreateKey" as const,
@@ -3346,6 +3540,12 @@ export interface AuthorityServiceServer extends UntypedServiceImplementation {
   finishLogin: handleUnaryCall<FinishLoginRequest, FinishLoginResponse>;
   /** Ends a session. Ending an ended session changes nothing. */
   endSession: handleUnaryCall<EndSessionRequest, EndSessionResponse>;
+  /**
+   * For services that the operator's programs call: says what the client certificate with this name may do, or
+   * the holder of the key or token that the program shows. The answer holds as that of Authenticate does. A
+   * certificate without a grant is refused with "no_grant", unless this deployment demands no credentials.
+   */
+  resolveClient: handleUnaryCall<ResolveClientRequest, ResolveClientResponse>;
   /** Makes an API key. The response is the only place that ever shows it. */
   createKey: handleUnaryCall<CreateKeyRequest, CreateKeyResponse>;
   /** Lists the keys that the caller's principal made, or all keys when it may manage all, newest first. */
@@ -3497,6 +3697,26 @@ export interface AuthorityServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: EndSessionResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * For services that the operator's programs call: says what the client certificate with this name may do, or
+   * the holder of the key or token that the program shows. The answer holds as that of Authenticate does. A
+   * certificate without a grant is refused with "no_grant", unless this deployment demands no credentials.
+   */
+  resolveClient(
+    request: ResolveClientRequest,
+    callback: (error: ServiceError | null, response: ResolveClientResponse) => void,
+  ): ClientUnaryCall;
+  resolveClient(
+    request: ResolveClientRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResolveClientResponse) => void,
+  ): ClientUnaryCall;
+  resolveClient(
+    request: ResolveClientRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResolveClientResponse) => void,
   ): ClientUnaryCall;
   /** Makes an API key. The response is the only place that ever shows it. */
   createKey(
