@@ -33,6 +33,9 @@ export async function refuse(
   if (code === "internal") log.error({ err: known.cause ?? known, ...call }, "request failed");
   else if (detail !== undefined && code !== "cancelled") log.warn(call, "request refused");
   const problem = toProblem(known);
+  // Every 401 names a way to authenticate (RFC 9110, section 15.5.2).
+  if (problem.status === 401 && !reply.hasHeader("www-authenticate"))
+    reply.header("www-authenticate", "Bearer");
   if (!(await discardRest(request.raw))) closeAfter(reply);
   return reply
     .code(problem.status)

@@ -83,7 +83,7 @@ export const ERROR_RULES = {
   ),
   no_grant: rule(GrpcStatus.PERMISSION_DENIED, 403, "Known, but not granted anything"),
   tenant_required: rule(GrpcStatus.INVALID_ARGUMENT, 400, "The tenant must be named"),
-  login_failed: rule(GrpcStatus.INVALID_ARGUMENT, 400, "The login was not completed"),
+  login_failed: rule(GrpcStatus.UNAUTHENTICATED, 401, "The login was not completed"),
   https_required: rule(GrpcStatus.PERMISSION_DENIED, 403, "HTTPS is needed"),
   key_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such key"),
   grant_not_found: rule(GrpcStatus.NOT_FOUND, 404, "No such grant"),

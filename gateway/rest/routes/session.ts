@@ -83,8 +83,7 @@ export function sessionRoutes(
 
 function keyNeeded(): AirlockError {
   return new AirlockError(
-    "invalid_request",
+    "unauthenticated",
     "A session stands for an API key: send one in the Authorization header. An Airlock that demands no credential (AIRLOCK_AUTH=off) has no sessions.",
-    { field: "Authorization" },
   );
 }

@@ -4761,7 +4761,7 @@ export interface operations {
                     readonly "text/html": string;
                 };
             };
-            /** @description `login_failed`: The login was not completed. `tenant_required`: The tenant must be named. */
+            /** @description `tenant_required`: The tenant must be named. */
             readonly 400: {
                 headers: {
                     readonly [name: string]: unknown;
@@ -4770,7 +4770,7 @@ export interface operations {
                     readonly "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `unauthenticated`: No valid credential. */
+            /** @description `login_failed`: The login was not completed. `unauthenticated`: No valid credential. */
             readonly 401: {
                 headers: {
                     readonly [name: string]: unknown;

@@ -41,7 +41,7 @@ export const ACCESS: Readonly<Record<string, string>> = {
   "DELETE /session": "401 204 204 204 204 204 401",
   // The test's Airlock has no OpenID provider, and no client of the table has begun a login.
   "GET /session/login": "404 404 404 404 404 404 401",
-  "GET /session/callback": "400 400 400 400 400 400 401",
+  "GET /session/callback": "401 401 401 401 401 401 401",
   "GET /principals": "401 200 403 403 403 403 401",
   "PATCH /principals/{principal}": "401 404 403 403 403 403 401",
 };

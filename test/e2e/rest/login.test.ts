@@ -220,7 +220,7 @@ describe("a login that is attacked", () => {
       ["", { cookie }],
     ] as const) {
       const refused = await get(`/session/callback${path}`, headers);
-      expect([path, headers, codeOf(refused)]).toEqual([path, headers, "400 login_failed"]);
+      expect([path, headers, codeOf(refused)]).toEqual([path, headers, "401 login_failed"]);
       expect(refused.text).not.toMatch(/<script|evil|abc/);
       const set = refused.headers["set-cookie"] ?? [];
       expect(set.filter((each) => !each.includes("Max-Age=0"))).toEqual([]);
