@@ -66,6 +66,8 @@ it.each([
 it.each([
   ["a key of letters and digits", '{"primary_key":"Vb7kQ9xmN2aaZZ81"}', "Vb7kQ9xmN2aaZZ81"],
   ["a number", '{"token":482910,"max_tokens":128000}', "482910"],
+  ["the number of an administrator", '{"admin_token":482910,"new_token":557120}', "482910"],
+  ["a new number", '{"admin_token":482910,"new_token":557120}', "557120"],
   ["the key of a map", '{"Kx9mQ2pL7v4TZt4nB8wY":"alice"}', "Kx9mQ2pL7v4TZt4nB8wY"],
   ["a user that is random", "user=Kx9mQ2pL7v4T password=Zt4nB8w", "Kx9mQ2pL7v4T"],
   ["an authorization", '{"authorization":"hG7kd9Q"}', "hG7kd9Q"],

@@ -17,7 +17,7 @@ const SETTING_NAME =
 
 /** Names whose number describes a secret and is none: `token_ttl`, `password_expiry`, `max_tokens`. */
 const NUMBER_SETTING =
-  /(?:ttl|timeout|expir\w*|size|length|len|count|limit|lifetime|validity|interval|iterations|retries|seconds?|minutes?|hours?|days?)$|(?:^|[_. -])(?:max|min|age|port|bits?|rounds|cost|secs?|mins?|ms|at|date|time|in)$|(?:max|min|total|prompt|completion|input|output|context|used|remaining|new)[a-z_. -]*tokens?$/i;
+  /(?:ttl|timeout|expir\w*|size|length|len|count|limit|lifetime|validity|interval|iterations|retries|seconds?|minutes?|hours?|days?)$|(?:^|[_. -])(?:max|min|age|port|bits?|rounds|cost|secs?|mins?|ms|at|date|time|in)$|(?:^|[_. -])(?:max|min|total|prompt|completion|input|output|context|used|remaining)[a-z_. -]*tokens$/i;
 
 /** Whether a number under this name is a secret. */
 export function namesSecretNumber(name: string): boolean {
