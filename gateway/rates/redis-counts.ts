@@ -33,8 +33,14 @@ export async function redisCounts(url: Secret): Promise<CountStore> {
     retryStrategy: (attempts) =>
       Math.min(MAX_RECONNECT_MS, RECONNECT_MS * 2 ** Math.min(attempts, 10)) * (0.75 + Math.random() / 4),
   });
-  // The errors of the connection come with each call, too, and need no second report.
-  redis.on("error", () => undefined);
+  // Why there is no connection, such as a wrong password; each call reports it.
+  let broken: Error | undefined;
+  redis.on("error", (error) => {
+    broken = error;
+  });
+  redis.on("ready", () => {
+    broken = undefined;
+  });
   const started = AbortSignal.timeout(START_MS);
   await once(redis, "ready", { signal: started }).catch(() => undefined);
   const limiters = new Map<number, RateLimiterRedis>();
@@ -70,7 +76,7 @@ export async function redisCounts(url: Secret): Promise<CountStore> {
     name: "redis",
     async add(counts) {
       try {
-        if (redis.status !== "ready") throw new Error(`the connection is ${redis.status}`);
+        if (redis.status !== "ready") throw broken ?? new Error(`the connection is ${redis.status}`);
         if (counts.length === 0) await redis.ping();
         return { counts: await Promise.all(counts.map(addOne)) };
       } catch (error) {

@@ -108,6 +108,7 @@ describe("a gateway that demands credentials", () => {
     const { key } = await makeKey(admin, { name: "runner", projects: ["demo"] });
     const ran = await call(key, "POST", "/execute?wait=20", { project: "demo", code: "set_result(6 * 7)" });
     expect(ran.body).toMatchObject({ status: "completed", result: 42 });
+    expect(ran.headers.get("ratelimit-policy")).toBe('"change";q=30;w=60, "execute";q=10;w=60');
     const shown = await call(key, "POST", "/execute?wait=20", { project: "demo", code: `print("${key}")` });
     expect(shown.body).toMatchObject({ status: "completed", stdout: expect.stringMatching(/^\[REDACTED/) });
     expect(JSON.stringify(shown.body)).not.toContain(key.slice(20));

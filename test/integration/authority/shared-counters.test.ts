@@ -148,6 +148,14 @@ describe.skipIf(missing)(`counters in Redis${missing ? ` (${missing})` : ""}`, (
     expect(first).toBeLessThanOrEqual(12);
   }, 30_000);
 
+  it("a gateway whose password Redis refuses says so in its log, and counts in the authority", async () => {
+    const wrong = redis.url.reveal().replace(REDIS_PASSWORD, "another-password");
+    const url = await gateways.addGateway({ REDIS_URL: wrong });
+    expect(await firstRefused([url, one], 33, { key: await keyOf("developer") })).toBe(31);
+    expect(linesOfRedis("Redis does not answer (WRONGPASS)")).toBeGreaterThan(0);
+    expect(gateways.logs().includes("another-password")).toBe(false);
+  });
+
   it("no line of a gateway's log has the password of Redis", () => {
     expect(linesOfRedis("do not answer")).toBeGreaterThan(0);
     expect(gateways.logs().includes(REDIS_PASSWORD)).toBe(false);
