@@ -2,10 +2,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { PYTHON } from "../../cli/tools.ts";
 import { startAirlock } from "../../test/harness/airlock.ts";
 import { execute, restClient } from "../clients/rest.ts";
+import type { Used } from "../cpu-cgroup.ts";
 import { type Floor, startFloor } from "../floor.ts";
 import { digits } from "../numbers.ts";
 import { SCRIPT } from "../rows/latency.ts";
-import { counterOf, PROCESSES, sum, type Used, usedByEach, usedByForks } from "./processor-time.ts";
+import { counterOf, PROCESSES, sum, usedByEach, usedByForks } from "./processor-time.ts";
 
 const WARM_UP = 40;
 const EXECUTIONS = 150;
@@ -45,8 +46,8 @@ export async function measureByProcess(): Promise<ByProcess[]> {
       return all.map((each) => ({ ...each, ratio: msOf(each) / msOf(fork) }));
     } finally {
       client.close();
-      await airlock.remove();
       await counter.remove();
+      await airlock.remove();
     }
   } finally {
     await floor.close();

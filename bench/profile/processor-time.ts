@@ -1,14 +1,9 @@
-import { mkdir, readFile, rmdir, writeFile } from "node:fs/promises";
-import { childrenOf, treeOf } from "../../test/support/process-tree.ts";
+import { readFile } from "node:fs/promises";
+import { childrenOf } from "../../test/support/process-tree.ts";
+import { openCpuCgroup, type Used } from "../cpu-cgroup.ts";
 
 // Milliseconds per tick, the unit of CPU time in /proc/PID/stat, which is the same on all Linux machines.
 const MS_PER_TICK = 10;
-const NS_PER_MS = 1e6;
-// Where version 1 of cgroups counts processor time.
-const CPUACCT = "/sys/fs/cgroup/cpuacct";
-
-/** CPU time in milliseconds: of a process's own code, and of the kernel's code for it. */
-export type Used = { readonly userMs: number; readonly kernelMs: number };
 
 /** The processes that take part in an execution. `run`: all processes of the runs, from their birth to their end. */
 export const PROCESSES = ["services", "supervisor", "zygote", "template", "run"] as const;
@@ -18,46 +13,27 @@ export type ProcessName = (typeof PROCESSES)[number];
 export type Counter = {
   /** What each process has used so far. */
   used(): Promise<Record<ProcessName, Used>>;
-  /** Removes the cgroup. Call it when the processes have ended. */
+  /** Removes the cgroup. */
   remove(): Promise<void>;
   /** Whether all that the runs use is counted. */
   readonly isWhole: boolean;
 };
 
 /**
- * Counts for an embedded Airlock whose services are the process `root`. The kernel forgets the time of a script's
- * process when its process 1 is killed before it has reaped it. So a cgroup counts all processes together, and the
- * runs have what the others have not. Without such a cgroup the runs have what the template has reaped.
+ * Counts for an embedded Airlock whose services are the process `root`. A cgroup counts all processes together, and
+ * the runs have what the others have not. Without such a cgroup the runs have what the template has reaped.
  */
 export async function counterOf(root: number): Promise<Counter> {
-  const cgroup = `${CPUACCT}/airlock-profile-${root}`;
-  const isWhole = await moveInto(cgroup, await treeOf(root));
+  const cgroup = await openCpuCgroup(root);
   return {
-    isWhole,
+    isWhole: cgroup !== undefined,
     used: async () => {
       const { run, ...others } = await usedByProcess(root);
-      if (!isWhole) return { ...others, run };
-      return { ...others, run: minus(await usedIn(cgroup), sum(...Object.values(others))) };
+      if (!cgroup) return { ...others, run };
+      return { ...others, run: minus(await cgroup.used(), sum(...Object.values(others))) };
     },
-    remove: async () => {
-      if (isWhole) await rmdir(cgroup);
-    },
+    remove: async () => await cgroup?.remove(),
   };
-}
-
-async function moveInto(cgroup: string, pids: readonly number[]): Promise<boolean> {
-  try {
-    await mkdir(cgroup);
-    for (const pid of pids) await writeFile(`${cgroup}/cgroup.procs`, String(pid));
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-async function usedIn(cgroup: string): Promise<Used> {
-  const ms = async (file: string) => Number(await readFile(`${cgroup}/${file}`, "utf8")) / NS_PER_MS;
-  return { userMs: await ms("cpuacct.usage_user"), kernelMs: await ms("cpuacct.usage_sys") };
 }
 
 async function usedByProcess(root: number): Promise<Record<ProcessName, Used>> {
