@@ -1,5 +1,6 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { DEMANDING } from "../../test/harness/demanding.ts";
 import type { Row } from "../bench.ts";
 import { execute, restClient } from "../clients/rest.ts";
 import { cpuMsOfTree } from "../cpu-time.ts";
@@ -18,12 +19,6 @@ const FORK = "fork";
 const OFF = "without a key";
 export const REQUIRED = "with a key";
 export const COST = "(with − without a key) ÷ fork";
-// Rates that the benchmark does not reach: requests are counted, and none is refused.
-const DEMANDING = {
-  AIRLOCK_AUTH: "required",
-  AIRLOCK_RATE_LIMITS: "admin=1000000",
-  SANDBOX_RATE_LIMIT: "1000000/minute",
-};
 
 /**
  * Measures what identity costs: the same executions by two deployments, of which one demands an API key. The CPU

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { SERVICES, type ServiceName, START_ORDER, wiringOf } from "../../services/composition.ts";
 import { freePort } from "../support/free-port.ts";
+import { DEMANDING } from "./demanding.ts";
 import { type ServiceProcess, startServiceProcess } from "./service-process.ts";
 import { makeCertificates } from "./tls-services.ts";
 
@@ -94,7 +95,7 @@ export async function startDeployment(options: DeploymentOptions): Promise<Deplo
   const adminKeyFile = join(directory, "admin-key");
   if (options.adminKey) await writeFile(adminKeyFile, options.adminKey, { mode: 0o600 });
   // No request of a test is one too many.
-  const auth = options.adminKey && { AIRLOCK_AUTH: "required", AIRLOCK_RATE_LIMITS: "admin=1000000" };
+  const auth = options.adminKey && DEMANDING;
   const own: Partial<Record<ServiceName, Record<string, string>>> = {
     ...(auth && { authority: { ...auth, AIRLOCK_ADMIN_KEY_FILE: adminKeyFile } }),
     secrets: { AIRLOCK_VERSION_KEY_FILE: join(directory, "version-key") },

@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, it } from "vitest";
 import { startAirlock, type TestAirlock } from "../harness/airlock.ts";
+import { DEMANDING } from "../harness/demanding.ts";
 import { restClient } from "../harness/rest.ts";
 
 // A kernel that allows no network namespace, as hardened machines have it.
@@ -36,7 +37,7 @@ it("a project with a network does not start where its scripts could reach a REST
 }, 90_000);
 
 it("a project with a network starts without network namespaces where the REST API demands a credential", async () => {
-  await within({ AIRLOCK_AUTH: "required" }, async ({ url, dataDirectory }) => {
+  await within(DEMANDING, async ({ url, dataDirectory }) => {
     const key = (await readFile(join(dataDirectory, "admin-key"), "utf8")).trim();
     const rest = restClient(url, key);
     expect(await rest.run({ project: "open", code: "print(1)" })).toMatchObject({ stdout: "1\n" });

@@ -1,4 +1,6 @@
 const SHOWN_CHARACTERS = 4;
+/** The most bytes of a secret that its marker shows, as UTF-8. */
+export const MAX_SHOWN_BYTES = SHOWN_CHARACTERS * 4;
 /**
  * Characters of the shortest secret whose marker shows its last four characters, because four are then less
  * than a quarter of the secret.

@@ -3,12 +3,13 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { runAirlock, startAirlock, type TestAirlock } from "../../harness/airlock.ts";
+import { DEMANDING } from "../../harness/demanding.ts";
 
 let airlock: TestAirlock;
 let admin: Record<string, string>;
 
 beforeAll(async () => {
-  airlock = await startAirlock({ env: { AIRLOCK_AUTH: "required" } });
+  airlock = await startAirlock({ env: DEMANDING });
   admin = keyed(await readFile(join(airlock.dataDirectory, "admin-key"), "utf8"));
 }, 90_000);
 afterAll(() => airlock.remove());

@@ -2,14 +2,11 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
+import { DEMANDING } from "../../harness/demanding.ts";
 import { type RestClient, restClient } from "../../harness/rest.ts";
 import { ACCESS, CLIENTS, type Client } from "./access-table.ts";
 
 const ROUTES = Object.keys(ACCESS);
-// The table says who may call; other tests say how often.
-const RATES = CLIENTS.filter((client) => client !== "revoked").map((client) =>
-  client === "none" ? "anonymous=10000" : `${client === "agent" ? "admin" : client}=10000`,
-);
 
 let airlock: TestAirlock;
 let admin: string;
@@ -27,7 +24,7 @@ async function makeKey(request: Record<string, unknown>): Promise<{ key: string;
 
 beforeAll(async () => {
   airlock = await startAirlock({
-    env: { AIRLOCK_AUTH: "required", AIRLOCK_RATE_LIMITS: [...new Set(RATES)].join(",") },
+    env: DEMANDING,
   });
   admin = (await readFile(join(airlock.dataDirectory, "admin-key"), "utf8")).trim();
   rest = restClient(airlock.url, admin);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { type Browser, type BrowserContext, chromium, type Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
+import { DEMANDING } from "../../harness/demanding.ts";
 import {
   CLIENT_ID,
   CLIENT_SECRET,
@@ -32,8 +33,7 @@ beforeAll(async () => {
   airlock = await startAirlock({
     port,
     env: {
-      AIRLOCK_AUTH: "required",
-      AIRLOCK_RATE_LIMITS: "admin=10000,developer=10000,anonymous=10000",
+      ...DEMANDING,
       AIRLOCK_OIDC_ISSUER: provider.issuer,
       AIRLOCK_OIDC_CLIENT_ID: CLIENT_ID,
       AIRLOCK_OIDC_CLIENT_SECRET_FILE: secretFile,

@@ -7,6 +7,7 @@ import { createLog } from "#common/service/log.ts";
 import { startGateway } from "../../../gateway/main.ts";
 import type { RunningGateway } from "../../../gateway/serve.ts";
 import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
+import { DEMANDING } from "../../harness/demanding.ts";
 import { ask, type Http2Answer, openHttp2 } from "../../support/http2-client.ts";
 import { makeWebCertificate, type WebCertificate } from "../../support/web-certificate.ts";
 
@@ -25,8 +26,7 @@ beforeAll(async () => {
   certificate = await makeWebCertificate();
   airlock = await startAirlock({
     env: {
-      AIRLOCK_AUTH: "required",
-      AIRLOCK_RATE_LIMITS: "admin=10000,developer=10000,anonymous=10000",
+      ...DEMANDING,
       TLS_CERT: certificate.files.cert,
       TLS_KEY: certificate.files.key,
     },

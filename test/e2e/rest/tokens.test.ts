@@ -5,6 +5,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { SignJWT } from "jose";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startAirlock, type TestAirlock } from "../../harness/airlock.ts";
+import { DEMANDING } from "../../harness/demanding.ts";
 import { startOpenIdProvider, type TestProvider } from "../../harness/openid-provider.ts";
 
 const AUDIENCE = "https://airlock.example";
@@ -34,7 +35,7 @@ beforeAll(async () => {
   await writeGrants(grantsOf());
   airlock = await startAirlock({
     env: {
-      AIRLOCK_AUTH: "required",
+      ...DEMANDING,
       JWT_SECRET: SECRET,
       AIRLOCK_OIDC_ISSUER: provider.issuer,
       AIRLOCK_OIDC_AUDIENCE: AUDIENCE,

@@ -3,6 +3,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
+import { UNREACHED_RATES } from "../demanding.ts";
 
 const ROOT = join(import.meta.dirname, "..", "..", "..");
 const run = promisify(execFile);
@@ -58,9 +59,7 @@ export async function prepareDeployment(
     AIRLOCK_PORTS: "127.0.0.1:18000-18019",
     AIRLOCK_BUILD_NETWORK: process.env.AIRLOCK_BUILD_NETWORK ?? "host",
     AIRLOCK_BUILD_CA: process.env.SSL_CERT_FILE ?? "/dev/null",
-    // The tests start more executions in a minute than an admin may.
-    AIRLOCK_RATE_LIMITS: "admin=100000",
-    SANDBOX_RATE_LIMIT: "none",
+    ...UNREACHED_RATES,
   };
   const docker = async (...args: string[]) =>
     (await run("docker", args, { cwd: directory, env, maxBuffer: 64 * 1024 * 1024 })).stdout.trim();

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { makeApiKey } from "#common/identity/api-key.ts";
+import { DEMANDING } from "../../harness/demanding.ts";
 import { postgresMissing, startPostgres, type TestPostgres } from "../../harness/postgres.ts";
 import { restClient } from "../../harness/rest.ts";
 import { type ServiceProcess, startServiceProcess } from "../../harness/service-process.ts";
@@ -62,8 +63,7 @@ describe.skipIf(missing)(`two gateways and two authorities over one database (${
           AIRLOCK_AUTHORITY_ADDRESS: `ipv4:${ports.map((each) => `127.0.0.1:${each}`).join(",")}`,
           AIRLOCK_ROUTER_ADDRESS: `127.0.0.1:${await freePort()}`,
           AIRLOCK_POOL_MANAGER_ADDRESS: `127.0.0.1:${await freePort()}`,
-          AIRLOCK_AUTH: "required",
-          AIRLOCK_RATE_LIMITS: "admin=100000,developer=100000,anonymous=100000",
+          ...DEMANDING,
         }),
       );
     }

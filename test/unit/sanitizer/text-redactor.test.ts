@@ -98,6 +98,12 @@ describe("the redaction of a text", () => {
     },
   );
 
+  it("the redaction of a text shows the end of the shortest of several readings in a marker", () => {
+    const value = "aaababaaaaaa\\/aab";
+    expect(redacted([value, "aaaaaa"], "aaababaaaaaa\\\\/aab")).toBe("[REDACTED.../aab]");
+    expect(redacted([value], "aaababaaaaaa\\\\\\/aab")).toBe("[REDACTED...\\/aab]");
+  });
+
   it("the redaction of a text takes the first half of a backslash with a secret, also within a possible other secret", () => {
     const values = ["\\abé-one", "1\\éa\\\\é-two"];
     expect(redacted(values, "1\\éa\\\\\\abé-one")).toBe("1\\éa\\[REDACTED]");

@@ -1,5 +1,6 @@
 import type { Automaton } from "../automaton/automaton.ts";
 import { type Gaps, joined, mayHave, NO_GAP, type Skip } from "../automaton/gaps.ts";
+import { MAX_SHOWN_BYTES } from "../markers.ts";
 
 /**
  * An escape that was read as the characters that it stands for. `from` and `to` are its positions in the
@@ -138,6 +139,12 @@ export function prunedReadings(
     // other reading only if no shorter match begins later in it, because it may have read the beginning of a
     // shorter match in another way.
     let isSame = reading.state === other.state;
+    // A marker shows the last characters as they are written, by the reading that takes the fewest bytes for them.
+    for (let length = 1; length <= MAX_SHOWN_BYTES; length++) {
+      const [start, otherStart] = [reading.startOf(length), other.startOf(length)];
+      if (otherStart < start) return false;
+      if (otherStart > start) isSame = false;
+    }
     for (let suffix = reading.state; suffix > 0; suffix = automaton.fail[suffix] as number) {
       const length = automaton.depth[suffix] as number;
       const [start, otherStart] = [reading.startOf(length), other.startOf(length)];

@@ -7,7 +7,7 @@ export type Shown = Uint8Array | undefined;
 /**
  * The regions of a stream that must be redacted, in order. Overlapping matches become one region, so that no
  * byte of either is left. A region counts as the needle of its leftmost match, or the longest of several that
- * begin there.
+ * begin there. Of several readings of one match, the one whose shown characters have the fewest bytes counts.
  */
 export class Regions {
   /**
@@ -48,7 +48,10 @@ export class Regions {
       const earlier = starts.pop() as number;
       const name = patterns.pop() as number;
       const earlierShown = shown.pop();
-      end = Math.max(end, ends.pop() as number);
+      const earlierEnd = ends.pop() as number;
+      const isSameMatch = earlier === start && earlierEnd === end && name === pattern;
+      if (isSameMatch && lengthOf(earlierShown) < lengthOf(text)) text = earlierShown;
+      end = Math.max(end, earlierEnd);
       if (earlier < start) {
         start = earlier;
         pattern = name;
@@ -79,4 +82,8 @@ export class Regions {
     for (const list of [this.starts, this.ends, this.patterns, this.shown]) list.splice(0, count);
     this.head -= count;
   }
+}
+
+function lengthOf(shown: Shown): number {
+  return shown?.length ?? 0;
 }

@@ -116,7 +116,8 @@ function occurrences(
     });
   };
   follow(start, 0, start, true);
-  return found;
+  // Of several readings of one match, the marker shows the end of the one with the fewest bytes.
+  return found.sort((a, b) => b.tailFrom - a.tailFrom);
 }
 
 export function naivelyRedacted(text: Buffer, needles: readonly Needle[]): Buffer {
