@@ -56,6 +56,8 @@ beforeAll(async () => {
   airlock = await startAirlock({ projects: { demo: "", well: "", ...Object.fromEntries(broken) } });
   env = { AIRLOCK_URL: airlock.url };
   await writeFile(join(airlock.projectsDirectory, "lock.lock"), '# airlock packages: ["requests"]\n');
+  // A file counts half a second after its last change.
+  while (!(await text("/projects")).includes("made for other packages")) await sleep(50);
 });
 afterAll(async () => {
   await airlock.remove();
