@@ -95,13 +95,14 @@ function requestOf(
 function tableOf(keys: readonly Key[]): string {
   const rows = keys.map((key) => [
     key.key_id,
+    key.name,
     key.principal,
     `${key.role} (${key.kind})`,
     key.projects.join(", ") || "all",
     stateOf(key),
     key.last_used_at ?? "never",
   ]);
-  return table(["KEY_ID", "PRINCIPAL", "ROLE", "PROJECTS", "STATE", "LAST USED"], rows);
+  return table(["KEY_ID", "NAME", "PRINCIPAL", "ROLE", "PROJECTS", "STATE", "LAST USED"], rows);
 }
 
 function stateOf({ revoked_at, expires_at }: Key): string {

@@ -71,7 +71,7 @@ export function createRequestRates(
       const counter = { name: nameOf(access, policy, ...who), windowMs: RATE_WINDOW_MS, isOfAddress };
       // Reads are many and cheap, so they do not wait for the counters of other gateways.
       const standing = policy === "read" ? counters.countSoon(counter) : await counters.count(counter, 1);
-      apply(request, { ...standing, policy, limit: limitOf(access, policy) }, clock);
+      apply(request, { ...standing, policy, limit: limitOf(access, policy) }, clock, isOfAddress);
     },
 
     async countStart(request, project, start) {
@@ -138,8 +138,11 @@ function countedAs({ method, routeOptions }: FastifyRequest): CountedAs {
   return routeOptions.config.countedAs ?? (isRead ? "read" : "change");
 }
 
-/** Notes the limit for the answer. Throws `rate_limited` when it is exceeded. */
-function apply(request: FastifyRequest, applied: Applied, clock: Clock): void {
+/**
+ * Notes the limit for the answer. Throws `rate_limited` when it is exceeded. `isOfAddress`: the client has shown no
+ * valid credential.
+ */
+function apply(request: FastifyRequest, applied: Applied, clock: Clock, isOfAddress = false): void {
   request.rateLimits = [...(request.rateLimits ?? []), applied];
   const { requests, limit, policy, endsAtMs } = applied;
   if (requests <= limit.requests) return;
@@ -150,9 +153,13 @@ function apply(request: FastifyRequest, applied: Applied, clock: Clock): void {
     execute: "executions in this project",
   };
   const unit = limit.windowMs === RATE_WINDOW_MS ? "a minute" : `${limit.windowMs / 1_000} s`;
+  const who = isOfAddress
+    ? "Clients at your address have sent, without a valid credential,"
+    : "You have sent";
+  const next = isOfAddress ? " With one, the limit of its role counts." : "";
   throw new AirlockError(
     "rate_limited",
-    `You have sent more than ${limit.requests} ${what[policy]} in ${unit}. Send the request again in ${retryAfterSeconds} s.`,
+    `${who} more than ${limit.requests} ${what[policy]} in ${unit}. Send the request again in ${retryAfterSeconds} s.${next}`,
     { retryAfterSeconds },
   );
 }

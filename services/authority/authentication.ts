@@ -88,7 +88,8 @@ export function createByGrants(
     const version = await store.version();
     const principal = principalBy(await grants.of(proven), proven, tenant);
     const stored = await store.findPrincipal(idOf(proven));
-    if (stored?.disabled)
+    // An admin of another tenant decides nothing here.
+    if (stored?.disabled && stored.tenant === principal.tenant)
       throw new AirlockError(
         "unauthenticated",
         `The principal ${principal.id} is disabled. Ask an admin to enable it.`,

@@ -39,16 +39,18 @@ export function createMakers(
   return {
     named,
     async complete(found) {
-      const { madeBy, tenant, kind } = found.key;
-      if (kind !== "agent" || !isByGrants(madeBy)) return found;
+      const { tenant, kind } = found.key;
       const [own] = found.line;
+      // The maker of the principal answers for it, whoever made this one of its keys.
+      if (kind !== "agent" || !own || !isByGrants(own.madeBy)) return found;
+      const { madeBy } = own;
       const maker = await named(madeBy, tenant);
       // An agent makes no keys, so a grant that makes an agent of the maker ends its agents' keys.
-      if (!own || !maker || maker.kind === "agent") return found;
+      if (!maker || maker.kind === "agent") return found;
       const row = await find(madeBy);
       const ancestor = {
         ...{ id: madeBy, kind: maker.kind, tenant, madeBy: "system:airlock", createdAtMs: 0 },
-        disabled: row?.disabled ?? false,
+        disabled: row?.disabled === true && row.tenant === tenant,
         highestRole: maker.role,
       };
       return { ...found, line: [own, ancestor] };

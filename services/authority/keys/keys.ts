@@ -15,7 +15,10 @@ const USUAL_LIFE_S = 90 * DAY_S;
 // A key's last use is written at most once in this time, because every request would write otherwise.
 const NOTE_USE_EVERY_MS = 60_000;
 
-/** What a client asks for when it makes a key. Undefined fields get their defaults. */
+/**
+ * What a client asks for when it makes a key. Undefined fields, and `projects` that are empty, get those of the
+ * principal's newest key that is in force, and without one the defaults.
+ */
 export type KeyWish = {
   readonly name: string;
   readonly kind: PrincipalKind | undefined;
@@ -97,18 +100,22 @@ export function createKeys(
     async create(maker, wish) {
       const createdAtMs = clock.now();
       const { name } = wish;
-      const kind = wish.kind ?? "agent";
-      const role = wish.role ?? "developer";
       refuseBadWish(wish);
-      refuseTooHigh(maker, kind, role);
-      refuseTooFast(maker, wish.rate, rateLimits[maker.role]);
-      if (kind === "agent" && isByGrants(maker.id) && !(await makers.named(maker.id, maker.tenant)))
-        throw byClaimOnly(maker);
-      const projects = projectsWithin(maker, wish.projects);
-      const principal = wish.principal ?? `key:${name}`;
       const existing = wish.principal === undefined ? undefined : await store.findPrincipal(wish.principal);
       if (wish.principal !== undefined && (!existing || !isManagedBy(existing, maker)))
         throw noPrincipal(wish.principal);
+      // A key that replaces another one allows no more than that did, unless the maker says so.
+      const earlier = existing && (await store.newestKey(existing.id, createdAtMs));
+      const kind = wish.kind ?? "agent";
+      const role = wish.role ?? earlier?.role ?? "developer";
+      const rate = wish.rate ?? earlier?.rate;
+      refuseTooHigh(maker, kind, role);
+      refuseTooFast(maker, rate, rateLimits[maker.role]);
+      if (kind === "agent" && isByGrants(maker.id) && !(await makers.named(maker.id, maker.tenant)))
+        throw byClaimOnly(maker);
+      const wanted = wish.projects.length > 0 ? wish.projects : (earlier?.projects ?? []);
+      const projects = projectsWithin(maker, wanted);
+      const principal = wish.principal ?? `key:${name}`;
       if (existing && existing.kind !== kind) {
         throw new AirlockError(
           "principal_exists",
@@ -126,7 +133,7 @@ export function createKeys(
         tenant: maker.tenant,
         role,
         projects,
-        rate: wish.rate,
+        rate,
         madeBy: maker.id,
         createdAtMs,
         expiresAtMs: createdAtMs + (wish.expiresInSeconds ?? USUAL_LIFE_S) * 1_000,

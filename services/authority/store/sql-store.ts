@@ -50,6 +50,11 @@ const LIST_KEYS_OF_MAKER = statement(
   `SELECT ${KEY_COLUMNS} ${KEYS} WHERE k.tenant = $1 AND k.made_by = $2
    ORDER BY k.created_at_ms DESC, k.key_id LIMIT ${MAX_LISTED}`,
 );
+const NEWEST_KEY = statement(
+  "newest-key",
+  `SELECT ${KEY_COLUMNS} ${KEYS} WHERE k.principal = $1 AND k.revoked_at_ms IS NULL
+     AND (k.expires_at_ms IS NULL OR k.expires_at_ms > $2) ORDER BY k.created_at_ms DESC, k.key_id LIMIT 1`,
+);
 const REVOKE_KEY = statement(
   "revoke-key",
   "UPDATE keys SET revoked_at_ms = $2 WHERE key_id = $1 AND revoked_at_ms IS NULL",
@@ -106,6 +111,10 @@ export function createAuthorityStore(db: Database): AuthorityStore {
           ? await db.rows<KeyRow>(LIST_KEYS, [tenant])
           : await db.rows<KeyRow>(LIST_KEYS_OF_MAKER, [tenant, madeBy]);
       return rows.map(keyOf);
+    },
+    async newestKey(principal, now) {
+      const [row] = await db.rows<KeyRow>(NEWEST_KEY, [principal, now]);
+      return row && keyOf(row);
     },
     revokeKey: (keyId, now) =>
       db.transaction(async (statements) => {

@@ -74,6 +74,8 @@ export type AuthorityStore = {
    */
   revokeKey(keyId: string, now: number): Promise<boolean>;
   noteUse(keyId: string, now: number): Promise<void>;
+  /** The newest key of a principal that is in force at the moment `now`; undefined when it has none. */
+  newestKey(principal: string, now: number): Promise<StoredKey | undefined>;
   findPrincipal(id: string): Promise<StoredPrincipal | undefined>;
   listPrincipals(tenant: string): Promise<StoredPrincipal[]>;
   /**

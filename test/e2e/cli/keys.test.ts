@@ -49,7 +49,9 @@ describe("./airlock keys", () => {
       (await runAirlock(["keys", "list"], { env: admin })).stdout
         .split("\n")
         .find((line) => line.startsWith(id));
-    expect(await row()).toMatch(/key:short +observer \(agent\) +all +in force until 20\d\d-\S+ +never$/);
+    expect(await row()).toMatch(
+      /short +key:short +observer \(agent\) +all +in force until 20\d\d-\S+ +never$/,
+    );
     expect((await runAirlock(["keys", "list"], { env: admin })).stdout).not.toContain("alk_");
     expect((await runAirlock(["keys", "revoke", id], { env: admin })).status).toBe(0);
     expect(await row()).toContain("revoked 20");

@@ -104,6 +104,25 @@ describe("a gateway that demands credentials", () => {
     }
   });
 
+  it("a gateway that demands credentials gives the key that replaces another one no more than that had", async () => {
+    const limited = { name: "limited", role: "observer", projects: ["demo"], rate: 7 };
+    await makeKey(admin, limited);
+    const { key } = await makeKey(admin, { name: "limited-2", principal: "key:limited" });
+    expect((await call(key, "GET", "/me")).body).toMatchObject({
+      ...{ principal: "key:limited", role: "observer", projects: ["demo"], rate: { limit: 7 } },
+    });
+    const more = {
+      name: "limited-3",
+      principal: "key:limited",
+      role: "developer",
+      projects: ["demo", "other"],
+    };
+    const { key: wider } = await makeKey(admin, more);
+    expect((await call(wider, "GET", "/me")).body).toMatchObject({
+      ...{ role: "developer", projects: ["demo", "other"], rate: { limit: 7 } },
+    });
+  });
+
   it("a gateway that demands credentials runs scripts for an agent's key, in the projects of that key only", async () => {
     const { key } = await makeKey(admin, { name: "runner", projects: ["demo"] });
     const ran = await call(key, "POST", "/execute?wait=20", { project: "demo", code: "set_result(6 * 7)" });

@@ -248,6 +248,34 @@ describe("tokens over REST", () => {
     expect((await call(key, "/me")).body.detail).toContain("principal that made the key");
   });
 
+  it("tokens over REST are not shut out by an admin of another tenant", async () => {
+    const [alice, carol] = [await signed({ sub: "alice" }), await signed({ sub: "carol" })];
+    const disabled = await call(carol, `/principals/${encodeURIComponent("jwt:airlock#alice")}`, {
+      method: "PATCH",
+      body: { disabled: true },
+      headers: { "airlock-tenant": "acme" },
+    });
+    expect(disabled.body).toMatchObject({ tenant: "acme", disabled: true });
+    await sleep(1_000);
+    expect((await call(alice, "/me")).body).toMatchObject({ tenant: "default", role: "admin" });
+  });
+
+  it("tokens over REST of an admin make a further key for an agent, which ends with the agent's own maker", async () => {
+    const alice = await signed({ sub: "alice" });
+    const post = (body: object) => ({ method: "POST", body });
+    const keyOf = async (by: string, body: object) => String((await call(by, "/keys", post(body))).body.key);
+    const developer = await keyOf(alice, { name: "devon", kind: "human", role: "developer" });
+    const first = await keyOf(developer, { name: "devons-bot" });
+    const second = await keyOf(alice, { name: "second", principal: "key:devons-bot", role: "operator" });
+    expect((await call(second, "/me")).body).toMatchObject({
+      principal: "key:devons-bot",
+      role: "developer",
+    });
+    await call(alice, "/principals/key:devon", { method: "PATCH", body: { disabled: true } });
+    await sleep(1_000);
+    for (const key of [first, second]) expect(codeOf(await call(key, "/me"))).toBe("401 unauthenticated");
+  });
+
   it("tokens over REST with a grant by a claim make no keys for agents, because nothing shows the claim later", async () => {
     const grace = await signed({ sub: "grace", groups: ["data-team"] });
     const body = {
