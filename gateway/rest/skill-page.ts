@@ -3,12 +3,17 @@ import { MAX_BODY_BYTES } from "#common/submission/limits.ts";
 import type { Project } from "#proto/pool_manager.ts";
 
 const MIB = 1024 * 1024;
+const KEY_NEEDED = `
+Each request carries the API key that you were given: \`Authorization: Bearer KEY\`. The examples have it in the variable
+AIRLOCK_KEY. Keep it out of scripts, results and texts. GET /me says what it allows and what is left of its requests.
+`;
 
 /**
  * The Markdown page that teaches an agent to use this instance. `projects` are the projects that accept
- * executions.
+ * executions. `needsKey`: whether each request must carry an API key.
  */
-export function skillPage(baseUrl: string, projects: readonly Project[]): string {
+export function skillPage(baseUrl: string, projects: readonly Project[], needsKey = false): string {
+  const key = needsKey ? ` -H "authorization: Bearer $AIRLOCK_KEY"` : "";
   const example = projects[0]?.name ?? "PROJECT";
   return `---
 name: airlock
@@ -25,11 +30,11 @@ secrets redacted. Let the script compute every number and read the numbers from 
 ${projects.length > 0 ? projects.map(describeProject).join("\n") : "No project is set up yet. Ask the operator for one."}
 
 ## Run a script
-
+${needsKey ? KEY_NEEDED : ""}
 \`\`\`sh
-curl -s ${baseUrl}/execute -H 'content-type: application/json' -d '{"project": "${example}", "code": "set_result({\\"answer\\": 6 * 7})"}'
+curl -s ${baseUrl}/execute${key} -H 'content-type: application/json' -d '{"project": "${example}", "code": "set_result({\\"answer\\": 6 * 7})"}'
 # 202 {"execution_id":"…","status":"pending","poll_url":"/executions/…"}
-curl -s '${baseUrl}/executions/EXECUTION_ID?wait=20'
+curl -s '${baseUrl}/executions/EXECUTION_ID?wait=20'${key}
 \`\`\`
 
 Most scripts are short: \`POST /execute?wait=20\` answers with 200 and the whole execution when it has ended or asks you something
@@ -56,8 +61,8 @@ over. New output does not end the wait; each answer has all output so far. Your 
 | \`error\`, \`timeout\` | read \`end_reason\`, \`error\`, \`stderr\`; correct the script and submit it again, with a new \`Idempotency-Key\` |
 
 \`\`\`sh
-curl -s ${baseUrl}/executions/EXECUTION_ID/respond -H 'content-type: application/json' -d '{"response": "YOUR TEXT", "llm_request_id": "ID"}'
-curl -s -X POST ${baseUrl}/executions/EXECUTION_ID/cancel
+curl -s ${baseUrl}/executions/EXECUTION_ID/respond${key} -H 'content-type: application/json' -d '{"response": "YOUR TEXT", "llm_request_id": "ID"}'
+curl -s -X POST ${baseUrl}/executions/EXECUTION_ID/cancel${key}
 \`\`\`
 
 \`respond?wait=20\` answers with what came of it, as a poll does: one call for each llm request.

@@ -66,7 +66,8 @@ export function documentRoutes(app: FastifyInstance, backends: Backends, documen
       const listed = await listProjects(backends, backendCall(reply));
       const usable = listed.filter(({ problem, held }) => problem === "" && held !== true);
       reply.type("text/markdown; charset=utf-8");
-      return skillPage(baseUrl(request), usable);
+      // A client that needs no key shows none.
+      return skillPage(baseUrl(request), usable, request.access.shown !== undefined);
     },
   );
 

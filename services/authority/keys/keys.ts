@@ -12,6 +12,8 @@ import { type KeyProblem, standingOf } from "./standing.ts";
 
 const DAY_S = 24 * 3_600;
 const USUAL_LIFE_S = 90 * DAY_S;
+// Most keys in force of one maker that is no admin. A list shows 1,000 keys, and must show those of others, too.
+const MAX_KEYS = 100;
 // A key's last use is written at most once in this time, because every request would write otherwise.
 const NOTE_USE_EVERY_MS = 60_000;
 
@@ -113,6 +115,11 @@ export function createKeys(
       refuseTooFast(maker, rate, rateLimits[maker.role]);
       if (kind === "agent" && isByGrants(maker.id) && !(await makers.named(maker.id, maker.tenant)))
         throw byClaimOnly(maker);
+      if (
+        !has(maker, "key.manage_all") &&
+        (await store.countKeys(maker.tenant, maker.id, createdAtMs)) >= MAX_KEYS
+      )
+        throw tooManyKeys();
       const wanted = wish.projects.length > 0 ? wish.projects : (earlier?.projects ?? []);
       const projects = projectsWithin(maker, wanted);
       const principal = wish.principal ?? `key:${name}`;
@@ -156,7 +163,8 @@ export function createKeys(
       return { key, text: made.text };
     },
 
-    list: (viewer) => store.listKeys(viewer.tenant, has(viewer, "key.manage_all") ? undefined : viewer.id),
+    list: (viewer) =>
+      store.listKeys(viewer.tenant, has(viewer, "key.manage_all") ? undefined : viewer.id, clock.now()),
 
     async revoke(revoker, keyId) {
       const found = await store.findKey(keyId, clock.now());
@@ -207,6 +215,13 @@ function noPrincipal(id: string): AirlockError {
     "principal_not_found",
     `There is no principal ${id} for which you may make keys. GET /keys lists those that you made.`,
     { field: "principal" },
+  );
+}
+
+function tooManyKeys(): AirlockError {
+  return new AirlockError(
+    "invalid_request",
+    `You have made ${MAX_KEYS} keys that are in force, the most that one principal may have made. Revoke some (GET /keys lists them), or ask an admin for the key.`,
   );
 }
 

@@ -12,6 +12,9 @@ const RANK = `CASE role ${ROLES.map((role, rank) => `WHEN '${role}' THEN ${rank}
 const KEY_COLUMNS = `k.key_id, k.secret_sha256, k.name, k.principal, p.kind, k.tenant, k.role, k.projects,
   k.made_by, k.created_at_ms, k.expires_at_ms, k.last_used_at_ms, k.revoked_at_ms, k.rate`;
 const KEYS = `FROM keys AS k JOIN principals AS p ON p.id = k.principal`;
+/** 1 for a key that has ended at the moment `now`, otherwise 0. */
+const IS_OVER = (now: string) =>
+  `CASE WHEN k.revoked_at_ms IS NULL AND (k.expires_at_ms IS NULL OR k.expires_at_ms > ${now}) THEN 0 ELSE 1 END`;
 const PRINCIPAL_COLUMNS = "id, kind, tenant, made_by, disabled, created_at_ms";
 
 const ADD_PRINCIPAL = statement(
@@ -43,12 +46,17 @@ const FIND_LINE = statement(
 );
 const LIST_KEYS = statement(
   "list-keys",
-  `SELECT ${KEY_COLUMNS} ${KEYS} WHERE k.tenant = $1 ORDER BY k.created_at_ms DESC, k.key_id LIMIT ${MAX_LISTED}`,
+  `SELECT ${KEY_COLUMNS} ${KEYS} WHERE k.tenant = $1
+   ORDER BY ${IS_OVER("$2")}, k.created_at_ms DESC, k.key_id LIMIT ${MAX_LISTED}`,
 );
 const LIST_KEYS_OF_MAKER = statement(
   "list-keys-of-maker",
-  `SELECT ${KEY_COLUMNS} ${KEYS} WHERE k.tenant = $1 AND k.made_by = $2
-   ORDER BY k.created_at_ms DESC, k.key_id LIMIT ${MAX_LISTED}`,
+  `SELECT ${KEY_COLUMNS} ${KEYS} WHERE k.tenant = $1 AND k.made_by = $3
+   ORDER BY ${IS_OVER("$2")}, k.created_at_ms DESC, k.key_id LIMIT ${MAX_LISTED}`,
+);
+const COUNT_KEYS = statement(
+  "count-keys",
+  `SELECT count(*) AS count FROM keys AS k WHERE k.tenant = $1 AND k.made_by = $3 AND ${IS_OVER("$2")} = 0`,
 );
 const NEWEST_KEY = statement(
   "newest-key",
@@ -105,12 +113,16 @@ export function createAuthorityStore(db: Database): AuthorityStore {
       const line = await db.rows<AncestorRow>(FIND_LINE, [keyId, now]);
       return { key: keyOf(row), line: line.map(ancestorOf), version: row.version };
     },
-    async listKeys(tenant, madeBy) {
+    async listKeys(tenant, madeBy, now) {
       const rows =
         madeBy === undefined
-          ? await db.rows<KeyRow>(LIST_KEYS, [tenant])
-          : await db.rows<KeyRow>(LIST_KEYS_OF_MAKER, [tenant, madeBy]);
+          ? await db.rows<KeyRow>(LIST_KEYS, [tenant, now])
+          : await db.rows<KeyRow>(LIST_KEYS_OF_MAKER, [tenant, now, madeBy]);
       return rows.map(keyOf);
+    },
+    async countKeys(tenant, madeBy, now) {
+      const [row] = await db.rows<{ readonly count: number }>(COUNT_KEYS, [tenant, now, madeBy]);
+      return Number(row?.count ?? 0);
     },
     async newestKey(principal, now) {
       const [row] = await db.rows<KeyRow>(NEWEST_KEY, [principal, now]);

@@ -66,8 +66,13 @@ export type AuthorityStore = {
   addAdmin(key: NewKey, principal: StoredPrincipal, onlyFirst: boolean, now: number): Promise<boolean>;
   /** The key with its line of principals, of which `now` decides which keys have ended. */
   findKey(keyId: string, now: number): Promise<FoundKey | undefined>;
-  /** The keys of a tenant, newest first; only those that `madeBy` made, unless it is undefined. */
-  listKeys(tenant: string, madeBy: string | undefined): Promise<StoredKey[]>;
+  /**
+   * At most 1,000 keys of a tenant, those that are in force at the moment `now` first, each newest first; only those
+   * that `madeBy` made, unless it is undefined.
+   */
+  listKeys(tenant: string, madeBy: string | undefined, now: number): Promise<StoredKey[]>;
+  /** The number of a tenant's keys that `madeBy` made and that are in force at the moment `now`. */
+  countKeys(tenant: string, madeBy: string, now: number): Promise<number>;
   /**
    * Revokes the key. Resolves to false when it was revoked before, or does not exist. Rejects with
    * `last_admin`, and changes nothing, when no admin's key would be left.

@@ -104,6 +104,21 @@ describe("a gateway that demands credentials", () => {
     }
   });
 
+  it("a gateway that demands credentials bounds the keys in force of a maker, and teaches agents to show theirs", async () => {
+    const { key: maker } = await makeKey(admin, { name: "maker", kind: "human", rate: 1_000 });
+    for (let n = 0; n < 100; n++) await makeKey(maker, { name: `agent-${n}` });
+    const refused = await call(maker, "POST", "/keys", { name: "one-more" });
+    expect(codeOf(refused)).toBe("422 invalid_request");
+    expect(refused.body.detail).toContain("You have made 100 keys that are in force");
+    const { keys } = (await call(admin, "GET", "/keys")).body as { keys: { name: string }[] };
+    expect(keys.map(({ name }) => name)).toContain("admin");
+    const page = String((await call(maker, "GET", "/skill.md")).body.text);
+    const examples = page.match(/^curl .*$/gm) ?? [];
+    expect(examples).toHaveLength(4);
+    for (const example of examples) expect(example).toContain('-H "authorization: Bearer $AIRLOCK_KEY"');
+    expect(page).not.toContain(maker);
+  });
+
   it("a gateway that demands credentials gives the key that replaces another one no more than that had", async () => {
     const limited = { name: "limited", role: "observer", projects: ["demo"], rate: 7 };
     await makeKey(admin, limited);

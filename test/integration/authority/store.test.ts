@@ -84,7 +84,7 @@ describeStore(
       const keys = ["one", "two"].map((id) => keyOf(ADMIN, id, { role: "admin" }));
       const added = await Promise.all(keys.map((key) => test.store.addAdmin(key, ADMIN, true, NOW)));
       expect(added.toSorted()).toEqual([false, true]);
-      expect(await test.store.listKeys("default", undefined)).toHaveLength(1);
+      expect(await test.store.listKeys("default", undefined, NOW)).toHaveLength(1);
     });
 
     it(`the store of keys adds another admin when the last one's key has ended, on ${dialect}`, async () => {
@@ -108,9 +108,16 @@ describeStore(
       await test.store.addKey(keyOf(foreign, "foreign", { createdAtMs: NOW + 1 }), foreign);
       await test.store.addKey(keyOf(BOT, "bot-2", { createdAtMs: NOW + 1 }), undefined);
       const ids = async (madeBy?: string) =>
-        (await test.store.listKeys("default", madeBy)).map(({ keyId }) => keyId);
+        (await test.store.listKeys("default", madeBy, NOW)).map(({ keyId }) => keyId);
       expect(await ids("key:alice")).toEqual(["bot-2", "bot"]);
       expect(await ids()).toEqual(["bot-2", "admin", "alice-1", "alice-2", "bot"]);
+      expect(await test.store.countKeys("default", "key:alice", NOW)).toBe(2);
+      expect((await test.store.newestKey(BOT.id, NOW))?.keyId).toBe("bot-2");
+      // Keys that have ended come last, so that they hide none that is in force.
+      await test.store.revokeKey("bot-2", NOW);
+      expect(await ids("key:alice")).toEqual(["bot", "bot-2"]);
+      expect(await test.store.countKeys("default", "key:alice", NOW)).toBe(1);
+      expect((await test.store.newestKey(BOT.id, NOW))?.keyId).toBe("bot");
     });
 
     it(`the store of keys grows its version with each revocation and each change of a principal, on ${dialect}`, async () => {
