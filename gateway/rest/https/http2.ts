@@ -1,10 +1,12 @@
-import type { IncomingMessage, Server, ServerResponse } from "node:http";
+import { type IncomingMessage, METHODS, type Server, type ServerResponse } from "node:http";
 import { constants, type Http2Session, type ServerHttp2Stream } from "node:http2";
 
 /** The most requests of one HTTP/2 connection that are under way at once. */
 export const MAX_STREAMS = 100;
 /** The largest number of a stream: a notice of the end that names it refuses no request yet. */
 const NOTICE_STREAM = 2 ** 31 - 1;
+/** A method that HTTP/1.1 has and no route serves; the log and the metrics show it for each unknown one. */
+const UNSERVED_METHOD = "TRACE";
 
 /** The HTTP/2 stream of a request or a response; undefined with HTTP/1.1. */
 export function streamOf(message: IncomingMessage | ServerResponse): ServerHttp2Stream | undefined {
@@ -13,9 +15,11 @@ export function streamOf(message: IncomingMessage | ServerResponse): ServerHttp2
 
 /**
  * Makes requests over HTTP/2 look as those over HTTP/1.1 to everything that reads their headers: the host is in
- * `host`, and a body without a length is marked by `transfer-encoding`, a header that HTTP/2 itself forbids. A
- * request whose body has not arrived within `bodyTimeoutMs` is given up. With more than `maxRequests` requests under
- * way, further ones are refused with a code after which the client may send them again.
+ * `host`, and a body without a length is marked by `transfer-encoding`, a header that HTTP/2 itself forbids. A method
+ * that Node's parser of HTTP/1.1 would refuse is shown as one that no route serves, because fastify runs none of its
+ * hooks for a method that it does not know. A request whose body has not arrived within `bodyTimeoutMs` is given up.
+ * With more than `maxRequests` requests under way, further ones are refused with a code after which the client may send
+ * them again.
  */
 export function adaptHttp2(
   server: Server,
@@ -30,6 +34,7 @@ export function adaptHttp2(
     if (typeof authority === "string") headers.host ??= authority;
     if (!stream.endAfterHeaders && headers["content-length"] === undefined)
       headers["transfer-encoding"] = "chunked";
+    if (!METHODS.includes(request.method ?? "")) request.method = UNSERVED_METHOD;
     if (open >= maxRequests) return void stream.close(constants.NGHTTP2_REFUSED_STREAM);
     open += 1;
     countWrites(response, stream);

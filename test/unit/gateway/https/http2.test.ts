@@ -99,6 +99,31 @@ describe("requests over HTTP/2", () => {
     ]);
   });
 
+  it.each(["FOO", "get", "pOST", "toString"])(
+    "a request over HTTP/2 with the method %s, which no parser of HTTP/1.1 takes, is refused and counted like any other",
+    async (method) => {
+      await start();
+      const refused = await ask(session, { ":path": "/execute", ":method": method });
+      expect([refused.status, codeOf(refused), refused.headers.allow]).toEqual([
+        405,
+        "method_not_allowed",
+        "POST",
+      ]);
+      expect(refused.headers["content-type"]).toContain("application/problem+json");
+      const astray = await ask(session, { ":path": "/nowhere", ":method": method }, "{}");
+      expect([astray.status, codeOf(astray)]).toEqual([404, "route_not_found"]);
+      const foreign = await ask(session, {
+        ":path": "/execute",
+        ":method": method,
+        ":authority": "evil.example",
+      });
+      expect(codeOf(foreign)).toBe("host_not_allowed");
+      const { text } = await ask(session, { ":path": "/metrics" });
+      expect(text).toMatch(/airlock_http_requests_total\{[^}]*route="unmatched",status="405"\} 1/);
+      expect(text).not.toContain(`"${method}"`);
+    },
+  );
+
   it("bodies over HTTP/2 that are too large are refused while they arrive, one after the other", async () => {
     await start();
     for (let n = 0; n < 4; n++) {
