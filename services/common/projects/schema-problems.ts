@@ -47,7 +47,7 @@ function sentence({ keyword, params, parentSchema, schema }: ErrorObject): strin
     case "type":
       return `must be ${withArticle(nameOfType(params.type))}`;
     case "enum":
-      return `must be one of ${params.allowedValues.join(", ")}`;
+      return `must be one of ${withoutNull(params.allowedValues).join(", ")}`;
     case "oneOf":
       return `has none of the allowed forms${withReason(": ", meant)}`;
     case "minimum":
@@ -78,10 +78,12 @@ function knownFields(names: readonly string[]): string {
   return names.length > 0 ? `the known fields are ${names.join(", ")}` : "there are none here";
 }
 
-/**
- * The allowed JSON types of a field in words, such as `string or number`. The type null is left out, because
- * a field that may be null may also be omitted.
- */
+/** The allowed values without null, because a field that may be null may also be omitted. */
+function withoutNull(values: readonly unknown[]): unknown[] {
+  return values.filter((value) => value !== null);
+}
+
+/** The allowed JSON types of a field in words, such as `string or number`, without null as well. */
 function nameOfType(type: string | readonly string[]): string {
   return [type]
     .flat()

@@ -153,6 +153,17 @@ describe("a gateway that demands credentials", () => {
     expect(codeOf(await call(admin, "POST", "/keys", wrong))).toBe("422 invalid_request");
   });
 
+  it.each([
+    ["role", '"role" must be one of admin, operator, developer, observer.'],
+    ["kind", '"kind" must be one of human, agent, service.'],
+  ])(
+    "a gateway that demands credentials names the values of %s, and nothing else",
+    async (field, allowed) => {
+      const refused = await call(admin, "POST", "/keys", { name: "odd", [field]: "root" });
+      expect([codeOf(refused), refused.body.detail]).toEqual(["422 invalid_request", allowed]);
+    },
+  );
+
   it("a gateway that demands credentials gives a key that is limited to projects no way to another one", async () => {
     const hana = await makeKey(admin, { name: "hana", kind: "human", role: "operator", projects: ["demo"] });
     expect(codeOf(await call(hana.key, "POST", "/projects/other/up"))).toBe("403 permission_denied");
