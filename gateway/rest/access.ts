@@ -41,8 +41,8 @@ const ANONYMOUS_PRINCIPAL: Principal = {
 const ANONYMOUS: Access = { ...LOCAL, principal: ANONYMOUS_PRINCIPAL };
 const BEARER = /^Bearer +([\x21-\x7e]+)$/i;
 
-// The errors of credentials that open nothing.
-const REFUSED = ["unauthenticated", "no_grant", "tenant_required"] as const;
+// The errors of credentials that open nothing, and of an Airlock-Tenant that is no name (`invalid_request`).
+const REFUSED = ["unauthenticated", "no_grant", "tenant_required", "invalid_request"] as const;
 
 /** How the gateway finds out who its clients are. */
 export type Clients = {
@@ -71,6 +71,7 @@ export function controlAccess(app: FastifyInstance, { auth, credentials, rates }
     const { permission } = request.routeOptions.config;
     // A path that no route serves; every other route has a permission.
     if (!permission) return;
+    let showsEndedSession = false;
     try {
       if (!credentials) request.access = LOCAL;
       else if (auth === "off") request.access = await localAccess(credentials, permission);
@@ -85,14 +86,16 @@ export function controlAccess(app: FastifyInstance, { auth, credentials, rates }
       // What is public can be read with an ended session, too, or a person would see no page to log in on.
       if (!isBySession || !has(ANONYMOUS.principal, permission)) {
         // A client that guesses credentials is counted like one without.
-        if (REFUSED.some((code) => hasCode(error, code))) await rates?.count(request, ANONYMOUS);
+        if (REFUSED.some((code) => hasCode(error, code)))
+          await rates?.count(request, ANONYMOUS, { isGuess: true });
         if (hasCode(error, "unauthenticated"))
           reply.header("www-authenticate", 'Bearer error="invalid_token"');
         throw error;
       }
       request.access = ANONYMOUS;
+      showsEndedSession = true;
     }
-    await rates?.count(request, request.access);
+    await rates?.count(request, request.access, { isGuess: showsEndedSession });
     const { principal } = request.access;
     if (has(principal, permission)) return;
     if (principal.role !== "anonymous") throw permissionDenied(principal, permission);

@@ -29,8 +29,11 @@ declare module "fastify" {
 }
 
 export type RequestRates = {
-  /** Counts a request of this client. Rejects with `rate_limited` when it is one too many. */
-  count(request: FastifyRequest, access: Client): Promise<void>;
+  /**
+   * Counts a request of this client. Rejects with `rate_limited` when it is one too many. `isGuess`: it showed a
+   * credential that opens nothing, and is counted even where other requests count as nothing, as a read.
+   */
+  count(request: FastifyRequest, access: Client, shown: { readonly isGuess: boolean }): Promise<void>;
   /**
    * Counts an execution that the client starts in the project, and calls `start`. Takes it back when `start` says,
    * or fails in a way that shows, that no execution was started.
@@ -63,9 +66,10 @@ export function createRequestRates(
     JSON.stringify([...rest, tenant, id]);
 
   return {
-    async count(request, access) {
-      const policy = countedAs(request);
-      if (policy === "nothing") return;
+    async count(request, access, { isGuess }) {
+      const routePolicy = countedAs(request);
+      if (routePolicy === "nothing" && !isGuess) return;
+      const policy = routePolicy === "nothing" ? "read" : routePolicy;
       const isOfAddress = access.principal.role === "anonymous";
       const who = isOfAddress ? [clientNetwork(request.raw, trustedProxies)] : [];
       const counter = { name: nameOf(access, policy, ...who), windowMs: RATE_WINDOW_MS, isOfAddress };

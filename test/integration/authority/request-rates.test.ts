@@ -14,6 +14,7 @@ import {
 let gateways: RatedGateways;
 let url: string;
 let another: string;
+let guessers = 0;
 
 beforeAll(async () => {
   gateways = await startRatedGateways();
@@ -59,6 +60,34 @@ describe("requests a minute", () => {
   it("a gateway counts a client whose key is not valid by its address", async () => {
     const asked = { ...from("203.0.113.3"), key: `alk_${"a".repeat(16)}_${"b".repeat(43)}` };
     expect(await changes([url], 6, asked)).toEqual([...Array(5).fill(401), 429]);
+  });
+
+  it.each<[string, string, Readonly<Record<string, string>>, number]>([
+    ["at /health", "/health", {}, 401],
+    ["at /ready", "/ready", {}, 401],
+    ["with a malformed tenant", "/me", { "airlock-tenant": "X!" }, 422],
+    ["with a malformed tenant at /health", "/health", { "airlock-tenant": "X!" }, 422],
+  ])("a gateway counts guesses of keys %s as reads of the address", async (_, path, more, status) => {
+    const address = { "x-forwarded-for": `2001:db8:1:${++guessers}::1` };
+    const statuses: number[] = [];
+    for (let n = 0; n < 51; n++) {
+      const key = `alk_${"a".repeat(16)}_${String(n).padStart(43, "b")}`;
+      const answer = await ask("GET", url + path, { key, headers: { ...address, ...more } });
+      statuses.push(answer.status);
+    }
+    expect(statuses).toEqual([...Array(50).fill(status), 429]);
+    // A probe shows no credential, and is answered all the same.
+    expect((await ask("GET", `${url}/health`, { headers: address })).status).toBe(200);
+  });
+
+  it("a gateway counts guesses of sessions at /health as reads of the address", async () => {
+    const headers = { "x-forwarded-for": "203.0.113.5" };
+    const statuses: number[] = [];
+    for (let n = 0; n < 51; n++) {
+      const cookie = `airlock-session=als_${String(n).padStart(43, "b")}`;
+      statuses.push((await ask("GET", `${url}/health`, { headers: { ...headers, cookie } })).status);
+    }
+    expect(statuses).toEqual([...Array(50).fill(200), 429]);
   });
 
   it("a gateway counts requests before it looks at their permission", async () => {
