@@ -39,7 +39,8 @@ export async function up(args: readonly string[]): Promise<number> {
   // Signals are handled before the banner is printed, because a program that waits for the banner may stop
   // Airlock at once.
   const stopped = untilStopped();
-  process.stdout.write(banner(running, config, config.mock ? "mock-project" : await exampleProject(config)));
+  const project = config.mock ? "mock-project" : await exampleProject(config);
+  process.stdout.write(banner(running, config, project, await howToGetKey(config)));
   await stopped;
   process.stdout.write(
     `\nFinishing what runs, for ${config.graceMs / 1_000} s at most (--grace); Ctrl-C once more stops at once.\n`,
@@ -151,24 +152,21 @@ function explain(error: unknown, args: readonly string[]): string | undefined {
 
 function banner(
   { url, routerAddress }: Running,
-  { mock, settings }: EmbeddedConfig,
+  { mock }: EmbeddedConfig,
   project: string | undefined,
+  key: HowToGetKey | undefined,
 ): string {
-  const key = adminKeyFile(settings);
   const exports = [
     ...(url === DEFAULT_URL ? [] : [`AIRLOCK_URL=${url}`]),
-    ...(key === undefined ? [] : [`AIRLOCK_KEY=$(cat ${key})`]),
+    ...(key === undefined ? [] : [`AIRLOCK_KEY=${key.value}`]),
   ].join(" ");
   const clients =
     exports === "" ? "" : `./airlock run and the like need this in their terminal: export ${exports}\n`;
   const grpc =
     routerAddress === undefined ? "" : `gRPC, for your user only: ${routerAddress} (docs/grpc.md)\n`;
   const ways = mock ? "How to get an error, a timeout or a 429 from it: docs/mock.md\n" : "";
-  const access =
-    key === undefined
-      ? ""
-      : `Every client needs an API key; the first admin's is in ${key} (docs/identity.md).\n`;
-  const header = key === undefined ? "" : ` -H "authorization: Bearer $(cat ${key})"`;
+  const access = key === undefined ? "" : `Every client needs an API key; ${key.sentence}\n`;
+  const header = key === undefined ? "" : ` -H "authorization: Bearer ${key.value}"`;
   const example =
     project === undefined
       ? "No project file is in order yet: ./airlock projects says why.\n"
@@ -182,9 +180,32 @@ ${example}${url}/skill.md teaches it to an agent, ${url}/docs shows it all.
 ${clients}${grpc}${ways}`;
 }
 
-/** The file with the first admin's key; undefined where clients need no key. */
-function adminKeyFile({ gateway, authority }: EmbeddedConfig["settings"]): string | undefined {
-  return gateway.auth === "required" ? (authority.adminKey.given ?? authority.adminKey.made) : undefined;
+type HowToGetKey = {
+  /** The key as a shell writes it in a command. */
+  readonly value: string;
+  readonly sentence: string;
+};
+
+/** Says where a client's first key is; undefined where clients need no key. */
+async function howToGetKey({ settings }: EmbeddedConfig): Promise<HowToGetKey | undefined> {
+  const { gateway, authority } = settings;
+  if (gateway.auth !== "required") return undefined;
+  const file = authority.adminKey.given ?? authority.adminKey.made;
+  // The authority makes the file only when there is no admin.
+  if (file !== undefined && (await exists(file)))
+    return { value: `$(cat ${file})`, sentence: `the first admin's is in ${file} (docs/identity.md).` };
+  return {
+    value: "YOUR_KEY",
+    sentence:
+      'no first key was made, because admins have keys already (docs/identity.md, "If the admin\'s key is lost").',
+  };
+}
+
+function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 /**

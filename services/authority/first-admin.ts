@@ -20,7 +20,8 @@ export type AdminKeyFile = {
 /**
  * Makes sure that somebody can administer the deployment. The key in the file `given` becomes an admin's key,
  * unless it is known, and then perhaps revoked. Without such a file a new key is made if there is no admin,
- * and written to the file `made` (mode 0600); it is never printed. Rejects with a ConfigError when a file
+ * and written to the file `made` (mode 0600); it is never printed. If there is one, and the key in `made` was
+ * revoked, the file is removed, so that it is recommended to no client. Rejects with a ConfigError when a file
  * cannot be used.
  */
 export async function ensureAdmin(
@@ -41,7 +42,10 @@ export async function ensureAdmin(
   try {
     // The file is written before the key is stored: a key that nobody can read would open nothing.
     await writeFile(draft, `${key.text}\n`, { mode: 0o600, flag: "wx" });
-    if (!(await addAdmin(store, key, true, clock))) return;
+    if (!(await addAdmin(store, key, true, clock))) {
+      await removeRevoked(store, made, clock);
+      return;
+    }
     await rename(draft, made);
     log.info({ key_id: key.id, file: made }, "the first admin's key was written");
   } catch (error) {
@@ -50,6 +54,12 @@ export async function ensureAdmin(
   } finally {
     await rm(draft, { force: true });
   }
+}
+
+async function removeRevoked(store: AuthorityStore, path: string, clock: Clock): Promise<void> {
+  const key = readApiKey((await readFile(path, "utf8").catch(() => "")).trim());
+  const found = key && (await store.findKey(key.id, clock.now()));
+  if (found?.key.revokedAtMs !== undefined) await rm(path);
 }
 
 async function readGiven(path: string): Promise<string> {

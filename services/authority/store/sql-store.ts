@@ -1,5 +1,6 @@
 import type { Database, Statement, Statements } from "#common/database/database.ts";
 import { AirlockError } from "#common/errors.ts";
+import { DEFAULT_TENANT } from "#common/identity/principal.ts";
 import { type PrincipalKind, ROLES, type Role } from "#common/identity/roles.ts";
 import type { Ancestor, AuthorityStore, NewKey, StoredKey, StoredPrincipal } from "./store.ts";
 
@@ -70,7 +71,7 @@ const REVOKE_KEY = statement(
 const FIND_ADMIN = statement(
   "find-admin",
   `SELECT 1 AS found ${KEYS} WHERE k.role = 'admin' AND p.kind <> 'agent' AND k.revoked_at_ms IS NULL AND p.disabled = 0
-     AND (k.expires_at_ms IS NULL OR k.expires_at_ms > $1) LIMIT 1`,
+     AND k.tenant = '${DEFAULT_TENANT}' AND k.projects = '[]' AND (k.expires_at_ms IS NULL OR k.expires_at_ms > $1) LIMIT 1`,
 );
 const NOTE_USE = statement("note-use", "UPDATE keys SET last_used_at_ms = $2 WHERE key_id = $1");
 const FIND_PRINCIPAL = statement(
@@ -101,10 +102,11 @@ export function createAuthorityStore(db: Database): AuthorityStore {
         // The changed row also makes a second authority, which starts at the same moment, wait for this one.
         await statements.change(COUNT_CHANGE);
         if ((await statements.rows(FIND_KEY, [key.keyId])).length > 0) return false;
-        if (onlyFirst && (await statements.rows(FIND_ADMIN, [now])).length > 0) return false;
-        await statements.change(ADD_PRINCIPAL, principalValues(principal));
-        await statements.change(SET_DISABLED, [principal.id, 0]);
-        await statements.change(ADD_KEY, keyValues(key));
+        if (onlyFirst && (await hasAdmin(statements, now))) return false;
+        const id = await addAdminsPrincipal(statements, principal);
+        await statements.change(SET_DISABLED, [id, 0]);
+        const name = id === principal.id ? key.name : id.slice("key:".length);
+        await statements.change(ADD_KEY, keyValues({ ...key, name, principal: id }));
         return true;
       }),
     async findKey(keyId, now) {
@@ -130,10 +132,11 @@ export function createAuthorityStore(db: Database): AuthorityStore {
     },
     revokeKey: (keyId, now) =>
       db.transaction(async (statements) => {
+        const hadAdmin = await hasAdmin(statements, now);
         if ((await statements.change(REVOKE_KEY, [keyId, now])) === 0) return false;
         // The row of this change makes the second of two revocations at the same moment see the first.
         await statements.change(COUNT_CHANGE);
-        await refuseWithoutAdmin(statements, now);
+        if (hadAdmin) await refuseWithoutAdmin(statements, now);
         return true;
       }),
     async noteUse(keyId, now) {
@@ -148,10 +151,11 @@ export function createAuthorityStore(db: Database): AuthorityStore {
     },
     setDisabled: (id, disabled, now, added) =>
       db.transaction(async (statements) => {
+        const hadAdmin = await hasAdmin(statements, now);
         if (added) await statements.change(ADD_PRINCIPAL, principalValues(added));
         if ((await statements.change(SET_DISABLED, [id, Number(disabled)])) === 0) return false;
         await statements.change(COUNT_CHANGE);
-        if (disabled) await refuseWithoutAdmin(statements, now);
+        if (disabled && hadAdmin) await refuseWithoutAdmin(statements, now);
         return true;
       }),
     async version() {
@@ -166,9 +170,32 @@ export function createAuthorityStore(db: Database): AuthorityStore {
   };
 }
 
+/**
+ * Whether an admin of the whole deployment has a key that is in force. A key that is limited to projects, or is
+ * of another tenant or of an agent, does not count, because it cannot administer the deployment.
+ */
+async function hasAdmin(statements: Statements, now: number): Promise<boolean> {
+  return (await statements.rows(FIND_ADMIN, [now])).length > 0;
+}
+
+/**
+ * Adds the principal of an admin's key and resolves to its id. Another client may have taken the name for an
+ * agent, a service or another tenant; the id gets a number then, such as key:admin-2.
+ */
+async function addAdminsPrincipal(statements: Statements, principal: StoredPrincipal): Promise<string> {
+  for (let number = 1; ; number += 1) {
+    const id = number === 1 ? principal.id : `${principal.id}-${number}`;
+    if ((await statements.change(ADD_PRINCIPAL, principalValues({ ...principal, id }))) > 0) return id;
+    const [taken] = await statements.rows<PrincipalRow>(FIND_PRINCIPAL, [id]);
+    const isOfKind = taken?.kind === principal.kind && taken.tenant === principal.tenant;
+    // A name with a number may be another human's; only one that was made here before is used again.
+    if (isOfKind && (number === 1 || taken.made_by === principal.madeBy)) return id;
+  }
+}
+
 /** Refuses, and thereby undoes, a change after which no admin has a key that is in force. */
 async function refuseWithoutAdmin(statements: Statements, now: number): Promise<void> {
-  if ((await statements.rows(FIND_ADMIN, [now])).length > 0) return;
+  if (await hasAdmin(statements, now)) return;
   throw new AirlockError(
     "last_admin",
     "No admin would be left whose key is in force. Make a key of another human with the role admin first.",

@@ -59,9 +59,10 @@ export type AuthorityStore = {
    */
   addKey(key: NewKey, principal: StoredPrincipal | undefined): Promise<boolean>;
   /**
-   * Adds an admin's key, and its principal unless that exists; a disabled one is enabled. Resolves to false,
-   * and changes nothing, when the key exists, or with `onlyFirst` when there is an admin whose key has not
-   * ended.
+   * Adds an admin's key, and its principal unless that exists; a disabled one is enabled. When the principal's
+   * id is taken by one of another kind or tenant, the key gets an id with a number, such as key:admin-2.
+   * Resolves to false, and changes nothing, when the key exists, or with `onlyFirst` when there is an admin of
+   * all projects of the tenant `default` whose key has not ended.
    */
   addAdmin(key: NewKey, principal: StoredPrincipal, onlyFirst: boolean, now: number): Promise<boolean>;
   /** The key with its line of principals, of which `now` decides which keys have ended. */
@@ -75,7 +76,7 @@ export type AuthorityStore = {
   countKeys(tenant: string, madeBy: string, now: number): Promise<number>;
   /**
    * Revokes the key. Resolves to false when it was revoked before, or does not exist. Rejects with
-   * `last_admin`, and changes nothing, when no admin's key would be left.
+   * `last_admin`, and changes nothing, when it was the last key of an admin.
    */
   revokeKey(keyId: string, now: number): Promise<boolean>;
   noteUse(keyId: string, now: number): Promise<void>;

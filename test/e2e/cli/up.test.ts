@@ -148,6 +148,37 @@ describe("./airlock up", () => {
     await other.remove();
   });
 
+  it("./airlock up makes a human its first admin though a client took the name, and names no file with a revoked key", async () => {
+    const open = await startAirlock();
+    const { directory } = open;
+    expect((await restClient(open.url).post("/keys", { name: "admin" })).status).toBe(201);
+    await open.stop();
+    const demanding = await startAirlock({ directory, env: { AIRLOCK_AUTH: "required" } });
+    const file = `${demanding.dataDirectory}/admin-key`;
+    await expect.poll(() => demanding.output()).toContain(`the first admin's is in ${file} `);
+    const as = (key: string, path: string, init: RequestInit = {}) =>
+      fetch(demanding.url + path, { ...init, headers: { authorization: `Bearer ${key}` } });
+    const first = (await readFile(file, "utf8")).trim();
+    const me = await (await as(first, "/me")).json();
+    expect(me).toMatchObject({ principal: "key:admin-2", kind: "human", role: "admin" });
+    const wish = { name: "other", kind: "human", role: "admin" };
+    const made = await restClient(demanding.url, first).post("/keys", wish);
+    const { key: other } = (await made.json()) as { key: string };
+    const { keys } = (await (await as(other, "/keys")).json()) as {
+      keys: { key_id: string; name: string }[];
+    };
+    const id = keys.find(({ name }) => name === "admin-2")?.key_id;
+    expect((await as(other, `/keys/${id}`, { method: "DELETE" })).status).toBe(204);
+    const again = await demanding.restart();
+    await expect
+      .poll(() => again.output())
+      .toContain("no first key was made, because admins have keys already");
+    expect(again.output()).toContain("AIRLOCK_KEY=YOUR_KEY\n");
+    expect(again.output()).not.toContain(file);
+    await expect(readFile(file)).rejects.toMatchObject({ code: "ENOENT" });
+    await again.remove();
+  }, 90_000);
+
   it.each([
     [["--runtime", "runsc"], /^--runtime needs --driver docker\. See .*\n$/],
     [["--driver", "podman"], /^--driver must be one of process, docker, not "podman"\n$/],

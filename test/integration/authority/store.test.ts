@@ -102,6 +102,56 @@ describeStore(
       );
     });
 
+    it.each([
+      ["limited to projects", ADMIN, { projects: ["demo"] }],
+      ["of another tenant", { ...ADMIN, tenant: "acme" }, {}],
+      ["of an agent", { ...ADMIN, kind: "agent" }, {}],
+    ] as const)(
+      `the store of keys adds a first admin beside an admin's key that is %s, on ${dialect}`,
+      async (_, other, changes) => {
+        const principal = { ...other, id: "key:other" };
+        await test.store.addKey(keyOf(principal, "other", { role: "admin", ...changes }), principal);
+        const first = (keyId: string) =>
+          test.store.addAdmin(keyOf(ADMIN, keyId, { role: "admin" }), ADMIN, true, NOW);
+        expect(await first("one")).toBe(true);
+        expect(await first("two")).toBe(false);
+        expect(await test.store.revokeKey("other", NOW)).toBe(true);
+        await expect(test.store.revokeKey("one", NOW)).rejects.toMatchObject({ code: "last_admin" });
+      },
+    );
+
+    it(`the store of keys revokes and disables where there was no admin before, on ${dialect}`, async () => {
+      const limited = { role: "admin", projects: ["demo"] } as const;
+      await test.store.addKey(keyOf(ALICE, "alice", limited), ALICE);
+      expect(await test.store.revokeKey("alice", NOW)).toBe(true);
+      expect(await test.store.setDisabled(ALICE.id, true, NOW)).toBe(true);
+    });
+
+    it.each([
+      ["an agent", { kind: "agent" }],
+      ["a service", { kind: "service" }],
+      ["of another tenant", { tenant: "acme" }],
+    ] as const)(
+      `the store of keys gives an admin another name when its own is taken by a principal that is %s, on ${dialect}`,
+      async (_, changes) => {
+        const taken = { ...ADMIN, ...changes, disabled: true, madeBy: "system:local" };
+        await test.store.addKey(keyOf(taken, "taken"), taken);
+        const second = { ...BOT, id: "key:admin-2" };
+        await test.store.addKey(keyOf(second, "second"), second);
+        const keyIds = ["one", "two"];
+        for (const id of keyIds)
+          expect(await test.store.addAdmin(keyOf(ADMIN, id, { role: "admin" }), ADMIN, false, NOW)).toBe(
+            true,
+          );
+        for (const id of keyIds) {
+          const found = await test.store.findKey(id, NOW);
+          expect(found?.key).toMatchObject({ principal: "key:admin-3", name: "admin-3", kind: "human" });
+          expect(found?.line).toEqual([{ ...ADMIN, id: "key:admin-3", highestRole: "admin" }]);
+        }
+        expect(await test.store.findPrincipal(ADMIN.id)).toEqual(taken);
+      },
+    );
+
     it(`the store of keys lists a tenant's keys, or those of one maker, newest first, on ${dialect}`, async () => {
       await addLine();
       const foreign = { ...BOT, id: "key:foreign", tenant: "acme" };
