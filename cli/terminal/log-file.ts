@@ -119,14 +119,16 @@ function openLogFile(path: string, reopenAfterMs: number): { write(line: string)
 }
 
 function readable(line: string): string {
-  const { service, msg, project, detail, verdict, err } = JSON.parse(line) as Record<
+  const { service, msg, project, detail, verdict, problem, err } = JSON.parse(line) as Record<
     string,
     string | undefined
   > & {
     err?: { message: string };
   };
   const reason = err?.message ?? detail ?? verdict;
-  const text = `${service}: ${project ? `${project}: ` : ""}${msg}${reason ? `: ${reason}` : ""}`;
+  // The mistakes in a file may be many lines.
+  const more = problem === undefined ? "" : " (./airlock logs names the mistake)";
+  const text = `${service}: ${project ? `${project}: ` : ""}${msg}${reason ? `: ${reason}` : ""}${more}`;
   // Further lines are indented, so that text from a script cannot look like an event of its own.
   return `${text.split("\n").map(printable).join("\n  ")}\n`;
 }

@@ -28,6 +28,7 @@ import { createGrantStore } from "./store/sql-grants.ts";
 import { createSessionStore } from "./store/sql-sessions.ts";
 import { createAuthorityStore } from "./store/sql-store.ts";
 import { AUTHORITY_TABLES } from "./store/tables.ts";
+import { acceptedIssuers } from "./tokens/settings.ts";
 import { openTokens } from "./tokens/tokens.ts";
 
 /**
@@ -39,14 +40,15 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
   const db = await openDatabase(config.database, AUTHORITY_TABLES, circuits, systemClock, log);
   const store = createAuthorityStore(db);
   if (config.auth === "required") await ensureAdmin(store, config.adminKey, systemClock, log);
+  const issuers = acceptedIssuers(config.tokens);
   const file =
     config.grantsFile === undefined
       ? NO_GRANTS_FILE
-      : await openGrantsFile(config.grantsFile, systemClock, log, () => store.countChange());
+      : await openGrantsFile(config.grantsFile, issuers, systemClock, log, () => store.countChange());
   const tokens = await openTokens(config.tokens, systemClock, log);
   const edges = await openEdges("authority", config, log);
   const drain = createDrain();
-  const grants = createGrants(file, createGrantStore(db), systemClock);
+  const grants = createGrants(file, createGrantStore(db), issuers, systemClock);
   const makers = createMakers(grants, store.findPrincipal);
   const keys = createKeys(store, makers, systemClock, log, config.rateLimits);
   const byGrants = createByGrants(grants, store);

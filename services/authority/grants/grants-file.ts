@@ -7,12 +7,14 @@ import { ConfigError } from "#common/service/environment.ts";
 import type { Log } from "#common/service/log.ts";
 import { systemReason } from "#common/system-reason.ts";
 import type { Grant } from "../store/grant.ts";
+import { otherIssuers, quoted } from "./other-issuers.ts";
 import { GRANT_LIMITS, parseGrants } from "./parse-grants.ts";
 
 // Milliseconds between two looks at the file, and for which it must not have changed before it is read: a
 // change is obeyed within a second.
 const LOOK_EVERY_MS = 200;
 const QUIET_MS = 250;
+const MAX_TOLD = 5;
 
 type Entry = readonly Grant[] | { readonly problem: string };
 
@@ -33,10 +35,12 @@ export const NO_GRANTS_FILE: GrantsFile = {
 
 /**
  * Reads the file of grants now, and again whenever it changes; then calls `changed`. A file with a mistake, or
- * one that is gone, changes nothing and is logged. Rejects with a ConfigError for a mistake at the start.
+ * one that is gone, changes nothing and is logged; so is a grant for none of the `issuers` whose tokens are
+ * accepted. Rejects with a ConfigError for a mistake at the start.
  */
 export async function openGrantsFile(
   path: string,
+  issuers: readonly string[],
   clock: Clock,
   log: Log,
   changed: () => Promise<void>,
@@ -55,7 +59,14 @@ export async function openGrantsFile(
       problem: `${basename(path)} does not exist, or its directory may not be read`,
     };
     problem = "problem" in entry ? entry.problem : undefined;
-    if (!("problem" in entry)) grants = entry;
+    if ("problem" in entry) return;
+    grants = entry;
+    const others = otherIssuers(grants, issuers);
+    if (others.length === 0) return;
+    const accepted = issuers.length === 0 ? "none" : `${quoted(issuers)}, letter by letter`;
+    // A file may name hundreds, and the first few show the mistake.
+    const detail = `${quoted(others.slice(0, MAX_TOLD))}; accepted are ${accepted}`;
+    log.warn({ detail }, "the file of grants has grants for issuers whose tokens are not accepted");
   };
   try {
     await lookUntil(look, () => known?.changed === undefined, clock);

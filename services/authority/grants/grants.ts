@@ -6,6 +6,7 @@ import type { Grant } from "../store/grant.ts";
 import { type GrantStore, MAX_GRANTS, type StoredGrant } from "../store/grant-store.ts";
 import type { Proven } from "./grantee.ts";
 import type { GrantsFile } from "./grants-file.ts";
+import { otherIssuers, quoted } from "./other-issuers.ts";
 import { grantOf, grantProblem, type WrittenGrant } from "./parse-grants.ts";
 
 export type Grants = {
@@ -19,7 +20,13 @@ export type Grants = {
   remove(remover: Principal, grantId: string): Promise<void>;
 };
 
-export function createGrants(file: GrantsFile, store: GrantStore, clock: Clock): Grants {
+/** `issuers` are those whose tokens are accepted; a new grant for another one is refused. */
+export function createGrants(
+  file: GrantsFile,
+  store: GrantStore,
+  issuers: readonly string[],
+  clock: Clock,
+): Grants {
   return {
     async of(proven) {
       const stored =
@@ -39,6 +46,13 @@ export function createGrants(file: GrantsFile, store: GrantStore, clock: Clock):
       const grant = grantOf(wish);
       if (problem !== undefined || typeof grant === "string")
         throw new AirlockError("invalid_request", `The grant is not valid: ${problem ?? `it ${grant}`}.`);
+      const [other] = otherIssuers([grant], issuers);
+      if (other !== undefined)
+        throw new AirlockError(
+          "invalid_request",
+          `"issuer" must be one whose tokens are accepted. ${sayAccepted(issuers)}`,
+          { field: "issuer" },
+        );
       const stored: StoredGrant = {
         ...grant,
         tenant: maker.tenant,
@@ -65,4 +79,10 @@ export function createGrants(file: GrantsFile, store: GrantStore, clock: Clock):
       );
     },
   };
+}
+
+function sayAccepted(issuers: readonly string[]): string {
+  if (issuers.length === 0)
+    return "This Airlock accepts no tokens; the operator sets AIRLOCK_OIDC_ISSUER or JWT_SECRET.";
+  return `This Airlock accepts tokens of ${quoted(issuers)}; write it letter by letter.`;
 }

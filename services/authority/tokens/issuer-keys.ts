@@ -17,6 +17,13 @@ const FETCH_MS = 5_000;
 // Milliseconds that one token waits for a fetch. Less than a gateway waits for the authority.
 const WAIT_MS = 1_500;
 const MAX_KEYS = 100;
+const MAX_NAME = 512;
+
+/** An issuer is away, or it answers, but not so that its keys may be used, which no new attempt mends. */
+type Trouble = "away" | "unusable";
+
+/** An issuer whose answer does not fit how it is set up here. */
+class UnusableIssuer extends Error {}
 
 export type IssuerKeys = {
   /** The key that signed a token, for `jwtVerify`. Rejects with `issuer_unavailable` when it cannot be known. */
@@ -34,7 +41,7 @@ export function followIssuerKeys(issuer: string, clock: Clock, log: Log): Issuer
   let keys: ReturnType<typeof createLocalJWKSet> | undefined;
   let fetching: Promise<void> | undefined;
   let fetchedAtMs = Number.NEGATIVE_INFINITY;
-  let isAway = false;
+  let trouble: Trouble | undefined;
   let stopTimer: () => void = () => undefined;
 
   const fetchKeys = (): Promise<void> => {
@@ -43,17 +50,19 @@ export function followIssuerKeys(issuer: string, clock: Clock, log: Log): Issuer
       try {
         const signal = AbortSignal.any([stop.signal, AbortSignal.timeout(FETCH_MS)]);
         keys = createLocalJWKSet(await discoverKeys(issuer, signal));
-        if (isAway) log.info({ issuer }, "the issuer of tokens answers again");
-        isAway = false;
+        if (trouble) log.info({ issuer }, "the issuer of tokens answers again");
+        trouble = undefined;
       } catch (error) {
         if (stop.signal.aborted) return;
-        if (!isAway) log.warn({ issuer, err: error }, "the keys of the issuer of tokens cannot be fetched");
-        isAway = true;
+        const found: Trouble = error instanceof UnusableIssuer ? "unusable" : "away";
+        if (found !== trouble)
+          log.warn({ issuer, err: error }, "the keys of the issuer of tokens cannot be fetched");
+        trouble = found;
       } finally {
         fetching = undefined;
         fetchedAtMs = clock.monotonicMs();
         if (!stop.signal.aborted)
-          stopTimer = clock.after(isAway ? RETRY_MS : REFRESH_MS, () => void fetchKeys());
+          stopTimer = clock.after(trouble ? RETRY_MS : REFRESH_MS, () => void fetchKeys());
       }
     })();
     return fetching;
@@ -64,7 +73,7 @@ export function followIssuerKeys(issuer: string, clock: Clock, log: Log): Issuer
   return {
     async keyFor(header, token) {
       if (!keys && mayFetch()) await waitFor(fetchKeys(), clock);
-      if (!keys) throw unavailable();
+      if (!keys) throw unavailable(trouble);
       try {
         return await keys(header, token);
       } catch (error) {
@@ -75,7 +84,7 @@ export function followIssuerKeys(issuer: string, clock: Clock, log: Log): Issuer
         return await keys(header, token);
       } catch (error) {
         // While the issuer is away, nothing says whether the key is a new one or none.
-        throw error instanceof errors.JWKSNoMatchingKey && isAway ? unavailable() : error;
+        throw error instanceof errors.JWKSNoMatchingKey && trouble ? unavailable(trouble) : error;
       }
     },
     close() {
@@ -89,13 +98,15 @@ async function discoverKeys(issuer: string, signal: AbortSignal): Promise<JSONWe
   const found = await fetchJson(`${issuer.replace(/\/$/, "")}/.well-known/openid-configuration`, signal);
   // Another name would mean that tokens of a stranger count (OpenID Connect Discovery §4.3).
   if (found.issuer !== issuer)
-    throw new Error("the issuer calls itself by another name than AIRLOCK_OIDC_ISSUER");
+    throw new UnusableIssuer(
+      `the issuer calls itself ${nameOf(found.issuer)}, and AIRLOCK_OIDC_ISSUER is "${issuer}"`,
+    );
   const url = URL.parse(String(found.jwks_uri));
   if (url?.protocol !== "https:" && url?.protocol !== new URL(issuer).protocol)
-    throw new Error("the issuer's jwks_uri is no https URL");
+    throw new UnusableIssuer("the issuer's jwks_uri is no https URL");
   const set = await fetchJson(url.href, signal);
   if (!Array.isArray(set.keys) || set.keys.length > MAX_KEYS)
-    throw new Error(`the issuer's set of keys has no list of at most ${MAX_KEYS} keys`);
+    throw new UnusableIssuer(`the issuer's set of keys has no list of at most ${MAX_KEYS} keys`);
   return set as unknown as JSONWebKeySet;
 }
 
@@ -110,7 +121,19 @@ async function waitFor(work: Promise<void>, clock: Clock): Promise<void> {
   }
 }
 
-function unavailable(): AirlockError {
+/** The name that an issuer gives itself, for the log: as long as a right one at most. */
+function nameOf(issuer: unknown): string {
+  return typeof issuer === "string" && issuer.length <= MAX_NAME
+    ? JSON.stringify(issuer)
+    : "by no usable name";
+}
+
+function unavailable(trouble?: Trouble): AirlockError {
+  if (trouble === "unusable")
+    return new AirlockError(
+      "issuer_unavailable",
+      "Airlock cannot check the token, because the OpenID provider that issued it cannot be used as it is set up; the operator finds the reason in the log of the authority.",
+    );
   return new AirlockError(
     "issuer_unavailable",
     "Airlock cannot check the token, because the OpenID provider that issued it does not answer. Try again in a few seconds.",

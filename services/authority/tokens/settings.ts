@@ -41,6 +41,11 @@ export function readTokenSettings(read: EnvironmentReader): TokenSettings {
   return { ...(shared && { shared }), ...(provider && { provider }), ...(login && { login }) };
 }
 
+/** The issuers whose tokens are accepted, letter by letter. */
+export function acceptedIssuers({ shared, provider }: TokenSettings): readonly string[] {
+  return [shared, provider].flatMap((source) => source?.issuer ?? []);
+}
+
 function readLogin(read: EnvironmentReader, issuer: string | undefined): LoginSettings | undefined {
   const clientId = read.optionalText("AIRLOCK_OIDC_CLIENT_ID");
   const file = read.optionalText("AIRLOCK_OIDC_CLIENT_SECRET_FILE");

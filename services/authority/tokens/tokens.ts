@@ -28,6 +28,9 @@ const NEEDED = ["exp", "iat", "iss", "aud", "sub"];
 const TYPES = /^(application\/)?(at\+)?jwt$/i;
 // The longest subject, as in OpenID Connect Core §2; of visible characters and spaces within.
 const SUBJECT = /^[^\s\p{C}]([^\p{C}]{0,253}[^\s\p{C}])?$/u;
+// An issuer that a sentence may repeat though nothing proves it.
+const SHOWN_ISSUER = /^[\x21\x23-\x5b\x5d-\x7e]{1,512}$/;
+const MALFORMED = "The token is malformed. Get a new one from its issuer.";
 
 type Source = TokenSource & { readonly algorithms: string[]; readonly key: Uint8Array | JWTVerifyGetKey };
 
@@ -58,6 +61,13 @@ export async function openTokens(settings: TokenSettings, clock: Clock, log: Log
       throw refused("The credential is neither an API key of Airlock (alk_...) nor a token (JWT).");
     }
   };
+  const issuerIn = (text: string): unknown => {
+    try {
+      return jose.decodeJwt(text).iss;
+    } catch {
+      throw refused(MALFORMED);
+    }
+  };
   return {
     async read(text) {
       const { alg = "", typ } = headerOf(text);
@@ -68,6 +78,10 @@ export async function openTokens(settings: TokenSettings, clock: Clock, log: Log
         throw refused(`The token is not signed with an algorithm that this Airlock accepts: ${accepted}.`);
       if (typ !== undefined && !TYPES.test(typ))
         throw refused('The type of the token is neither "JWT" nor "at+jwt". Send an access token.');
+      // Before the key is looked for, because the provider is asked for unknown keys and knows its own only.
+      const claimed = issuerIn(text);
+      if (claimed === undefined) throw refused(missing("iss"));
+      if (claimed !== source.issuer) throw refused(otherIssuer(claimed, source));
       const now = clock.now();
       const options: JWTVerifyOptions = {
         algorithms: source.algorithms,
@@ -121,18 +135,17 @@ function isMoment(seconds: number): boolean {
   return Number.isFinite(seconds) && seconds >= 0 && seconds < 1e11;
 }
 
-/** The sentence for what the library found. Never repeats a piece of the token. */
-function sentence(error: Error & { code?: string }, { audience, issuer }: Source): string {
+/** The sentence for what the library found. Never repeats a piece of the token. The issuer was checked before. */
+function sentence(error: Error & { code?: string }, { audience }: Source): string {
   const claim = NEEDED.find((each) => each === (error as { claim?: unknown }).claim) ?? "nbf";
   const isMissing = (error as { reason?: unknown }).reason === "missing";
   switch (error.code) {
     case "ERR_JWT_EXPIRED":
       return "The token has expired. Get a new one from its issuer.";
     case "ERR_JWT_CLAIM_VALIDATION_FAILED":
-      if (isMissing) return `The token lacks the claim "${claim}"; it needs ${NEEDED.join(", ")}.`;
+      if (isMissing) return missing(claim);
       if (claim === "aud")
         return `The token is for another audience. Ask its issuer for one for "${audience}" ("aud").`;
-      if (claim === "iss") return `The token is from another issuer than "${issuer}" ("iss").`;
       if (claim === "nbf") return 'The token is not valid yet ("nbf"). Try again later.';
       return `The claim "${claim}" of the token is not valid. Get a new token from its issuer.`;
     case "ERR_JWS_SIGNATURE_VERIFICATION_FAILED":
@@ -142,8 +155,18 @@ function sentence(error: Error & { code?: string }, { audience, issuer }: Source
     case "ERR_JWKS_MULTIPLE_MATCHING_KEYS":
       return 'The token does not say which of its issuer\'s keys signed it ("kid" in its header).';
     default:
-      return "The token is malformed. Get a new one from its issuer.";
+      return MALFORMED;
   }
+}
+
+function missing(claim: string): string {
+  return `The token lacks the claim "${claim}"; it needs ${NEEDED.join(", ")}.`;
+}
+
+/** The client is told the issuer that its token has, because most often a slash at the end is the difference. */
+function otherIssuer(claimed: unknown, { issuer, algorithms }: Source): string {
+  const its = typeof claimed === "string" && SHOWN_ISSUER.test(claimed) ? `: its "iss" is "${claimed}"` : "";
+  return `The token is from another issuer than "${issuer}"${its}. Send one of "${issuer}", the only issuer from which this Airlock accepts tokens signed with ${algorithms.join(", ")}.`;
 }
 
 function refused(message: string, cause?: unknown): AirlockError {

@@ -118,6 +118,7 @@ describe("tokens over REST", () => {
     for (const [token, words] of [
       [await provider.token("https://other.example", "reports"), "another audience"],
       [await signed({ sub: "alice", aud: "other" }), 'for "airlock"'],
+      [await signed({ sub: "alice", iss: "http://other" }), 'its "iss" is "http://other"'],
       [await signed({ sub: "alice", exp: Math.floor(Date.now() / 1_000) - 60 }), "has expired"],
       [await signed({ sub: "system:local" }), "system:"],
       [`${(await signed({ sub: "alice" })).slice(0, -3)}abc`, "signature"],
@@ -161,6 +162,7 @@ describe("tokens over REST", () => {
     await expect
       .poll(async () => (await call(dave, "/ready")).body.broken_grants)
       .toContain("grants.yaml:7: the grant must have cert, or issuer and sub");
+    expect(airlock.output()).toContain("the grants stay as they were (./airlock logs names the mistake)");
     expect((await call(dave, "/me")).body).toMatchObject({ role: "developer" });
     await writeGrants(grantsOf());
     await expect.poll(async () => codeOf(await call(dave, "/me"))).toBe("403 no_grant");
@@ -211,6 +213,8 @@ describe("tokens over REST", () => {
     [{ cert: "billing", sub: "x", role: "admin" }, "none of the allowed forms: cert; issuer and sub"],
     [{ issuer: "airlock", sub: "a\u0000b", role: "admin" }, '"sub"'],
     [{ cert: "billing", role: "admin", tenant: "acme" }, "tenant"],
+    [{ issuer: "airlock/", sub: "x", role: "admin" }, 'accepts tokens of \\"airlock\\", \\"http://127.0.0.1'],
+    [{ issuer: "x", claim: "groups", equals: "y", role: "admin" }, 'accepts tokens of \\"airlock\\"'],
   ])("tokens over REST are granted nothing by the request %j", async (body, words) => {
     const refused = await call(await signed({ sub: "alice" }), "/grants", { method: "POST", body });
     expect(codeOf(refused)).toBe("422 invalid_request");

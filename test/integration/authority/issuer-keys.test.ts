@@ -80,11 +80,35 @@ describe("the keys of an OpenID provider", () => {
 
   it("the keys of an OpenID provider that calls itself by another name are not used", async () => {
     keys.close();
-    keys = followIssuerKeys(
-      provider.issuer.replace("127.0.0.1", "localhost"),
-      systemClock,
-      createLog("authority", "silent"),
-    );
-    expect(await outcome(await provider.token(AUDIENCE))).toBe("issuer_unavailable");
+    const configured = provider.issuer.replace("127.0.0.1", "localhost");
+    const lines: string[] = [];
+    const log = createLog("authority", "info", { write: (line) => void lines.push(line) });
+    keys = followIssuerKeys(configured, systemClock, log);
+    const token = await provider.token(AUDIENCE);
+    expect(await outcome(token)).toBe("issuer_unavailable");
+    const error = (await verify(token).catch((thrown: unknown) => thrown)) as Error;
+    expect(error.message).toContain("the operator finds the reason in the log of the authority");
+    expect(error.message).not.toMatch(/does not answer|Try again/);
+    expect(lines.map((line) => JSON.parse(line).err?.message)).toEqual([
+      `the issuer calls itself "${provider.issuer}", and AIRLOCK_OIDC_ISSUER is "${configured}"`,
+    ]);
+  });
+
+  it("the keys of an OpenID provider that was away are looked for again, and another reason is logged, too", async () => {
+    keys.close();
+    await provider.stop();
+    const lines: string[] = [];
+    const log = createLog("authority", "info", { write: (line) => void lines.push(line) });
+    keys = followIssuerKeys(provider.issuer.replace("127.0.0.1", "localhost"), systemClock, log);
+    const token = `${Buffer.from('{"alg":"RS256","kid":"other"}').toString("base64url")}.e30.AA`;
+    const said = () => verify(token).catch((error: Error) => error.message);
+    try {
+      expect(await said()).toContain("does not answer. Try again");
+    } finally {
+      await provider.start();
+    }
+    await expect.poll(said, { timeout: 10_000 }).toContain("the operator finds the reason");
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toContain("calls itself");
   });
 });

@@ -74,6 +74,7 @@ describe("the file of grants, while the authority runs", () => {
     let fails = true;
     const file = await openGrantsFile(
       join(directory, "grants.yaml"),
+      [ISSUER],
       systemClock,
       createLog("authority", "silent"),
       async () => {
@@ -103,6 +104,33 @@ describe("the file of grants, while the authority runs", () => {
     }
   });
 
+  it("the file of grants may name issuers that are not accepted, with a warning at the start and at each change", async () => {
+    await write(FILE);
+    const lines: string[] = [];
+    const log = createLog("authority", "warn", { write: (line) => void lines.push(line) });
+    const details = () => lines.map((line) => JSON.parse(line).detail);
+    const path = join(directory, "grants.yaml");
+    const file = await openGrantsFile(
+      path,
+      [`${ISSUER}/`, "airlock"],
+      systemClock,
+      log,
+      async () => undefined,
+    );
+    try {
+      const told = `"${ISSUER}"; accepted are "${ISSUER}/", "airlock", letter by letter`;
+      expect(details()).toEqual([told]);
+      expect(file.grants()).toHaveLength(3);
+      await write("- {cert: billing, role: admin}\n- {issuer: airlock, sub: a, role: admin}\n");
+      await expect.poll(() => file.grants()).toHaveLength(2);
+      await write(FILE);
+      await expect.poll(() => file.grants()).toHaveLength(3);
+      expect(details()).toEqual([told, told]);
+    } finally {
+      await file.close();
+    }
+  });
+
   it.each(["- {cert: billing}", undefined])(
     "the file of grants is refused at the start with %s",
     async (text) => {
@@ -110,6 +138,7 @@ describe("the file of grants, while the authority runs", () => {
       const path = join(directory, "grants.yaml");
       const opened = openGrantsFile(
         path,
+        [],
         systemClock,
         createLog("authority", "silent"),
         async () => undefined,

@@ -19,7 +19,9 @@ type Algorithm = keyof typeof pairs;
 
 let issuer: string;
 let tokens: Tokens;
+let requests = 0;
 const server = createServer(async (request, response) => {
+  requests++;
   const keys = await Promise.all(
     Object.entries(pairs).map(async ([alg, { publicKey }]) => ({
       ...(await exportJWK(publicKey)),
@@ -118,13 +120,39 @@ describe("tokens", () => {
     ["the wrong secret", () => shared({}, {}, Buffer.alloc(32, 7)), "signature"],
     [
       "HS256 with the provider's public key as the secret",
+      async () => shared({}, {}, Buffer.from(await exportSPKI(pairs.RS256.publicKey))),
+      "signature",
+    ],
+    [
+      "HS256 with the provider's public key as the secret and the provider as its issuer",
       async () =>
         shared(
           { iss: issuer, aud: "https://airlock.example" },
           {},
           Buffer.from(await exportSPKI(pairs.RS256.publicKey)),
         ),
-      "signature",
+      'another issuer than "airlock"',
+    ],
+    [
+      "another issuer, whose key is unknown",
+      () => provided("RS256", { iss: "http://other.example" }, "other"),
+      'its "iss" is "http://other.example"',
+    ],
+    [
+      "another issuer and another secret",
+      () => shared({ iss: "http://other.example" }, {}, Buffer.alloc(32, 7)),
+      'another issuer than "airlock": its "iss" is "http://other.example"',
+    ],
+    [
+      "an issuer that cannot be shown",
+      () => shared({ iss: "a\nb" }),
+      'another issuer than "airlock". Send one of "airlock"',
+    ],
+    ["a number as its issuer", () => shared({ iss: 7 }), 'another issuer than "airlock"'],
+    [
+      "no issuer, and an unknown key",
+      () => provided("RS256", { iss: undefined }, "other"),
+      'lacks the claim "iss"',
     ],
     [
       "HS256 that claims the provider as its issuer",
@@ -175,6 +203,16 @@ describe("tokens", () => {
     const error = await tokens.read(text).catch((thrown: unknown) => thrown);
     expect(error).toMatchObject({ code: "unauthenticated", message: expect.stringContaining(words) });
     if (text.length > 20) expect((error as Error).message).not.toContain(text.slice(0, 20));
+  });
+
+  it("tokens of another issuer, or of none, never have the provider asked", async () => {
+    const before = requests;
+    for (const iss of ["http://other.example", `${issuer}/`, undefined])
+      for (let n = 0; n < 3; n++)
+        await expect(tokens.read(await provided("RS256", { iss }, `other-${n}`))).rejects.toMatchObject({
+          code: "unauthenticated",
+        });
+    expect(requests).toBe(before);
   });
 
   it("tokens are refused where the operator has set neither a secret nor a provider", async () => {
