@@ -48,7 +48,7 @@ export async function startAuthority(config: AuthorityConfig, log: Log): Promise
   const tokens = await openTokens(config.tokens, systemClock, log);
   const edges = await openEdges("authority", config, log);
   const drain = createDrain();
-  const grants = createGrants(file, createGrantStore(db), issuers, systemClock);
+  const grants = createGrants(file, createGrantStore(db), systemClock);
   const makers = createMakers(grants, store.findPrincipal);
   const keys = createKeys(store, makers, systemClock, log, config.rateLimits);
   const byGrants = createByGrants(grants, store);

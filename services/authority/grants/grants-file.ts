@@ -65,7 +65,8 @@ export async function openGrantsFile(
     if (others.length === 0) return;
     const accepted = issuers.length === 0 ? "none" : `${quoted(issuers)}, letter by letter`;
     // A file may name hundreds, and the first few show the mistake.
-    const detail = `${quoted(others.slice(0, MAX_TOLD))}; accepted are ${accepted}`;
+    const told = others.slice(0, MAX_TOLD);
+    const detail = `${quoted(told)}; accepted are ${accepted}`;
     log.warn({ detail }, "the file of grants has grants for issuers whose tokens are not accepted");
   };
   try {

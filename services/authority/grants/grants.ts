@@ -6,7 +6,6 @@ import type { Grant } from "../store/grant.ts";
 import { type GrantStore, MAX_GRANTS, type StoredGrant } from "../store/grant-store.ts";
 import type { Proven } from "./grantee.ts";
 import type { GrantsFile } from "./grants-file.ts";
-import { otherIssuers, quoted } from "./other-issuers.ts";
 import { grantOf, grantProblem, type WrittenGrant } from "./parse-grants.ts";
 
 export type Grants = {
@@ -20,13 +19,7 @@ export type Grants = {
   remove(remover: Principal, grantId: string): Promise<void>;
 };
 
-/** `issuers` are those whose tokens are accepted; a new grant for another one is refused. */
-export function createGrants(
-  file: GrantsFile,
-  store: GrantStore,
-  issuers: readonly string[],
-  clock: Clock,
-): Grants {
+export function createGrants(file: GrantsFile, store: GrantStore, clock: Clock): Grants {
   return {
     async of(proven) {
       const stored =
@@ -46,13 +39,6 @@ export function createGrants(
       const grant = grantOf(wish);
       if (problem !== undefined || typeof grant === "string")
         throw new AirlockError("invalid_request", `The grant is not valid: ${problem ?? `it ${grant}`}.`);
-      const [other] = otherIssuers([grant], issuers);
-      if (other !== undefined)
-        throw new AirlockError(
-          "invalid_request",
-          `"issuer" must be one whose tokens are accepted. ${sayAccepted(issuers)}`,
-          { field: "issuer" },
-        );
       const stored: StoredGrant = {
         ...grant,
         tenant: maker.tenant,
@@ -79,10 +65,4 @@ export function createGrants(
       );
     },
   };
-}
-
-function sayAccepted(issuers: readonly string[]): string {
-  if (issuers.length === 0)
-    return "This Airlock accepts no tokens; the operator sets AIRLOCK_OIDC_ISSUER or JWT_SECRET.";
-  return `This Airlock accepts tokens of ${quoted(issuers)}; write it letter by letter.`;
 }
